@@ -1,0 +1,3 @@
+"""LightningDataModules over WebDataset shards, and readers for public dataset formats."""
+
+COMPONENTS: dict[str, dict[str, str]] = {}

@@ -1,0 +1,3 @@
+"""MuJoCo scenes, tasks, policies and data generators. Nothing here imports torch."""
+
+COMPONENTS: dict[str, dict[str, str]] = {}
