@@ -1,0 +1,306 @@
+"""Where every vision token came from: clip, frame, window, pixel box, and whether it is still alive.
+
+A `TokenLayout` is made when pixels are cut into patches and survives pruning, merging, packing and splicing. It is the
+only object that knows about grids: pruners, attention masks, connectors, overlays and point outputs ask it.
+
+Source: contract of docs/architecture.md; window rule of the Molmo2 sheet A1.2 and A4.2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frames:
+    """The frames of a batch in order, as facts of the host: one entry a frame, clips in a row.
+
+    Args:
+        clip: Index of the clip that each frame belongs to; starts at 0, grows by at most 1 from frame to frame.
+        time_s: Time of each frame in its clip, seconds.
+        size_px: (width, height) of the picture, pixels of the source, not of the model's input.
+        box_xyxy_px: Part of the picture that the frame shows; the whole picture where it is not a crop.
+    """
+
+    clip: tuple[int, ...]
+    time_s: tuple[float, ...]
+    size_px: tuple[tuple[int, int], ...]
+    box_xyxy_px: tuple[tuple[float, float, float, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        if not len(self.clip) == len(self.time_s) == len(self.size_px):
+            raise ValueError(f"frames disagree: {len(self.clip)} clips, {len(self.time_s)} times, {len(self.size_px)} sizes")
+        if self.clip and (self.clip[0] != 0 or any(b - a not in (0, 1) for a, b in pairwise(self.clip))):
+            raise ValueError("frames must lie clip by clip, numbered from 0 without a gap")
+        if not self.box_xyxy_px:
+            object.__setattr__(self, "box_xyxy_px", tuple((0.0, 0.0, float(w), float(h)) for w, h in self.size_px))
+        elif len(self.box_xyxy_px) != len(self.clip):
+            raise ValueError(f"{len(self.box_xyxy_px)} boxes for {len(self.clip)} frames")
+
+    def __len__(self) -> int:
+        return len(self.clip)
+
+    @property
+    def num_clips(self) -> int:
+        return self.clip[-1] + 1 if self.clip else 0
+
+
+def window_of_patch(num_frames: int, grid: tuple[int, int], window: tuple[int, int]) -> Tensor:
+    """Number of the window that each patch falls into, windows row by row, frames in a row.
+
+    A grid that the window does not divide is padded, floor(pad / 2) on the left and top (sheet A4.2).
+
+    Returns:
+        (frames * rows * columns,) int64.
+    """
+    pads = [-size % side for size, side in zip(grid, window, strict=True)]
+    rows, columns = (
+        (torch.arange(size) + pad // 2) // side for size, side, pad in zip(grid, window, pads, strict=True)
+    )
+    across = (grid[1] + pads[1]) // window[1]
+    per_frame = (grid[0] + pads[0]) // window[0] * across
+    one = (rows[:, None] * across + columns).flatten()
+    return (torch.arange(num_frames)[:, None] * per_frame + one).flatten()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenLayout:
+    """Which original patches each living vision token stands for.
+
+    A patch has the number `frame * rows * columns + row * columns + column`. Tokens and patches are related by pairs, so
+    that a token may be one patch, a pooled window, or patches merged across frames.
+
+    Args:
+        frames: The frames that were cut.
+        grid: (rows, columns) of patches of a frame.
+        windows: (patches,) int64, window of each original patch; -1 where a patch belongs to none.
+        patch: (pairs,) int64, original patches, grouped by token.
+        token: (pairs,) int64, the token that each pair belongs to, non-decreasing, without a gap.
+        num_tokens: Living tokens.
+    """
+
+    frames: Frames
+    grid: tuple[int, int]
+    windows: Tensor
+    patch: Tensor
+    token: Tensor
+    num_tokens: int
+
+    @classmethod
+    def of_frames(
+        cls, frames: Frames, grid: tuple[int, int], window: tuple[int, int], device: torch.device | str = "cpu"
+    ) -> TokenLayout:
+        """One token a patch, every patch alive."""
+        count = len(frames) * grid[0] * grid[1]
+        every = torch.arange(count, device=device)
+        windows = window_of_patch(len(frames), grid, window).to(device)
+        return cls(frames=frames, grid=grid, windows=windows, patch=every, token=every, num_tokens=count)
+
+    # -- where a token is ---------------------------------------------------------------------------------------------
+
+    @property
+    def device(self) -> torch.device:
+        return self.patch.device
+
+    @property
+    def patches_per_frame(self) -> int:
+        return self.grid[0] * self.grid[1]
+
+    @cached_property
+    def first_pair(self) -> Tensor:
+        """(tokens,) index of each token's first pair."""
+        starts = torch.ones_like(self.token, dtype=torch.bool)
+        starts[1:] = self.token[1:] != self.token[:-1]
+        return starts.nonzero().squeeze(1)
+
+    @cached_property
+    def frame_of_token(self) -> Tensor:
+        """(tokens,) int64: frame of the token's first patch."""
+        return self.patch[self.first_pair] // self.patches_per_frame
+
+    @cached_property
+    def clip_of_frame(self) -> Tensor:
+        return torch.tensor(self.frames.clip, dtype=torch.int64, device=self.device)
+
+    @cached_property
+    def clip_of_token(self) -> Tensor:
+        return self.clip_of_frame[self.frame_of_token]
+
+    @cached_property
+    def window_of_token(self) -> Tensor:
+        """(tokens,) int64: window of the token's first patch."""
+        return self.windows[self.patch[self.first_pair]]
+
+    @cached_property
+    def time_s(self) -> Tensor:
+        """(tokens,) float32: time of the token's frame in its clip."""
+        return torch.tensor(self.frames.time_s, dtype=torch.float32, device=self.device)[self.frame_of_token]
+
+    @cached_property
+    def tokens_per_frame(self) -> tuple[int, ...]:
+        """Living tokens of each frame, on the host; reads the device once."""
+        return tuple(torch.bincount(self.frame_of_token, minlength=len(self.frames)).tolist())
+
+    @cached_property
+    def tokens_per_clip(self) -> tuple[int, ...]:
+        counts = [0] * self.frames.num_clips
+        for clip, count in zip(self.frames.clip, self.tokens_per_frame, strict=True):
+            counts[clip] += count
+        return tuple(counts)
+
+    @cached_property
+    def windows_per_clip(self) -> tuple[int, ...]:
+        """Windows of each clip before any pruning."""
+        return tuple(torch.bincount(self.clip_of_window, minlength=self.frames.num_clips).tolist())
+
+    @cached_property
+    def num_windows(self) -> int:
+        return int(self.windows.max()) + 1 if self.windows.numel() else 0
+
+    @cached_property
+    def clip_of_window(self) -> Tensor:
+        """(windows,) int64: clip of each original window."""
+        clips = torch.zeros(self.num_windows, dtype=torch.int64, device=self.device)
+        patches = torch.arange(len(self.windows), device=self.device)[self.windows >= 0]
+        clips[self.windows[patches]] = self.clip_of_frame[patches // self.patches_per_frame]
+        return clips
+
+    @cached_property
+    def alive(self) -> Tensor:
+        """(frames, rows, columns) bool: original patches that some living token still stands for."""
+        mask = torch.zeros(len(self.frames) * self.patches_per_frame, dtype=torch.bool, device=self.device)
+        mask[self.patch] = True
+        return mask.view(len(self.frames), *self.grid)
+
+    def coordinates(self) -> Tensor:
+        """(tokens, 3) float32: frame, row and column of each token, averaged over its patches."""
+        rows, columns = self.grid
+        place = torch.stack([self.patch // (rows * columns), self.patch // columns % rows, self.patch % columns], dim=1)
+        return self.mean_per_token(place.float())
+
+    def mean_per_token(self, values: Tensor) -> Tensor:
+        """Average (pairs, channels) over the patches of each token: (tokens, channels)."""
+        total = values.new_zeros(self.num_tokens, values.shape[1]).index_add_(0, self.token, values)
+        return total / torch.bincount(self.token, minlength=self.num_tokens).unsqueeze(1)
+
+    @cached_property
+    def box_xyxy_px(self) -> Tensor:
+        """(tokens, 4) float32: smallest box round the token's patches of its first frame, source pixels."""
+        rows, columns = self.grid
+        frame = self.patch // self.patches_per_frame
+        shown = torch.tensor(self.frames.box_xyxy_px, dtype=torch.float32, device=self.device)[frame]
+        cell = (shown[:, 2:] - shown[:, :2]) / torch.tensor([columns, rows], device=self.device)
+        place = torch.stack([self.patch % columns, self.patch // columns % rows], dim=1)
+        low, high = shown[:, :2] + place * cell, shown[:, :2] + (place + 1) * cell
+        same = (frame == self.frame_of_token[self.token]).unsqueeze(1)
+        index = self.token.unsqueeze(1).expand(-1, 2)
+        empty = low.new_zeros(self.num_tokens, 2)
+        low = empty.scatter_reduce(0, index, low.masked_fill(~same, torch.inf), "amin", include_self=False)
+        high = empty.scatter_reduce(0, index, high.masked_fill(~same, -torch.inf), "amax", include_self=False)
+        return torch.cat([low, high], dim=1)
+
+    def token_at(self, frame: int, x_px: float, y_px: float) -> int | None:
+        """The living token whose patches cover a point of a frame, or None where the patch is dead or outside."""
+        x0, y0, x1, y1 = self.frames.box_xyxy_px[frame]
+        if not (x0 <= x_px < x1 and y0 <= y_px < y1):
+            return None
+        rows, columns = self.grid
+        row, column = int((y_px - y0) / (y1 - y0) * rows), int((x_px - x0) / (x1 - x0) * columns)
+        pair = (self.patch == (frame * rows + row) * columns + column).nonzero()
+        return int(self.token[pair[0, 0]]) if len(pair) else None
+
+    def paint(self, values: Tensor) -> Tensor:
+        """Spread (tokens,) values over their patches: (frames, rows, columns) float32, NaN where nothing lives."""
+        canvas = torch.full((len(self.frames) * self.patches_per_frame,), torch.nan, device=values.device)
+        canvas[self.patch] = values.float()[self.token]
+        return canvas.view(len(self.frames), *self.grid)
+
+    # -- what is left after a selection -------------------------------------------------------------------------------
+
+    def keep(self, keep: Tensor) -> TokenLayout:
+        """The layout of the tokens where `keep` (tokens,) bool is true, in the same order."""
+        if keep.shape != (self.num_tokens,) or keep.dtype != torch.bool:
+            raise ValueError(f"keep must be ({self.num_tokens},) bool, got {tuple(keep.shape)} {keep.dtype}")
+        renumbered = keep.cumsum(0) - 1
+        pairs = keep[self.token]
+        return self._with(self.patch[pairs], renumbered[self.token[pairs]], int(keep.sum()))
+
+    def merge(self, into: Tensor) -> TokenLayout:
+        """The layout after token i has joined token `into[i]` ((tokens,) int64; survivors point at themselves).
+
+        Raises:
+            ValueError: a token joins one that does not survive.
+        """
+        survives = into == torch.arange(self.num_tokens, device=self.device)
+        if not bool(survives[into].all()):
+            raise ValueError("merge: a token joins one that is itself merged away; point every token at a survivor")
+        owner = (survives.cumsum(0) - 1)[into][self.token]
+        order = owner.argsort(stable=True)
+        return self._with(self.patch[order], owner[order], int(survives.sum()))
+
+    def _with(self, patch: Tensor, token: Tensor, num_tokens: int) -> TokenLayout:
+        return TokenLayout(
+            frames=self.frames, grid=self.grid, windows=self.windows, patch=patch, token=token, num_tokens=num_tokens
+        )
+
+    def pool(self) -> tuple[TokenLayout, Tensor]:
+        """One token a window that still has a living patch.
+
+        Returns:
+            The layout of the windows, in order; and (windows, widest) int64, the present tokens that each window pools,
+            padded with -1.
+        """
+        inside = self.windows[self.patch] >= 0
+        patch, token = self.patch[inside], self.token[inside]
+        order = self.windows[patch].argsort(stable=True)
+        patch, token = patch[order], token[order]
+        number, pooled = torch.unique_consecutive(self.windows[patch], return_inverse=True)
+        layout = self._with(patch, pooled, len(number))
+        pairs = torch.unique(torch.stack([pooled, token]), dim=1) if self._is_merged else torch.stack([pooled, token])
+        counts = torch.bincount(pairs[0], minlength=len(number))
+        widest = int(counts.max()) if len(number) else 0
+        if len(number) and bool((counts == widest).all()):
+            return layout, pairs[1].view(len(number), widest)
+        place = torch.arange(pairs.shape[1], device=self.device) - (counts.cumsum(0) - counts)[pairs[0]]
+        table = torch.full((len(number), widest), -1, dtype=torch.int64, device=self.device)
+        table[pairs[0], place] = pairs[1]
+        return layout, table
+
+    @property
+    def _is_merged(self) -> bool:
+        return len(self.patch) != self.num_tokens
+
+    def keep_windows(self, keep: Tensor) -> Tensor:
+        """(tokens,) bool of the tokens whose window is kept; `keep` is (original windows,) bool."""
+        return keep[self.window_of_token]
+
+    def top_windows(self, scores: Tensor, budget: tuple[int, ...]) -> Tensor:
+        """Keep the highest-scoring windows of each clip: (original windows,) bool.
+
+        Args:
+            scores: (original windows,) float; ties fall to the earlier window, so the count is exact.
+            budget: Windows to keep in each clip.
+        """
+        keep = torch.zeros(self.num_windows, dtype=torch.bool, device=self.device)
+        by_score = scores.argsort(descending=True, stable=True)
+        order = by_score[self.clip_of_window[by_score].argsort(stable=True)]  # clip by clip, best first
+        starts = torch.tensor((0, *self.windows_per_clip[:-1]), device=self.device).cumsum(0)
+        clips = self.clip_of_window[order]
+        rank = torch.arange(len(order), device=self.device) - starts[clips]
+        keep[order] = rank < torch.tensor(budget, device=self.device)[clips]
+        return keep
+
+    def to(self, device: torch.device | str) -> TokenLayout:
+        return TokenLayout(
+            frames=self.frames,
+            grid=self.grid,
+            windows=self.windows.to(device),
+            patch=self.patch.to(device),
+            token=self.token.to(device),
+            num_tokens=self.num_tokens,
+        )
