@@ -1,3 +1,8 @@
 """Token pruners: which vision tokens leave the vision encoder or the language model, and where."""
 
-COMPONENTS: dict[str, dict[str, str]] = {}
+COMPONENTS = {
+    "pruner": {
+        "none": "zoo.pruning.none:NoPruner",
+        "random": "zoo.pruning.random:RandomPruner",
+    },
+}

@@ -9,7 +9,7 @@ Source: contract of docs/architecture.md; window rule of the Molmo2 sheet A1.2 a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 
 import torch
@@ -24,17 +24,21 @@ class Frames:
         clip: Index of the clip that each frame belongs to; starts at 0, grows by at most 1 from frame to frame.
         time_s: Time of each frame in its clip, seconds.
         size_px: (width, height) of the picture, pixels of the source, not of the model's input.
+        window: (rows, columns) of patches that one pooled window of the frame covers; 3 x 3 for video, 2 x 2 for images
+            in Molmo2 (sheet A1.2).
         box_xyxy_px: Part of the picture that the frame shows; the whole picture where it is not a crop.
     """
 
     clip: tuple[int, ...]
     time_s: tuple[float, ...]
     size_px: tuple[tuple[int, int], ...]
+    window: tuple[tuple[int, int], ...]
     box_xyxy_px: tuple[tuple[float, float, float, float], ...] = ()
 
     def __post_init__(self) -> None:
-        if not len(self.clip) == len(self.time_s) == len(self.size_px):
-            raise ValueError(f"frames disagree: {len(self.clip)} clips, {len(self.time_s)} times, {len(self.size_px)} sizes")
+        counts = {len(self.clip), len(self.time_s), len(self.size_px), len(self.window)}
+        if len(counts) != 1:
+            raise ValueError(f"frames disagree on their number: {sorted(counts)}")
         if self.clip and (self.clip[0] != 0 or any(b - a not in (0, 1) for a, b in pairwise(self.clip))):
             raise ValueError("frames must lie clip by clip, numbered from 0 without a gap")
         if not self.box_xyxy_px:
@@ -50,22 +54,21 @@ class Frames:
         return self.clip[-1] + 1 if self.clip else 0
 
 
-def window_of_patch(num_frames: int, grid: tuple[int, int], window: tuple[int, int]) -> Tensor:
-    """Number of the window that each patch falls into, windows row by row, frames in a row.
+@lru_cache(maxsize=64)
+def window_of_patch(grid: tuple[int, int], window: tuple[int, int]) -> tuple[Tensor, int]:
+    """Number of the window that each patch of one frame falls into, windows row by row.
 
     A grid that the window does not divide is padded, floor(pad / 2) on the left and top (sheet A4.2).
 
     Returns:
-        (frames * rows * columns,) int64.
+        (rows * columns,) int64, and the number of windows.
     """
     pads = [-size % side for size, side in zip(grid, window, strict=True)]
     rows, columns = (
         (torch.arange(size) + pad // 2) // side for size, side, pad in zip(grid, window, pads, strict=True)
     )
     across = (grid[1] + pads[1]) // window[1]
-    per_frame = (grid[0] + pads[0]) // window[0] * across
-    one = (rows[:, None] * across + columns).flatten()
-    return (torch.arange(num_frames)[:, None] * per_frame + one).flatten()
+    return (rows[:, None] * across + columns).flatten(), (grid[0] + pads[0]) // window[0] * across
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,14 +95,16 @@ class TokenLayout:
     num_tokens: int
 
     @classmethod
-    def of_frames(
-        cls, frames: Frames, grid: tuple[int, int], window: tuple[int, int], device: torch.device | str = "cpu"
-    ) -> TokenLayout:
+    def of_frames(cls, frames: Frames, grid: tuple[int, int], device: torch.device | str = "cpu") -> TokenLayout:
         """One token a patch, every patch alive."""
-        count = len(frames) * grid[0] * grid[1]
-        every = torch.arange(count, device=device)
-        windows = window_of_patch(len(frames), grid, window).to(device)
-        return cls(frames=frames, grid=grid, windows=windows, patch=every, token=every, num_tokens=count)
+        parts, before = [torch.zeros(0, dtype=torch.int64)], 0
+        for window in frames.window:
+            one, count = window_of_patch(grid, window)
+            parts.append(one + before)
+            before += count
+        windows = torch.cat(parts).to(device)
+        every = torch.arange(len(windows), device=device)
+        return cls(frames=frames, grid=grid, windows=windows, patch=every, token=every, num_tokens=len(windows))
 
     # -- where a token is ---------------------------------------------------------------------------------------------
 
@@ -169,6 +174,16 @@ class TokenLayout:
         patches = torch.arange(len(self.windows), device=self.device)[self.windows >= 0]
         clips[self.windows[patches]] = self.clip_of_frame[patches // self.patches_per_frame]
         return clips
+
+    @cached_property
+    def window_in_first_frame(self) -> Tensor:
+        """(windows,) bool: the window lies in the first frame of its clip."""
+        starts = torch.ones_like(self.clip_of_frame, dtype=torch.bool)
+        starts[1:] = self.clip_of_frame[1:] != self.clip_of_frame[:-1]
+        mask = torch.zeros(self.num_windows, dtype=torch.bool, device=self.device)
+        patches = torch.arange(len(self.windows), device=self.device)[self.windows >= 0]
+        mask[self.windows[patches]] = starts[patches // self.patches_per_frame]
+        return mask
 
     @cached_property
     def alive(self) -> Tensor:

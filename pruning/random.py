@@ -1,0 +1,55 @@
+"""Drop windows uniformly at random over the clip: the control that every learnt pruner has to beat.
+
+Source: molmo2_stts sheet B11 and part C. Differs: the draw is fixed by (seed, sample key, site), so a clip is always cut the same way.
+"""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from zoo.pruner import Pruner, RemoveShare, Selection, Site, SiteView, TokenBudget
+
+
+class RandomPruner(Pruner):
+    """Drop a share of the windows of every clip, drawn uniformly.
+
+    Args:
+        remove: Share of a clip's windows to drop, in [0, 1).
+        site: Where they leave: pixels, vit.block[l], vit.output or llm.layer[k].
+        protect_first_frame: Drop nothing from the first frame of a clip while other frames can pay for it.
+        seed: Changes the draw.
+    """
+
+    example_args: ClassVar = {"remove": 0.4, "site": "vit.block[0]"}
+
+    def __init__(
+        self, *, remove: float = 0.5, site: str = "vit.block[2]", protect_first_frame: bool = False, seed: int = 0
+    ) -> None:
+        super().__init__()
+        self._budget = RemoveShare(remove)
+        self._site = Site.parse(site)
+        self.protect_first_frame = protect_first_frame
+        self.seed = seed
+
+    def sites(self) -> tuple[Site, ...]:
+        return (self._site,)
+
+    def budget(self) -> TokenBudget:
+        return self._budget
+
+    def select(self, view: SiteView, memory: dict[str, Tensor]) -> Selection:
+        layout = view.layout
+        draws = []
+        for windows, clip_seed in zip(layout.windows_per_clip, view.clip_seeds, strict=True):
+            generator = torch.Generator().manual_seed(hash((self.seed, clip_seed)) & 0x7FFF_FFFF)
+            draws.append(torch.rand(windows, generator=generator))
+        scores = torch.cat(draws).to(layout.device)
+        if self.protect_first_frame:
+            scores = scores + layout.window_in_first_frame
+        living = torch.zeros(layout.num_windows, dtype=torch.bool, device=layout.device)
+        living[layout.window_of_token] = True
+        scores = scores.masked_fill(~living, -1.0)  # what an earlier pruner removed cannot be kept again
+        present = torch.bincount(layout.clip_of_window[living], minlength=layout.frames.num_clips).tolist()
+        keep = layout.keep_windows(layout.top_windows(scores, self._budget(present)))
+        return Selection(keep=keep, scores=scores[layout.window_of_token])
