@@ -1,0 +1,182 @@
+"""Reading shards: what was written comes back, and every way in which a shard can be broken has its sentence."""
+
+import io
+import json
+import subprocess
+import sys
+import tarfile
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zoo.errors import DataError
+from zoo.shards.reader import read_index, read_records, read_samples, read_shard, read_split
+from zoo.shards.schema import SCHEMA_NAME, SCHEMA_VERSION
+
+
+def record(key, **changes):
+    """A valid record of a tiny jpg sample; the reader never opens the media."""
+    return {
+        "schema": SCHEMA_NAME,
+        "version": SCHEMA_VERSION,
+        "key": key,
+        "media": "jpg",
+        "width": 2,
+        "height": 2,
+        "num_frames": 1,
+        "fps": 1.0,
+        "annotations": [{"family": "count", "question": "How many?", "answer": "2", "temporal": False}],
+        "statements": [],
+        "meta": {},
+    } | changes
+
+
+def write_tar(path, members):
+    """members: (name, bytes) pairs, in order."""
+    with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, data in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return path
+
+
+def members_of(*keys):
+    for key in keys:
+        yield f"{key}.jpg", b"picture of " + key.encode()
+        yield f"{key}.json", json.dumps(record(key)).encode()
+        yield f"{key}.npz", b"labels"
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """Two train shards of two samples, one val shard of one."""
+    (tmp_path / "train").mkdir()
+    (tmp_path / "val").mkdir()
+    write_tar(tmp_path / "train/shard-000000.tar", members_of("a0", "a1"))
+    write_tar(tmp_path / "train/shard-000001.tar", members_of("b0", "b1"))
+    write_tar(tmp_path / "val/shard-000000.tar", members_of("v0"))
+    names = {"train": ["train/shard-000000.tar", "train/shard-000001.tar"], "val": ["val/shard-000000.tar"]}
+    splits = {
+        split: {"shards": [{"file": name, "samples": 2 if split == "train" else 1} for name in shards]}
+        for split, shards in names.items()
+    }
+    (tmp_path / "dataset.json").write_text(json.dumps({"schema": SCHEMA_NAME, "version": 1, "splits": splits}))
+    return tmp_path
+
+
+def test_samples_come_back_in_order_with_their_files(dataset):
+    samples = list(read_shard(dataset / "train/shard-000000.tar"))
+    assert [sample.key for sample in samples] == ["a0", "a1"]
+    assert samples[0].files == {"jpg": b"picture of a0", "npz": b"labels"}
+    assert samples[0].record == record("a0")
+    assert samples[0].shard.endswith("shard-000000.tar")
+
+
+def test_only_asked_suffixes_and_samples_are_read(dataset):
+    path = dataset / "train/shard-000000.tar"
+    assert [sample.files for sample in read_shard(path, suffixes=("jpg",))] == [
+        {"jpg": b"picture of a0"},
+        {"jpg": b"picture of a1"},
+    ]
+    assert [sample.key for sample in read_shard(path, wanted=lambda index, key: index == 1)] == ["a1"]
+
+
+def test_index_records_and_samples_by_key(dataset):
+    assert {split: [shard.num_samples for shard in shards] for split, shards in read_index(dataset).items()} == {
+        "train": [2, 2],
+        "val": [1],
+    }
+    assert [entry["key"] for entry in read_records(dataset, "train")] == ["a0", "a1", "b0", "b1"]
+    found = read_samples(dataset, "train", ["b1", "absent"])
+    assert list(found) == ["b1"] and found["b1"].files["jpg"] == b"picture of b1"
+
+
+def test_keys_may_hold_folders_and_files_without_suffix_are_ignored(tmp_path):
+    members = [("README", b""), ("x/.hidden", b""), ("x/k.jpg", b"1"), ("x/k.json", json.dumps(record("x/k")).encode())]
+    assert [sample.key for sample in read_shard(write_tar(tmp_path / "s.tar", members))] == ["x/k"]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (None, "no json"),
+        (b"{", "does not parse"),
+        (b"\xff\xfe", "does not parse"),
+        (b"[1]", "expected an object"),
+        (json.dumps(record("bad", schema="grasp")).encode(), "'grasp'"),
+        (json.dumps(record("bad", version=99)).encode(), "99"),
+        (json.dumps(record("bad", media="avi")).encode(), "'avi'"),
+    ],
+)
+def test_a_bad_record_is_named_and_its_neighbours_survive(tmp_path, data, message):
+    middle = [("bad.jpg", b"x")] + ([] if data is None else [("bad.json", data)])
+    path = write_tar(tmp_path / "s.tar", [*members_of("a"), *middle, *members_of("z")])
+    with pytest.raises(DataError, match=rf"s\.tar.*bad.*{message}"):
+        list(read_shard(path))
+    faults = []
+    assert [sample.key for sample in read_shard(path, report=faults.append)] == ["a", "z"]
+    assert len(faults) == 1 and "bad" in str(faults[0])
+
+
+def test_a_cut_tar_gives_its_whole_samples_and_one_fault_wherever_it_is_cut(tmp_path):
+    whole = write_tar(tmp_path / "whole.tar", members_of("a", "b")).read_bytes()
+    end = len(whole.rstrip(b"\0"))
+    for length in range(0, end, 256):
+        path = tmp_path / "cut.tar"
+        path.write_bytes(whole[:length])
+        faults = []
+        keys = [sample.key for sample in read_shard(path, report=faults.append)]
+        assert keys in ([], ["a"]), length
+        assert len(faults) == 1 and "cut.tar" in str(faults[0]), length
+
+
+def test_a_garbled_header_does_not_pass_for_the_end(tmp_path):
+    path = write_tar(tmp_path / "s.tar", members_of("a", "b"))
+    data = bytearray(path.read_bytes())
+    data[data.index(b"b.json") + 150] ^= 0xFF  # the checksum field of the member in the middle
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="corrupt tar at byte"):
+        list(read_shard(path))
+
+
+def test_missing_pieces_of_a_data_set(dataset, tmp_path):
+    with pytest.raises(DataError, match="no data set was finished there"):
+        read_index(tmp_path / "nowhere")
+    with pytest.raises(DataError, match=r"'test'.*train, val"):
+        read_split(dataset, "test")
+    (dataset / "val/shard-000000.tar").unlink()
+    with pytest.raises(DataError, match=r"1 shards.*shard-000000\.tar"):
+        read_index(dataset)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"splits": {"train": {}}}', '{"splits": {"train": {"shards": [{}]}}}']
+)
+def test_a_broken_index_is_no_traceback(tmp_path, text):
+    (tmp_path / "dataset.json").write_text(text)
+    with pytest.raises(DataError, match="no index of shards"):
+        read_index(tmp_path)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_random_damage_gives_samples_or_named_faults(tmp_path_factory, data):
+    path = write_tar(tmp_path_factory.mktemp("fuzz") / "s.tar", members_of("a", "b", "c"))
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 8))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(content)
+    faults = []
+    for sample in read_shard(path, report=faults.append):
+        assert sample.record["schema"] == SCHEMA_NAME
+    assert all(isinstance(fault, DataError) and "s.tar" in str(fault) for fault in faults)
+
+
+def test_shards_import_without_torch():
+    code = (
+        "import sys, zoo.shards.reader, zoo.shards.decode, zoo.shards.sampling; "
+        "sys.exit('torch' in sys.modules or 'webdataset' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,206 @@
+"""Read WebDataset tar shards: every sample of a shard, only its JSON, or the samples of given keys.
+
+Plain `tarfile` instead of the webdataset package, whose import brings torch along (2.2 s) even for its tar iterators
+alone, and which ends silently at a cut tar. Grouping agrees with webdataset: a key ends at the first dot of a file's
+name, and the files of a sample lie next to each other. Local files only.
+"""
+
+import io
+import json
+import os
+import tarfile
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import DataError
+from zoo.shards.schema import check_header
+from zoo.shards.writer import INDEX_NAME
+
+MEDIA_AND_JSON = frozenset({"mp4", "jpg", "jpeg", "png", "json"})
+"""What answering needs; leaving npz labels unread saves their bytes."""
+
+_BLOCK = 512  # bytes; a whole tar ends with blocks of zeros
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One record and its files, still encoded.
+
+    Args:
+        key: Stable id within the data set.
+        shard: Path of the tar that it was read from, for messages.
+        record: Parsed JSON of the sample.
+        files: Bytes by suffix ("mp4", "jpg", "npz"), the JSON left out.
+    """
+
+    key: str
+    shard: str
+    record: dict[str, Any]
+    files: dict[str, bytes]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shard:
+    """A tar file of a split, and how many samples the index promises in it."""
+
+    path: Path
+    num_samples: int
+
+
+ReportError = Callable[[DataError], None]
+"""Called with each bad sample or shard; may raise, which ends the reading, or return, which skips."""
+
+
+def raise_error(error: DataError) -> None:
+    """The strict `ReportError`: the first fault ends the reading."""
+    raise error
+
+
+def ignore_error(error: DataError) -> None:
+    """The `ReportError` of look-ups, which pass over faults that the stream has reported already."""
+
+
+def read_index(folder: str | os.PathLike[str]) -> dict[str, list[Shard]]:
+    """Shards of every split, as `dataset.json` lists them.
+
+    Raises:
+        DataError: no data set there, an index that does not parse, or a listed shard that is missing.
+    """
+    root = Path(folder)
+    path = root / INDEX_NAME
+    try:
+        index = json.loads(path.read_text(encoding="utf-8"))
+        splits = {
+            split: [Shard(path=root / shard["file"], num_samples=int(shard["samples"])) for shard in content["shards"]]
+            for split, content in index["splits"].items()
+        }
+    except FileNotFoundError:
+        raise DataError(
+            f"{root} holds no {INDEX_NAME}: no data set was finished there; make one with: zoo generate"
+        ) from None
+    except (json.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(
+            f"{path} is no index of shards ({type(error).__name__}: {error}); generate the data again"
+        ) from error
+    missing = [shard.path.name for shards in splits.values() for shard in shards if not shard.path.is_file()]
+    if missing:
+        raise DataError(
+            f"{root}: {len(missing)} shards of {INDEX_NAME} are missing, first {missing[0]}; generate the data again"
+        )
+    return splits
+
+
+def read_split(folder: str | os.PathLike[str], split: str) -> list[Shard]:
+    """Shards of one split.
+
+    Raises:
+        DataError: see `read_index`; or the split is unknown or empty.
+    """
+    splits = read_index(folder)
+    if split not in splits:
+        raise DataError(f"{folder}: no split {split!r}; it has {', '.join(sorted(splits)) or 'none'}")
+    if not sum(shard.num_samples for shard in splits[split]):
+        raise DataError(f"{folder}: split {split!r} holds no samples; generate the data again")
+    return splits[split]
+
+
+def read_shard(
+    path: str | os.PathLike[str],
+    *,
+    suffixes: Collection[str] | None = None,
+    wanted: Callable[[int, str], bool] | None = None,
+    report: ReportError = raise_error,
+) -> Iterator[Sample]:
+    """Samples of one tar in their stored order.
+
+    Args:
+        path: The tar file.
+        suffixes: Files to read; None reads all. The JSON is always read.
+        wanted: Tells from (place in the shard, key) whether to read a sample at all; None reads all.
+        report: Is told of every sample without a valid record, and of a truncated or corrupt tar.
+    """
+    shard = str(path)
+    for key, files in _groups(shard, suffixes, wanted, report):
+        try:
+            record = _parse(files.pop("json", None), f"{shard}: sample {key!r}")
+        except DataError as error:
+            report(error)
+            continue
+        yield Sample(key, shard, record, files)
+
+
+def read_records(
+    folder: str | os.PathLike[str], split: str, *, report: ReportError = raise_error
+) -> Iterator[dict[str, Any]]:
+    """Only the JSON records of a split, without touching the media: for baselines and statistics."""
+    for shard in read_split(folder, split):
+        for sample in read_shard(shard.path, suffixes=("json",), report=report):
+            yield sample.record
+
+
+def read_samples(folder: str | os.PathLike[str], split: str, keys: Collection[str]) -> dict[str, Sample]:
+    """Samples of given keys, whole; keys that the split lacks are absent from the answer."""
+    found: dict[str, Sample] = {}
+    for shard in read_split(folder, split):
+        for sample in read_shard(shard.path, wanted=lambda _, key: key in keys, report=ignore_error):
+            found[sample.key] = sample
+        if len(found) == len(set(keys)):
+            break
+    return found
+
+
+def _parse(data: bytes | None, where: str) -> dict[str, Any]:
+    if data is None:
+        raise DataError(f"{where}: no json beside the media")
+    try:
+        record = json.loads(data)
+    except ValueError as error:  # bad JSON and bad UTF-8 alike
+        raise DataError(f"{where}: the json does not parse: {error}") from error
+    check_header(record, where=where)
+    return record
+
+
+def _groups(
+    shard: str, suffixes: Collection[str] | None, wanted: Callable[[int, str], bool] | None, report: ReportError
+) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """(key, files by suffix) of neighbouring members with one key, unwanted samples left out."""
+    key, files, count = None, None, 0  # files is None while the members of an unwanted sample pass
+    try:
+        with open(shard, "rb") as stream:
+            for member_key, suffix, start, size in _members(stream):
+                if member_key != key:
+                    if files is not None:
+                        yield key, files
+                    count += key is not None
+                    key = member_key
+                    files = {} if wanted is None or wanted(count, key) else None
+                if files is not None and (suffixes is None or suffix in suffixes or suffix == "json"):
+                    stream.seek(start)
+                    files[suffix] = stream.read(size)
+    except (OSError, tarfile.TarError) as error:
+        report(DataError(f"{shard}: after sample {count}, near {key!r}: {error}; generate or copy the shard again"))
+        return  # the sample that was being read is not whole
+    if files is not None:
+        yield key, files
+
+
+def _members(stream: io.BufferedReader) -> Iterator[tuple[str, str, int, int]]:
+    """(key, suffix, start, size) of each regular file of a tar; raises TarError where the tar is cut or corrupt."""
+    size = os.fstat(stream.fileno()).st_size
+    with tarfile.open(fileobj=stream, mode="r:") as tar:
+        while (member := tar.next()) is not None:
+            tar.members = []  # tarfile would keep every header of the shard
+            if not member.isreg():
+                continue
+            if member.offset_data + member.size > size:
+                raise tarfile.ReadError(f"truncated tar: {member.name} ends behind the file's last byte")
+            folder, slash, name = member.name.rpartition("/")
+            stem, _, suffix = name.partition(".")
+            if stem and suffix:  # as webdataset: hidden files and files without a suffix belong to no sample
+                yield folder + slash + stem, suffix.lower(), member.offset_data, member.size
+        stream.seek(tar.offset)
+        # tarfile takes a cut or garbled header for the end of the archive; only zeros are one.
+        if stream.read(_BLOCK) != bytes(_BLOCK):
+            raise tarfile.ReadError(f"truncated or corrupt tar at byte {tar.offset} of {size}")
