@@ -1,0 +1,159 @@
+"""Render MuJoCo models off screen: choice of the GL library, RGB and segmentation pictures, explicit closing.
+
+Differs from `mujoco.Renderer`: one GL context and one upload of meshes serve every model with the same meshes and textures
+(a new `mujoco.Renderer` per model costs 80 ms, more than a whole clip of ours), and the GL library is chosen when the
+renderer is made, not when `mujoco` is first imported.
+"""
+
+import hashlib
+import os
+import sys
+from types import TracebackType
+
+import mujoco
+import numpy as np
+
+from zoo.errors import ConfigError, MissingLibraryError
+
+GL_MODULES = {"egl": "mujoco.egl", "osmesa": "mujoco.osmesa", "glfw": "mujoco.glfw", "cgl": "mujoco.cgl"}
+MAX_GEOMS = 1000  # in one picture
+
+
+def gl_backend(environment: dict[str, str] | None = None, platform: str = sys.platform) -> str:
+    """Name of the GL library to render with.
+
+    Args:
+        environment: Process environment; MUJOCO_GL wins, then DISPLAY decides between glfw and egl.
+        platform: As `sys.platform`.
+    Returns:
+        A key of `GL_MODULES`.
+    Raises:
+        ConfigError: MUJOCO_GL holds something else.
+    """
+    variables = os.environ if environment is None else environment
+    asked = variables.get("MUJOCO_GL", "").lower().strip()
+    if asked:
+        if asked not in GL_MODULES:
+            raise ConfigError(f"MUJOCO_GL={asked}: expected one of {', '.join(GL_MODULES)}; export MUJOCO_GL=egl")
+        return asked
+    if platform == "darwin":
+        return "cgl"
+    return "glfw" if variables.get("DISPLAY") or not platform.startswith("linux") else "egl"
+
+
+class OffscreenRenderer:
+    """Pictures of any number of models, at one size; a context manager.
+
+    Args:
+        width: Picture width, pixels.
+        height: Picture height, pixels.
+        shadows: Draw shadows, which cost more than everything else together on a software GL.
+    """
+
+    def __init__(self, *, width: int, height: int, shadows: bool = False) -> None:
+        self.width, self.height, self.shadows = width, height, shadows
+        self._gl = _make_gl_context(width, height)
+        self._context: mujoco.MjrContext | None = None
+        self._assets = b""
+        self._rect = mujoco.MjrRect(0, 0, width, height)
+        self._option = mujoco.MjvOption()
+        self._camera = mujoco.MjvCamera()
+        self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
+        self._scene: mujoco.MjvScene | None = None
+        self._model: mujoco.MjModel | None = None
+
+    def __enter__(self) -> "OffscreenRenderer":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the GL context now; at interpreter exit the drivers would print about it."""
+        if self._gl is not None:
+            self._gl.make_current()
+            if self._context is not None:
+                self._context.free()
+                self._context = None
+            self._gl.free()
+            self._gl = None
+
+    def bind(self, model: mujoco.MjModel, *, camera: int = 0) -> None:
+        """Choose the model that the next pictures show.
+
+        Args:
+            model: Compiled model; `vis.global_.offwidth` and `offheight` bound the picture size.
+            camera: Index of a camera of the model.
+        """
+        assert self._gl is not None, "bind after close"
+        assets = _asset_digest(model)
+        if self._context is None or assets != self._assets:
+            self._gl.make_current()
+            if self._context is not None:
+                self._context.free()
+            self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50.value)
+            mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._context)
+            self._assets = assets
+        self._model = model
+        self._scene = mujoco.MjvScene(model, maxgeom=MAX_GEOMS)
+        self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = self.shadows
+        self._camera.fixedcamid = camera
+
+    def update(self, data: mujoco.MjData) -> None:
+        """Take poses and lights from a simulation state (`mj_forward` done) for the next pictures."""
+        assert self._scene is not None, "update before bind"
+        category = mujoco.mjtCatBit.mjCAT_ALL.value
+        mujoco.mjv_updateScene(self._model, data, self._option, None, self._camera, category, self._scene)
+
+    def rgb(self) -> np.ndarray:
+        """Draw the colours: (height, width, 3) uint8."""
+        return self._draw()
+
+    def geom_ids(self) -> np.ndarray:
+        """Draw which geom each pixel shows: (height, width) int32 geom index of the model, -1 where there is none."""
+        assert self._scene is not None, "geom_ids before bind"
+        flags = self._scene.flags
+        flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = 1
+        codes = self._draw().astype(np.int32) @ np.array([1, 1 << 8, 1 << 16], np.int32)
+        flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = 0
+        lookup = np.full(self._scene.ngeom + 1, -1, np.int32)  # code 0 is the background, geom i of the scene is segid + 1
+        for geom in self._scene.geoms[: self._scene.ngeom]:
+            if geom.segid >= 0 and geom.objtype == mujoco.mjtObj.mjOBJ_GEOM.value:
+                lookup[geom.segid + 1] = geom.objid
+        return lookup[codes]
+
+    def _draw(self) -> np.ndarray:
+        assert self._gl is not None and self._context is not None, "draw before bind or after close"
+        self._gl.make_current()
+        mujoco.mjr_render(self._rect, self._scene, self._context)
+        pixels = np.empty((self.height, self.width, 3), np.uint8)
+        mujoco.mjr_readPixels(pixels, None, self._rect, self._context)
+        return pixels[::-1].copy()  # GL counts rows from below
+
+
+def _make_gl_context(width: int, height: int):
+    """Open a GL context, or say which system package is missing."""
+    import importlib
+
+    backend = gl_backend()
+    try:
+        return importlib.import_module(GL_MODULES[backend]).GLContext(width, height)
+    except (ImportError, AttributeError, OSError, RuntimeError) as error:
+        # PyOpenGL reports a missing libEGL as AttributeError or ImportError, a missing driver as one of the others.
+        raise MissingLibraryError(
+            f"cannot open an off-screen GL context with MUJOCO_GL={backend}: {error}. On Debian or Ubuntu: "
+            "apt-get install libegl1 libgl1-mesa-dri, then export MUJOCO_GL=egl"
+        ) from error
+
+
+def _asset_digest(model: mujoco.MjModel) -> bytes:
+    """What a GL context uploads from a model: meshes, textures, height fields, skins, buffer sizes."""
+    digest = hashlib.blake2b(digest_size=16)
+    sizes = (model.vis.global_.offwidth, model.vis.global_.offheight, model.vis.quality.offsamples)
+    digest.update(repr((*sizes, model.vis.quality.shadowsize, model.ngeom if model.nhfield or model.nskin else 0)).encode())
+    for array in (model.mesh_vert, model.mesh_face, model.mesh_normal, model.tex_data, model.hfield_data, model.skin_vert):
+        digest.update(np.ascontiguousarray(array).tobytes())
+        digest.update(str(array.shape).encode())
+    return digest.digest()
