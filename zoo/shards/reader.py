@@ -169,6 +169,7 @@ def _groups(
     key, files, count = None, None, 0  # files is None while the members of an unwanted sample pass
     try:
         with open(shard, "rb") as stream:
+            end = os.fstat(stream.fileno()).st_size
             for member_key, suffix, start, size in _members(stream):
                 if member_key != key:
                     if files is not None:
@@ -176,11 +177,15 @@ def _groups(
                     count += key is not None
                     key = member_key
                     files = {} if wanted is None or wanted(count, key) else None
+                if start + size > end:
+                    raise tarfile.ReadError(
+                        f"truncated tar: its {suffix} ends {start + size - end} bytes behind the file"
+                    )
                 if files is not None and (suffixes is None or suffix in suffixes or suffix == "json"):
                     stream.seek(start)
                     files[suffix] = stream.read(size)
     except (OSError, tarfile.TarError) as error:
-        report(DataError(f"{shard}: after sample {count}, near {key!r}: {error}; generate or copy the shard again"))
+        report(DataError(f"{shard}: at sample {count}, {key!r}: {error}; generate or copy the shard again"))
         return  # the sample that was being read is not whole
     if files is not None:
         yield key, files
@@ -188,14 +193,11 @@ def _groups(
 
 def _members(stream: io.BufferedReader) -> Iterator[tuple[str, str, int, int]]:
     """(key, suffix, start, size) of each regular file of a tar; raises TarError where the tar is cut or corrupt."""
-    size = os.fstat(stream.fileno()).st_size
     with tarfile.open(fileobj=stream, mode="r:") as tar:
         while (member := tar.next()) is not None:
             tar.members = []  # tarfile would keep every header of the shard
             if not member.isreg():
                 continue
-            if member.offset_data + member.size > size:
-                raise tarfile.ReadError(f"truncated tar: {member.name} ends behind the file's last byte")
             folder, slash, name = member.name.rpartition("/")
             stem, _, suffix = name.partition(".")
             if stem and suffix:  # as webdataset: hidden files and files without a suffix belong to no sample
@@ -203,4 +205,4 @@ def _members(stream: io.BufferedReader) -> Iterator[tuple[str, str, int, int]]:
         stream.seek(tar.offset)
         # tarfile takes a cut or garbled header for the end of the archive; only zeros are one.
         if stream.read(_BLOCK) != bytes(_BLOCK):
-            raise tarfile.ReadError(f"truncated or corrupt tar at byte {tar.offset} of {size}")
+            raise tarfile.ReadError(f"truncated or corrupt tar at byte {tar.offset}")

@@ -1,0 +1,196 @@
+"""The datamodule of shard data sets: a stream for every stage, fed through the processor of the module in training."""
+
+import logging
+import os
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from lightning.pytorch import LightningDataModule
+
+from zoo.datamodules.stream import (
+    EvalStream,
+    OnBadSample,
+    SampleProcessor,
+    ShardLoader,
+    Source,
+    StreamSpec,
+    TrainStream,
+    loader,
+)
+from zoo.errors import ConfigError
+from zoo.generator import ShardGenerator
+from zoo.shards.reader import Sample, read_records, read_samples, read_split
+
+logger = logging.getLogger(__name__)
+
+Stage = Literal["train", "validate", "test", "predict"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Splits:
+    """Which split of the data each stage reads.
+
+    Args:
+        train: Split that is learnt from.
+        validate: Split looked at while training.
+        test: Held-out split of the final score.
+        predict: Split that `predict` answers.
+    """
+
+    train: str = "train"
+    validate: str = "val"
+    test: str = "test"
+    predict: str = "test"
+
+
+class ShardDataModule(LightningDataModule):
+    """Train, validate, test and predict on folders of WebDataset shards.
+
+    Args:
+        path: Folder of a data set, or several with their weights: how often training draws from each, relative to the
+            others. Evaluation reads each of them once.
+        generator: Makes the data when the folder lacks it; needs a single path.
+        batch_size: Samples a training batch on each rank.
+        eval_batch_size: Samples a batch elsewhere; None takes `batch_size`.
+        num_workers: Loader processes of each rank; 0 loads in the main process.
+        shuffle_buffer: Encoded samples in each worker among which the next one is drawn; 1 keeps the shards' order.
+        epoch_samples: Samples of an epoch over all ranks; None takes as many as the data has.
+        seed: Of order, mixture and every choice about a sample.
+        splits: Which split each stage reads.
+        on_bad_sample: Skip corrupt samples with a warning, up to a tenth of them, or end at the first.
+    """
+
+    def __init__(
+        self,
+        *,
+        path: str | dict[str, float],
+        generator: ShardGenerator | None = None,
+        batch_size: int = 16,
+        eval_batch_size: int | None = None,
+        num_workers: int = 0,
+        shuffle_buffer: int = 1000,
+        epoch_samples: int | None = None,
+        seed: int = 0,
+        splits: Splits = Splits(),
+        on_bad_sample: OnBadSample = "skip",
+    ) -> None:
+        super().__init__()
+        self.weights = {str(path): 1.0} if not isinstance(path, Mapping) else dict(path)
+        self.generator = generator
+        self.batch_size = batch_size
+        self.eval_batch_size = batch_size if eval_batch_size is None else eval_batch_size
+        self.num_workers = num_workers
+        self.shuffle_buffer = shuffle_buffer
+        self.epoch_samples = epoch_samples
+        self.seed = seed
+        self.splits = splits
+        self.on_bad_sample = on_bad_sample
+        self._processor: SampleProcessor | None = None
+        self._check()
+
+    def _check(self) -> None:
+        least = {"batch_size": 1, "eval_batch_size": 1, "num_workers": 0, "shuffle_buffer": 1, "seed": 0}
+        faults = [f"{name} is {getattr(self, name)}, expected {low} or more" for name, low in least.items()
+                  if getattr(self, name) < low]  # fmt: skip
+        if self.epoch_samples is not None and self.epoch_samples < 1:
+            faults.append(f"epoch_samples is {self.epoch_samples}, expected 1 or more, or null for all")
+        if not self.weights:
+            faults.append("path names no data set")
+        faults += [f"weight of {path} is {weight}, expected a number above 0"
+                   for path, weight in self.weights.items() if not 0 < weight < float("inf")]  # fmt: skip
+        if self.generator is not None and len(self.weights) != 1:
+            faults.append(f"generator with {len(self.weights)} paths, expected one path to write to")
+        if faults:
+            raise ConfigError(f"shards: {'; '.join(faults)}")
+
+    @property
+    def processor(self) -> SampleProcessor:
+        """The module's processor; set this attribute to load without a trainer."""
+        if self._processor is not None:
+            return self._processor
+        module = self.trainer.lightning_module if self.trainer is not None else None
+        if module is None:
+            raise ConfigError("shards: no processor; attach the datamodule to a Trainer, or set datamodule.processor")
+        if not hasattr(module, "processor"):
+            raise ConfigError(f"shards: {type(module).__name__} has no `processor`, which says how clips become tokens")
+        return module.processor
+
+    @processor.setter
+    def processor(self, processor: SampleProcessor) -> None:
+        self._processor = processor
+
+    def prepare_data(self) -> None:
+        if self.generator is not None:
+            (path,) = self.weights
+            self.generator.generate(Path(path), workers=len(os.sched_getaffinity(0)))
+
+    def setup(self, stage: str) -> None:
+        """Look at the index of every split that the stage needs, so that a missing one is reported before training."""
+        stages: dict[str, tuple[Stage, ...]] = {"fit": ("train", "validate")}
+        for name in stages.get(stage, (stage,)):
+            self.sources(name)
+
+    def sources(self, stage: Stage) -> list[Source]:
+        """The split of a stage in every data set.
+
+        Raises:
+            DataError: no data set in a folder, or it lacks the split.
+        """
+        split = getattr(self.splits, stage)
+        return [
+            Source(folder=path, shards=tuple(read_split(path, split)), weight=weight)
+            for path, weight in self.weights.items()
+        ]
+
+    def records(self, stage: Stage) -> Iterator[dict[str, Any]]:
+        """The JSON of every sample of a stage, without decoding anything."""
+        for path in self.weights:
+            yield from read_records(path, getattr(self.splits, stage), report=lambda error: logger.debug("%s", error))
+
+    def samples(self, stage: Stage, keys: Collection[str]) -> dict[str, Sample]:
+        """Samples of a stage by key, with their media."""
+        found: dict[str, Sample] = {}
+        for path in self.weights:
+            found |= read_samples(path, getattr(self.splits, stage), keys)
+        return found
+
+    def train_dataloader(self) -> ShardLoader:
+        spec = self._spec("train", self.batch_size)
+        samples = self.epoch_samples or sum(source.num_samples for source in spec.sources)
+        num_batches = samples // (spec.batch_size * spec.world_size)
+        if num_batches == 0:
+            raise ConfigError(
+                f"shards: an epoch of {samples} samples holds no batch of {spec.batch_size} on {spec.world_size} "
+                "ranks; lower batch_size, or raise epoch_samples"
+            )
+        stream = TrainStream(
+            spec,
+            num_batches=num_batches,
+            shuffle_buffer=self.shuffle_buffer,
+            first_epoch=self.trainer.current_epoch if self.trainer is not None else 0,
+            same_epoch=self.trainer is not None and self.trainer.overfit_batches > 0,
+        )
+        return loader(stream)
+
+    def val_dataloader(self) -> ShardLoader:
+        return loader(EvalStream(self._spec("validate", self.eval_batch_size)))
+
+    def test_dataloader(self) -> ShardLoader:
+        return loader(EvalStream(self._spec("test", self.eval_batch_size)))
+
+    def predict_dataloader(self) -> ShardLoader:
+        return loader(EvalStream(self._spec("predict", self.eval_batch_size)))
+
+    def _spec(self, stage: Stage, batch_size: int) -> StreamSpec:
+        return StreamSpec(
+            sources=tuple(self.sources(stage)),
+            processor=self.processor,
+            batch_size=batch_size,
+            seed=self.seed,
+            num_workers=self.num_workers,
+            rank=self.trainer.global_rank if self.trainer is not None else 0,
+            world_size=self.trainer.world_size if self.trainer is not None else 1,
+            on_bad_sample=self.on_bad_sample,
+        )

@@ -1,0 +1,107 @@
+"""A small data set of real clips, and a processor that keeps everything visible."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+import torch
+
+from zoo.shards.encode import encode_mp4
+from zoo.shards.sampling import FrameSampling
+from zoo.shards.schema import SCHEMA_NAME, SCHEMA_VERSION
+from zoo.shards.writer import ShardWriter, shard_name, write_index
+
+NUM_FRAMES = 6
+
+
+def record(key, **changes):
+    return {
+        "schema": SCHEMA_NAME,
+        "version": SCHEMA_VERSION,
+        "key": key,
+        "media": "mp4",
+        "width": 16,
+        "height": 16,
+        "num_frames": NUM_FRAMES,
+        "fps": 8.0,
+        "annotations": [{"family": "name", "question": "Who?", "answer": key, "temporal": False}],
+        "statements": [],
+        "meta": {},
+    } | changes
+
+
+def write_split(root, split, shards):
+    """shards: for each shard its keys, or (key, media) pairs where the media is to be bad."""
+    clip = encode_mp4(np.zeros((NUM_FRAMES, 16, 16, 3), np.uint8), fps=8)
+    listing = []
+    for number, keys in enumerate(shards):
+        with ShardWriter(root / split / shard_name(number)) as writer:
+            for entry in keys:
+                key, media = (entry, clip) if isinstance(entry, str) else entry
+                writer.write(record(key), media)
+        listing.append((shard_name(number), len(keys)))
+    return listing
+
+
+def write_dataset(root, **splits):
+    """Splits by name: lists of shards, each a list of keys."""
+    listing = {split: write_split(root, split, shards) for split, shards in splits.items()}
+    write_index(root, splits=listing, generator={"name": "test"}, blind=None)
+    return root
+
+
+@dataclass(frozen=True)
+class PlainProcessor:
+    """Examples are (key, number drawn for the sample, frames); batches are dictionaries of lists."""
+
+    sampling: FrameSampling = field(default_factory=lambda: FrameSampling(max_frames=4, frame_rate=4.0))
+
+    def messages(self, sample, generator):
+        return [
+            (note["question"], note["answer"], int(generator.integers(1 << 30)))
+            for note in sample.record["annotations"]
+        ]
+
+    def example(self, *, key, frames, times_s, messages, is_video):
+        assert frames.dtype == np.uint8
+        assert is_video
+        return {"key": key, "draw": messages[0][2], "pixels": torch.from_numpy(frames), "times_s": times_s}
+
+    def collate(self, examples):
+        return {
+            "keys": [example["key"] for example in examples],
+            "draws": [example["draw"] for example in examples],
+            "pixels": torch.cat([example["pixels"] for example in examples]),
+        }
+
+
+@pytest.fixture
+def processor():
+    return PlainProcessor()
+
+
+@pytest.fixture(scope="session")
+def blocks(tmp_path_factory):
+    """Train: 6 shards of 5 clips; val: 1 shard of 7; test: 2 shards of 4 and 3."""
+    return write_dataset(
+        tmp_path_factory.mktemp("blocks"),
+        train=[[f"t{shard}{place}" for place in range(5)] for shard in range(6)],
+        val=[[f"v{place}" for place in range(7)]],
+        test=[[f"e0{place}" for place in range(4)], [f"e1{place}" for place in range(3)]],
+    )
+
+
+@pytest.fixture(scope="session")
+def letters(tmp_path_factory):
+    """A second data set: 3 shards of 4 clips, val 1 shard of 2."""
+    return write_dataset(
+        tmp_path_factory.mktemp("letters"),
+        train=[[f"l{shard}{place}" for place in range(4)] for shard in range(3)],
+        val=[["lv0", "lv1"]],
+    )
+
+
+@pytest.fixture
+def make_dataset():
+    """`write_dataset`, for tests that need clips of their own; test modules cannot import this file."""
+    return write_dataset

@@ -1,0 +1,188 @@
+"""Streams: who reads what, in which order, and what becomes of bad samples."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zoo.datamodules import stream as stream_module
+from zoo.datamodules.stream import EvalStream, Source, StreamSpec, TrainStream, loader
+from zoo.errors import ConfigError, DataError
+from zoo.shards.reader import read_split
+
+
+def spec_of(processor, *folders, split="train", weights=None, **arguments):
+    weights = weights or [1.0] * len(folders)
+    sources = tuple(
+        Source(folder=str(folder), shards=tuple(read_split(folder, split)), weight=weight)
+        for folder, weight in zip(folders, weights, strict=True)
+    )
+    return StreamSpec(**({"sources": sources, "processor": processor, "batch_size": 2} | arguments))
+
+
+def keys_of(batches):
+    return [key for batch in batches for key in batch["keys"]]
+
+
+def readers(spec, make):
+    """One stream per rank and the keys of each of its workers, without processes: the deal is a pure function."""
+    for rank in range(spec.world_size):
+        stream = make(StreamSpec(**{name: getattr(spec, name) for name in spec.__slots__} | {"rank": rank}))
+        yield stream, [list(stream.batches(worker, 0)) for worker in range(spec.workers)]
+
+
+@pytest.mark.parametrize(("world_size", "num_workers"), [(1, 0), (1, 2), (2, 1), (2, 3), (3, 2)])
+def test_training_deals_every_shard_to_one_reader(blocks, processor, world_size, num_workers):
+    spec = spec_of(processor, blocks, world_size=world_size, num_workers=num_workers, batch_size=1)
+    counts = Counter()
+    for stream, workers in readers(spec, lambda spec: TrainStream(spec, num_batches=30 // world_size)):
+        assert sum(len(batches) for batches in workers) == len(stream)
+        for batches in workers:
+            counts.update({key[:2] for key in keys_of(batches)})
+    assert counts == {f"t{shard}": 1 for shard in range(6)}
+
+
+@pytest.mark.parametrize("shuffle_buffer", [1, 4, 1000])
+def test_one_pass_reads_every_sample_once(blocks, processor, shuffle_buffer):
+    spec = spec_of(processor, blocks)
+    keys = keys_of(TrainStream(spec, num_batches=15, shuffle_buffer=shuffle_buffer))
+    assert len(keys) == len(set(keys)) == 30
+
+
+def test_epochs_differ_and_seeds_repeat(blocks, processor):
+    def epochs(seed, **arguments):
+        stream = TrainStream(spec_of(processor, blocks, seed=seed), num_batches=5, shuffle_buffer=8, **arguments)
+        return [keys_of(stream) for _ in range(3)]
+
+    first = epochs(7)
+    assert first == epochs(7)
+    assert first != epochs(8)
+    assert first[0] != first[1]
+    assert epochs(7, first_epoch=1)[0] == first[1]
+    assert epochs(7, same_epoch=True) == [first[0]] * 3
+
+
+def test_draws_depend_on_seed_epoch_and_key_alone(blocks, processor):
+    def draws(num_workers, shuffle_buffer):
+        spec = spec_of(processor, blocks, num_workers=num_workers, seed=3)
+        stream = TrainStream(spec, num_batches=15, shuffle_buffer=shuffle_buffer)
+        batches = [batch for worker in range(spec.workers) for batch in stream.batches(worker, 0)]
+        return {key: draw for batch in batches for key, draw in zip(batch["keys"], batch["draws"], strict=True)}
+
+    alone = draws(0, 1)
+    assert draws(0, 16) == alone
+    stream = TrainStream(spec_of(processor, blocks, seed=3), num_batches=15)
+    list(stream)
+    assert dict(zip(keys_of([batch := next(iter(stream))]), batch["draws"], strict=True)).items() - alone.items()
+
+
+def test_mixture_follows_its_weights(blocks, letters, processor):
+    spec = spec_of(processor, blocks, letters, weights=[3.0, 1.0])
+    keys = keys_of(TrainStream(spec, num_batches=150))
+    assert keys == keys_of(TrainStream(spec, num_batches=150))
+    share = sum(key.startswith("l") for key in keys) / len(keys)
+    assert abs(share - 0.25) < 0.075  # 300 draws: three standard deviations
+
+
+@settings(max_examples=25, deadline=None)
+@given(world_size=st.integers(1, 4), num_workers=st.integers(0, 4), batch_size=st.integers(1, 8))
+def test_evaluation_reads_every_sample_once(blocks, letters, world_size, num_workers, batch_size):
+    class KeysOnly:
+        """Decodes nothing, so that many deals can be tried."""
+
+        sampling = lambda times_s: [0]  # noqa: E731 - what decode_sample accepts beside a FrameSampling
+
+        def messages(self, sample, generator):
+            return [sample.key]
+
+        def example(self, *, key, frames, times_s, messages, is_video):
+            return key
+
+        def collate(self, examples):
+            return {"keys": examples}
+
+    KeysOnly.sampling = staticmethod(KeysOnly.sampling)
+    spec = spec_of(
+        KeysOnly(), blocks, letters, split="val", world_size=world_size, num_workers=num_workers, batch_size=batch_size
+    )
+    keys = []
+    for stream, workers in readers(spec, EvalStream):
+        assert sum(len(batches) for batches in workers) == len(stream)
+        keys += [key for batches in workers for key in keys_of(batches)]
+    assert sorted(keys) == [*sorted(["lv0", "lv1"]), *(f"v{place}" for place in range(7))]
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_loader_gives_whole_batches_through_real_workers(blocks, processor, num_workers):
+    spec = spec_of(processor, blocks, num_workers=num_workers)
+    batches = loader(TrainStream(spec, num_batches=7, shuffle_buffer=4))
+    epochs = [list(batches), list(batches)]
+    assert [len(epoch) for epoch in epochs] == [len(batches)] * 2 == [7, 7]
+    assert keys_of(epochs[0]) != keys_of(epochs[1])
+    assert epochs[0][0]["pixels"].shape[1:] == (16, 16, 3)
+    expected = TrainStream(spec, num_batches=7, shuffle_buffer=4)
+    assert sorted(keys_of(epochs[0])) == sorted(
+        key for worker in range(spec.workers) for key in keys_of(expected.batches(worker, 0))
+    )
+
+
+def test_fewer_shards_than_readers_names_both_numbers_and_the_fix(blocks, processor):
+    with pytest.raises(ConfigError, match=r"6 shards for 8 readers \(2 ranks x 4 .* num_workers to 3 or less, or .* 8"):
+        TrainStream(spec_of(processor, blocks, world_size=2, num_workers=4), num_batches=1)
+    with pytest.raises(ConfigError, match="use at most 6 ranks"):
+        TrainStream(spec_of(processor, blocks, world_size=7), num_batches=1)
+
+
+@pytest.fixture
+def damaged(make_dataset, tmp_path):
+    """A training shard whose second clip is no video, and a shard cut in the middle of its last clip."""
+    root = make_dataset(
+        tmp_path / "damaged",
+        train=[["a0", ("bad", b"no video" * 20), "a2"], ["b0", "b1", "b2"]],
+        val=[[("w0", b"x"), ("w1", b"y")]],
+    )
+    path = root / "train/shard-000001.tar"
+    path.write_bytes(path.read_bytes()[: path.read_bytes().index(b"b2.mp4") + 700])
+    return root
+
+
+def test_bad_samples_are_skipped_with_a_warning_that_names_them(damaged, processor, caplog):
+    keys = keys_of(TrainStream(spec_of(processor, damaged, batch_size=1), num_batches=5))
+    assert sorted(keys[:4]) == ["a0", "a2", "b0", "b1"]  # the fifth is of the next pass
+    warnings = [record.getMessage() for record in caplog.records]
+    assert any("shard-000000.tar: sample 'bad'" in text and "skipped bad sample" in text for text in warnings)
+    assert any("shard-000001.tar" in text and "truncated" in text for text in warnings)
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_raise_ends_at_the_first_bad_sample_in_one_sentence(damaged, processor, num_workers):
+    spec = spec_of(processor, damaged, on_bad_sample="raise", num_workers=num_workers)
+    with pytest.raises(DataError, match=r"shard-00000\d\.tar") as caught:
+        list(loader(TrainStream(spec, num_batches=10)))
+    assert "Traceback" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_too_many_bad_samples_end_the_run(damaged, processor, monkeypatch):
+    monkeypatch.setattr(stream_module, "MIN_SEEN", 4)
+    with pytest.raises(DataError, match=r"\d of \d samples are bad, more than 10%"):
+        list(TrainStream(spec_of(processor, damaged), num_batches=50))
+
+
+def test_a_split_without_any_good_sample_does_not_loop_for_ever(damaged, processor):
+    spec = spec_of(processor, damaged, split="val")
+    with pytest.raises(DataError, match="gave no sample to learn from"):
+        list(TrainStream(spec, num_batches=5))
+    with pytest.raises(DataError, match="no sample to evaluate"):
+        list(EvalStream(spec))
+
+
+def test_a_bug_in_a_processor_keeps_its_traceback_and_names_the_sample(blocks, processor):
+    class Broken(type(processor)):
+        def example(self, **arguments):
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        list(EvalStream(spec_of(Broken(), blocks, split="val")))
+    assert "'v0'" in caught.value.__notes__[0]
