@@ -330,10 +330,16 @@ class ShardLoader(DataLoader):
     """A DataLoader over a `ClipStream`, which batches by itself, that raises a worker's fault as it was."""
 
     def __iter__(self) -> Iterator[Any]:
+        fault = None
         for batch in super().__iter__():
             if isinstance(batch, StreamFault):
-                raise batch.kind(batch.message)
+                fault = batch
+                break
             yield batch
+        if fault is not None:
+            # End the workers here: once the exception's traceback holds their queues, they wait 5 s each to be killed.
+            self._iterator = None
+            raise fault.kind(fault.message)
 
 
 def loader(stream: ClipStream) -> ShardLoader:
