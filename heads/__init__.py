@@ -1,3 +1,7 @@
 """What is asked of the trunk: each head renders samples into prompts and targets, and turns hidden states into predictions."""
 
-COMPONENTS: dict[str, dict[str, str]] = {}
+COMPONENTS = {
+    "head": {
+        "qa": "zoo.heads.qa:QuestionAnswering",
+    },
+}

@@ -13,8 +13,10 @@ Shapes: T packed tokens, H heads, D head_dim; G segments of a group, L their pad
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import accumulate, chain
 from typing import Literal
 
 import torch
@@ -61,38 +63,84 @@ class SegmentGroup:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TreeGroup:
+    """Message trees of similar size whose branch tokens ask their prefix as one batch.
+
+    Args:
+        queries: (G, Q) int64, packed index of every branch token; padded slots repeat the first.
+        valid: (G, Q) bool, or None where no slot is padding.
+        prefix: (G, P) int64, packed index of every prefix token; padded slots repeat the first.
+        prefix_valid: (G, P) bool, or None where no slot is padding.
+    """
+
+    queries: Tensor
+    valid: Tensor | None
+    prefix: Tensor
+    prefix_valid: Tensor | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Segments:
     """Who may attend to whom in a packed sequence.
 
     Args:
-        lengths: Tokens of each segment, in order, on the host; empty segments are allowed.
+        runs: For each segment the lengths of its shared prefix and of its branches, in order, on the host. A segment
+            without branches is one run; empty runs and segments are allowed.
         causal: Text order; false for a vision encoder, where a segment is a frame.
         is_vision: (T,) bool, tokens that see each other in both directions; None: no such tokens.
-        branch_ids: (T,) int64, `PREFIX_BRANCH` for shared tokens, else the branch number, growing along a segment; None: no trees.
         device: Where masks are made.
     """
 
-    lengths: tuple[int, ...]
+    runs: tuple[tuple[int, ...], ...]
     causal: bool = True
     is_vision: Tensor | None = None
-    branch_ids: Tensor | None = None
     device: torch.device = torch.device("cpu")
 
     def __post_init__(self) -> None:
-        for name in ("is_vision", "branch_ids"):
-            tensor = getattr(self, name)
-            if tensor is not None and tensor.shape != (self.num_tokens,):
-                raise ValueError(f"{name} is {tuple(tensor.shape)}, the segments hold {self.num_tokens} tokens")
+        if self.is_vision is not None and self.is_vision.shape != (self.num_tokens,):
+            raise ValueError(f"is_vision is {tuple(self.is_vision.shape)}, the segments hold {self.num_tokens} tokens")
+
+    @classmethod
+    def plain(
+        cls, lengths: Sequence[int], *, causal: bool = True, is_vision: Tensor | None = None, device: torch.device = torch.device("cpu")
+    ) -> Segments:
+        """Segments without branches."""
+        return cls(runs=tuple((n,) for n in lengths), causal=causal, is_vision=is_vision, device=device)
+
+    @cached_property
+    def lengths(self) -> tuple[int, ...]:
+        """Tokens of each segment."""
+        return tuple(map(sum, self.runs))
 
     @cached_property
     def num_tokens(self) -> int:
         return sum(self.lengths)
 
     @cached_property
+    def starts(self) -> tuple[int, ...]:
+        """Packed index of each segment's first token."""
+        return tuple(accumulate(self.lengths, initial=0))[:-1]
+
+    def _repeat(self, values: Sequence[int], lengths: Sequence[int]) -> Tensor:
+        counts = torch.tensor(lengths, device=self.device)
+        return torch.tensor(values, device=self.device).repeat_interleave(counts, output_size=self.num_tokens)
+
+    @cached_property
     def segment_ids(self) -> Tensor:
         """(T,) int64: number of the segment that each token belongs to."""
-        lengths = torch.tensor(self.lengths, device=self.device)
-        return torch.arange(len(self.lengths), device=self.device).repeat_interleave(lengths, output_size=self.num_tokens)
+        return self._repeat(range(len(self.lengths)), self.lengths)
+
+    @cached_property
+    def has_branches(self) -> bool:
+        return any(len(runs) > 1 for runs in self.runs)
+
+    @cached_property
+    def branch_ids(self) -> Tensor | None:
+        """(T,) int64: `PREFIX_BRANCH` for shared tokens, else the number of the branch; None without branches."""
+        if not self.has_branches:
+            return None
+        ids = [PREFIX_BRANCH if number == 0 else number - 1 for runs in self.runs for number in range(len(runs))]
+        return self._repeat(ids, list(chain.from_iterable(self.runs)))
 
     @property
     def _has_plain_rule(self) -> bool:
@@ -116,29 +164,20 @@ class Segments:
     @cached_property
     def groups(self) -> tuple[SegmentGroup, ...]:
         """Segments sorted by length and cut where padding would exceed `PADDING_SHARE`."""
-        starts, total = [], 0
-        for length in self.lengths:
-            starts.append(total)
-            total += length
-        filled = [s for s, length in enumerate(self.lengths) if length]
-        order = sorted(filled, key=lambda s: -self.lengths[s]) if len(set(self.lengths)) > 1 else filled
-        groups, members = [], []
-        for s in order:
-            if members and self.lengths[s] < (1 - PADDING_SHARE) * self.lengths[members[0]]:
-                groups.append(self._group(members, starts))
-                members = []
-            members.append(s)
-        if members:
-            groups.append(self._group(members, starts))
-        return tuple(groups)
+        return tuple(self._group(members) for members in similar(self.lengths))
 
-    def _group(self, members: list[int], starts: list[int]) -> SegmentGroup:
-        lengths = torch.tensor([self.lengths[s] for s in members], device=self.device)
-        first = torch.tensor([starts[s] for s in members], device=self.device)
-        slots = torch.arange(self.lengths[members[0]], device=self.device)
-        is_ragged = self.lengths[members[-1]] != self.lengths[members[0]]
-        valid = slots < lengths[:, None] if is_ragged else None
-        rows = first[:, None] + (slots if valid is None else slots * valid)  # padding repeats the first token
+    def _slots(self, starts: Sequence[int], lengths: Sequence[int]) -> tuple[Tensor, Tensor | None]:
+        """(G, L) packed indices of equal or padded runs, and which of them are real (None: all)."""
+        first = torch.tensor(starts, device=self.device)[:, None]
+        slots = torch.arange(max(lengths), device=self.device)
+        if min(lengths) == max(lengths):
+            return first + slots, None
+        valid = slots < torch.tensor(lengths, device=self.device)[:, None]
+        return first + slots * valid, valid  # padding repeats the first token
+
+    def _group(self, members: list[int]) -> SegmentGroup:
+        rows, valid = self._slots([self.starts[s] for s in members], [self.lengths[s] for s in members])
+        slots = torch.arange(rows.shape[1], device=self.device)
         if self._has_plain_rule and valid is None:
             return SegmentGroup(rows=rows, valid=None, mask=None, is_causal=self.causal)
         mask = self.rule(rows[:, :, None], rows[:, None, :])
@@ -150,6 +189,36 @@ class Segments:
     @cached_property
     def _is_one_view(self) -> bool:
         return len(self.groups) == 1 and self.groups[0].valid is None and 0 not in self.lengths
+
+    @cached_property
+    def prefixes(self) -> tuple[Segments, Tensor]:
+        """The shared prefixes as segments of their own, and (prefix tokens,) their packed indices."""
+        rows = (self.branch_ids == PREFIX_BRANCH).nonzero().squeeze(1)
+        is_vision = None if self.is_vision is None else self.is_vision[rows]
+        lengths = [runs[0] for runs in self.runs]
+        return Segments.plain(lengths, causal=self.causal, is_vision=is_vision, device=self.device), rows
+
+    @cached_property
+    def branches(self) -> tuple[Segments, Tensor]:
+        """The branches as segments of their own, and (branch tokens,) their packed indices."""
+        rows = (self.branch_ids != PREFIX_BRANCH).nonzero().squeeze(1)
+        is_vision = None if self.is_vision is None else self.is_vision[rows]
+        lengths = [length for runs in self.runs for length in runs[1:]]
+        return Segments.plain(lengths, causal=self.causal, is_vision=is_vision, device=self.device), rows
+
+    @cached_property
+    def tree_groups(self) -> tuple[TreeGroup, ...]:
+        """Trees with similar numbers of branch tokens; prefixes are padded to the longest of their group."""
+        groups = []
+        for members in similar([length - runs[0] for length, runs in zip(self.lengths, self.runs, strict=True)]):
+            members = [s for s in members if self.runs[s][0]]
+            if not members:
+                continue
+            sizes = [self.lengths[s] - self.runs[s][0] for s in members]
+            queries, valid = self._slots([self.starts[s] + self.runs[s][0] for s in members], sizes)
+            prefix, prefix_valid = self._slots([self.starts[s] for s in members], [self.runs[s][0] for s in members])
+            groups.append(TreeGroup(queries=queries, valid=valid, prefix=prefix, prefix_valid=prefix_valid))
+        return tuple(groups)
 
     @cached_property
     def block_mask(self):  # noqa: ANN201 - flex's BlockMask lives in an experimental module
@@ -173,14 +242,32 @@ class Segments:
 
     def keep(self, keep: Tensor) -> Segments:
         """The segments of the tokens where `keep` (T,) bool is true; reads the device once for the new lengths."""
-        lengths = torch.bincount(self.segment_ids[keep], minlength=len(self.lengths)).tolist()
+        lengths = list(chain.from_iterable(self.runs))
+        run_ids = self._repeat(range(len(lengths)), lengths)
+        left = iter(torch.bincount(run_ids[keep], minlength=len(lengths)).tolist())
         return Segments(
-            lengths=tuple(lengths),
+            runs=tuple(tuple(next(left) for _ in runs) for runs in self.runs),
             causal=self.causal,
             is_vision=None if self.is_vision is None else self.is_vision[keep],
-            branch_ids=None if self.branch_ids is None else self.branch_ids[keep],
             device=self.device,
         )
+
+
+def similar(lengths: Sequence[int]) -> list[list[int]]:
+    """Numbers of the non-empty lengths, grouped so that padding a group to its longest wastes at most `PADDING_SHARE`.
+
+    Equal lengths stay in order in one group; otherwise groups run from the longest to the shortest.
+    """
+    filled = [number for number, length in enumerate(lengths) if length]
+    if len({lengths[number] for number in filled}) > 1:
+        filled.sort(key=lambda number: -lengths[number])
+    groups: list[list[int]] = []
+    for number in filled:
+        if groups and lengths[number] >= (1 - PADDING_SHARE) * lengths[groups[-1][0]]:
+            groups[-1].append(number)
+        else:
+            groups.append([number])
+    return groups
 
 
 def attend(
@@ -212,8 +299,14 @@ def attend(
     """
     if pair_bias is not None and execution not in ("auto", "dense"):
         raise ValueError(f"execution {execution!r} cannot add a bias per pair; use 'dense'")
+    # Norms of queries and keys leave autocast in float32; one dtype for all three, as the fused kernel takes it.
+    device = query.device.type
+    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else value.dtype
+    query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
     if execution == "auto":
         execution = "dense" if pair_bias is not None else "flex" if query.is_cuda else "segments"
+    if execution == "segments" and segments.has_branches and key_bias is None:
+        return _attend_trees(query, key, value, segments, scale)
     if execution == "segments":
         return _attend_by_segment(query, key, value, segments, key_bias, scale)
     if execution == "flex":
@@ -228,10 +321,93 @@ def attend(
     return _sdpa(q, k, v, mask.unsqueeze(0), False, scale).squeeze(0).transpose(0, 1)
 
 
+SHORT_KEYS = 192
+"""On a CPU the fused backward pass loses to plain matrix products up to about this many keys (2.7x at 81 keys, bfloat16)."""
+
+
 def _sdpa(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, is_causal: bool, scale: float | None) -> Tensor:
+    if q.device.type == "cpu" and q.requires_grad and k.shape[-2] <= SHORT_KEYS:
+        return _plain_attention(q, k, v, _causal_mask(q) if is_causal else mask, scale)
     return F.scaled_dot_product_attention(
         q, k, v, attn_mask=mask, is_causal=is_causal, scale=scale, enable_gqa=q.shape[-3] != k.shape[-3]
     )
+
+
+def _logits(q: Tensor, k: Tensor, mask: Tensor | None, scale: float | None) -> Tensor:
+    logits = (q * (q.shape[-1] ** -0.5 if scale is None else scale)) @ k.transpose(-1, -2)
+    return logits if mask is None else logits + mask
+
+
+def _plain_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float | None) -> Tensor:
+    """Attention as two products and a softmax, which keeps the map for the backward pass."""
+    shared = q.shape[-3] // k.shape[-3]
+    if shared > 1:
+        k, v = k.repeat_interleave(shared, dim=-3), v.repeat_interleave(shared, dim=-3)
+    return _logits(q, k, mask, scale).softmax(-1).to(v.dtype) @ v
+
+
+def _attend_trees(query: Tensor, key: Tensor, value: Tensor, segments: Segments, scale: float | None) -> Tensor:
+    """Prefixes on their own; branch tokens ask their prefix and their own branch, and the two answers are merged.
+
+    Scores are made for (branch tokens) x (prefix + own branch) instead of (whole tree) squared. The merge weighs both
+    parts by their share of the softmax normaliser, so the answer is that of one attention over all allowed keys.
+    """
+    prefixes, prefix_rows = segments.prefixes
+    branches, branch_rows = segments.branches
+    whole = torch.empty_like(query)
+    if len(prefix_rows):
+        prefix_out = _attend_by_segment(query[prefix_rows], key[prefix_rows], value[prefix_rows], prefixes, None, scale)
+        whole = whole.index_copy(0, prefix_rows, prefix_out)
+    if not len(branch_rows):
+        return whole
+    shared = query.shape[1] // key.shape[1]
+    if shared > 1:
+        key, value = key.repeat_interleave(shared, dim=1), value.repeat_interleave(shared, dim=1)
+    own, own_normaliser = _own_branch(query[branch_rows], key[branch_rows], value[branch_rows], branches, scale)
+    asked, asked_normaliser = torch.zeros_like(query), query.new_full(query.shape[:2], -torch.inf, dtype=torch.float32)
+    for group in segments.tree_groups:
+        q, k, v = (x[rows].transpose(1, 2) for x, rows in ((query, group.queries), (key, group.prefix), (value, group.prefix)))
+        mask = None
+        if group.prefix_valid is not None:
+            mask = torch.zeros_like(group.prefix, dtype=q.dtype).masked_fill_(~group.prefix_valid, -torch.inf)[:, None, None]
+        part, normaliser = (x.transpose(1, 2) for x in _attend_partially(q, k, v, mask, scale))
+        rows = group.queries.flatten() if group.valid is None else group.queries[group.valid]
+        part, normaliser = (x.flatten(0, 1) if group.valid is None else x[group.valid] for x in (part, normaliser))
+        asked = asked.index_copy(0, rows, part)
+        asked_normaliser = asked_normaliser.index_copy(0, rows, normaliser)
+    share = (asked_normaliser[branch_rows] - own_normaliser).sigmoid().unsqueeze(-1).to(own.dtype)
+    return whole.index_copy(0, branch_rows, torch.lerp(own, asked[branch_rows], share))
+
+
+def _attend_partially(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float | None
+) -> tuple[Tensor, Tensor]:
+    """Attention over some of the keys, and (..., queries) the float32 log normaliser that weighs it against the rest."""
+    logits = _logits(q, k, mask, scale).float()
+    normaliser = logits.logsumexp(-1)
+    return (logits - normaliser.unsqueeze(-1)).exp().to(v.dtype) @ v, normaliser
+
+
+def _own_branch(
+    query: Tensor, key: Tensor, value: Tensor, branches: Segments, scale: float | None
+) -> tuple[Tensor, Tensor]:
+    """Every branch token's attention to its own branch, (T, H, D), and the log normaliser, (T, H)."""
+    parts, normalisers, places = [], [], []
+    for group in branches.groups:
+        q, k, v = (x[group.rows].transpose(1, 2) for x in (query, key, value))
+        mask = _causal_mask(q) if group.is_causal else group.additive_mask(q.dtype)
+        part, normaliser = (x.transpose(1, 2) for x in _attend_partially(q, k, v, mask, scale))
+        valid = group.valid
+        parts.append(part.flatten(0, 1) if valid is None else part[valid])
+        normalisers.append(normaliser.flatten(0, 1) if valid is None else normaliser[valid])
+        places.append(group.rows.flatten() if valid is None else group.rows[valid])
+    back = torch.cat(places).argsort()
+    return torch.cat(parts)[back], torch.cat(normalisers)[back]
+
+
+def _causal_mask(q: Tensor) -> Tensor:
+    length = q.shape[-2]
+    return torch.full((length, length), -torch.inf, dtype=q.dtype, device=q.device).triu(1)
 
 
 def _attend_by_segment(
@@ -261,8 +437,7 @@ def _attend_group(
     bias = key_bias[group.rows][:, None, None, :].to(q.dtype)  # (G, 1, 1, L)
     mask = group.additive_mask(q.dtype)
     if group.is_causal:
-        length = q.shape[-2]
-        mask = torch.full((length, length), -torch.inf, dtype=q.dtype, device=q.device).triu(1)
+        mask = _causal_mask(q)
     bias = bias.expand(-1, 1, q.shape[-2], -1) if mask is None else bias + mask
     return _sdpa(q, k, v, bias, False, scale)
 

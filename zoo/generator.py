@@ -12,7 +12,7 @@ import os
 import sys
 import tarfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -42,8 +42,8 @@ class GeneratedSample(NamedTuple):
 class ShardGenerator(ABC):
     """Makes a data set of shards.
 
-    A subclass stores each constructor argument under its own name: they are the settings that the index records and that a
-    resumed run must share. It must be picklable, because workers get a copy.
+    A subclass stores each constructor argument under its own name: they are the settings that the index records and
+    that a resumed run must share. It must be picklable, because workers get a copy.
     """
 
     kind: ClassVar[str] = "generator"
@@ -175,7 +175,9 @@ def _annotations(folder: Path) -> Iterator[dict[str, Any]]:
                     yield from json.load(file)["annotations"]
 
 
-def _write_shard(generator: ShardGenerator, folder: Path, split: str, shard: int, count: int, *, on_sample) -> None:
+def _write_shard(
+    generator: ShardGenerator, folder: Path, split: str, shard: int, count: int, *, on_sample: Callable[[], object]
+) -> None:
     with ShardWriter(folder / split / shard_name(shard)) as writer:
         for sample in generator.samples(split, shard, count):
             writer.write(sample.record, sample.media, arrays=sample.arrays)
@@ -202,12 +204,11 @@ def _run_workers(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-_progress: Any = None  # a worker's handle on the shared count of samples
+_worker: dict[str, Any] = {}  # of a worker process: "samples" is the count that it shares with the main process
 
 
-def _start_worker(counter: Any) -> None:
-    global _progress
-    _progress = counter
+def _start_worker(samples: Any) -> None:
+    _worker["samples"] = samples
     # One thread each, or software rendering in several processes fights over the cores (measured: half the speed).
     os.environ["LP_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
 
@@ -217,5 +218,5 @@ def _work(generator: ShardGenerator, folder: Path, split: str, shard: int, count
 
 
 def _count_sample() -> None:
-    with _progress.get_lock():
-        _progress.value += 1
+    with _worker["samples"].get_lock():
+        _worker["samples"].value += 1

@@ -62,7 +62,8 @@ class Prediction:
 class Renderer(Protocol):
     """Data half of a head: picklable, pure."""
 
-    def __call__(self, sample: Sample, generator: np.random.Generator) -> list[Message]: ...
+    def __call__(self, sample: Sample, generator: np.random.Generator, *, training: bool) -> list[Message]:
+        """Messages about a sample; text that is only learnt from is left out where `training` is false."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +76,7 @@ class TrunkOutputs:
         logits: (targets, vocabulary) float, at the positions of `targets` only.
         targets: (targets,) int64, next-token labels.
         weights: (targets,) float32, loss weights.
+        total_weight: Scalar, mean over processes of the weights' sum: what losses are divided by.
         layout: Where the living vision tokens came from.
         auxiliary_losses: Scalars of pruners.
         tokens_per_site: Living windows or patches of each clip after each cut.
@@ -85,6 +87,7 @@ class TrunkOutputs:
     logits: Tensor
     targets: Tensor
     weights: Tensor
+    total_weight: Tensor
     layout: TokenLayout
     auxiliary_losses: Sequence[Tensor] = ()
     tokens_per_site: Mapping[str, tuple[int, ...]] | None = None
@@ -96,6 +99,9 @@ class Session(Protocol):
     turns: Sequence[Turn]
     logits: Tensor
     """(rows, vocabulary): of the next token."""
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of generated ids."""
 
     def append(self, input_ids: Tensor, counts: Tensor | None = None) -> Tensor:
         """Feed (rows, tokens) ids, of which `counts` (rows,) are real, and return the new `logits`."""

@@ -1,0 +1,232 @@
+"""Decoders of transformers with the zoo's layer loop.
+
+Source: transformers' Qwen3 and Llama layers (weights, norms, rotary tables, MLPs); Molmo2 sheet A1.3. Differs: attention is
+routed to `LayerContext` through transformers' public attention interface, so packing, caches, pruning and capture are ours for
+every architecture.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import (
+    AttentionInterface,
+    AutoConfig,
+    AutoModelForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
+
+from zoo.backbone import LanguageModel, LayerContext
+from zoo.errors import ConfigError
+
+ATTENTION = "zoo_packed"
+"""Name under which transformers finds the attention of `LayerContext`."""
+
+
+def _packed_attention(
+    module: torch.nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,  # noqa: ARG001 - transformers passes it by position
+    *,
+    scaling: float,
+    context: LayerContext,
+    **_: object,
+) -> tuple[Tensor, None]:
+    """Signature of transformers' attention functions: (batch, heads, tokens, D) in, (batch, tokens, heads, D) out."""
+    return context.attend(module.layer_idx, query, key, value, scaling).transpose(1, 2), None
+
+
+AttentionInterface.register(ATTENTION, _packed_attention)
+
+
+class TransformersLanguageModel(LanguageModel):
+    """A causal language model of transformers.
+
+    Args:
+        model: The network, with embedding, layers, final norm and output head.
+        activation_checkpointing: Recompute layers in the backward pass.
+    Raises:
+        ConfigError: the network slides its attention window, which packed execution does not do.
+    """
+
+    def __init__(self, *, model: PreTrainedModel, activation_checkpointing: bool = False) -> None:
+        super().__init__(activation_checkpointing=activation_checkpointing)
+        config = model.config
+        if "sliding_attention" in (getattr(config, "layer_types", None) or ()):
+            raise ConfigError(f"{type(model).__name__} has sliding-window layers; packed execution attends to whole segments")
+        model.set_attn_implementation(ATTENTION)
+        self.model = model
+        self.hidden_size = config.hidden_size
+        self.intermediate_size = config.intermediate_size
+        self.num_layers = config.num_hidden_layers
+        self.num_heads = config.num_attention_heads
+        self.vocab_size = config.vocab_size
+
+    def embed(self, input_ids: Tensor) -> Tensor:
+        return self.model.get_input_embeddings()(input_ids)
+
+    def rotary(self, states: Tensor, position_ids: Tensor) -> tuple[Tensor, Tensor]:
+        return self.model.model.rotary_emb(states, position_ids)
+
+    def layer(self, index: int, states: Tensor, rotary: tuple[Tensor, Tensor], context: LayerContext) -> Tensor:
+        return self.model.model.layers[index](states, attention_mask=None, position_embeddings=rotary, context=context)
+
+    def final_norm(self, states: Tensor) -> Tensor:
+        return self.model.model.norm(states)
+
+    def head(self, states: Tensor) -> Tensor:
+        return self.model.get_output_embeddings()(states)
+
+
+def from_hf(name: str, *, pretrained: bool = True, activation_checkpointing: bool = False) -> TransformersLanguageModel:
+    """A causal language model from a folder or hub id in transformers' layout.
+
+    Args:
+        name: Hub id such as Qwen/Qwen3-0.6B, or a local folder.
+        pretrained: Load the weights; false takes only the shape, with random weights.
+        activation_checkpointing: Recompute layers in the backward pass.
+    Raises:
+        ConfigError: there is no such folder or reachable hub entry.
+    """
+    try:
+        model = (
+            AutoModelForCausalLM.from_pretrained(name)
+            if pretrained
+            else AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(name))
+        )
+    except OSError as error:
+        where = "folder" if Path(name).exists() else "hub id or folder"
+        raise ConfigError(f"hf:{name}: {where} cannot be read as a causal language model: {str(error).splitlines()[0]}") from error
+    return TransformersLanguageModel(model=model, activation_checkpointing=activation_checkpointing)
+
+
+def qwen3(
+    *,
+    hidden_size: int,
+    intermediate_size: int,
+    num_layers: int,
+    num_heads: int,
+    num_kv_heads: int,
+    head_dim: int = 128,
+    vocab_size: int = 151_936,
+    rope_theta: float = 1e6,
+    tie_embeddings: bool = False,
+    activation_checkpointing: bool = False,
+) -> TransformersLanguageModel:
+    """A Qwen3 decoder of any size with random weights.
+
+    Args:
+        hidden_size: Channels.
+        intermediate_size: MLP width.
+        num_layers: Layers.
+        num_heads: Query heads.
+        num_kv_heads: Key/value heads; divides num_heads.
+        head_dim: Channels of a head.
+        vocab_size: Rows of the embedding and of the output head.
+        rope_theta: Base of the rotary frequencies.
+        tie_embeddings: The output head is the embedding.
+        activation_checkpointing: Recompute layers in the backward pass.
+    """
+    config = Qwen3Config(
+        hidden_size=hidden_size,
+        intermediate_size=intermediate_size,
+        num_hidden_layers=num_layers,
+        num_attention_heads=num_heads,
+        num_key_value_heads=num_kv_heads,
+        head_dim=head_dim,
+        vocab_size=vocab_size,
+        rope_parameters={"rope_type": "default", "rope_theta": rope_theta},
+        tie_word_embeddings=tie_embeddings,
+    )
+    return TransformersLanguageModel(model=Qwen3ForCausalLM(config), activation_checkpointing=activation_checkpointing)
+
+
+def qwen3_tiny(
+    *,
+    hidden_size: int = 192,
+    num_layers: int = 4,
+    num_heads: int = 6,
+    vocab_size: int = 512,
+    activation_checkpointing: bool = False,
+) -> TransformersLanguageModel:
+    """A Qwen3 decoder for work on a CPU, trained from nothing.
+
+    Args:
+        hidden_size: Channels; heads of 32 where num_heads is hidden_size / 32.
+        num_layers: Layers.
+        num_heads: Query and key/value heads.
+        vocab_size: Rows of the embedding; the `words` tokenizer fits in the default.
+        activation_checkpointing: Recompute layers in the backward pass.
+    """
+    return qwen3(
+        hidden_size=hidden_size,
+        intermediate_size=hidden_size * 8 // 3 // 32 * 32,
+        num_layers=num_layers,
+        num_heads=num_heads,
+        num_kv_heads=num_heads,
+        head_dim=hidden_size // num_heads,
+        vocab_size=vocab_size,
+        rope_theta=1e4,
+        tie_embeddings=True,
+        activation_checkpointing=activation_checkpointing,
+    )
+
+
+def qwen3_4b(*, activation_checkpointing: bool = False) -> TransformersLanguageModel:
+    """The shape of Qwen3-4B-Instruct-2507, random weights (sheet A1.3).
+
+    Args:
+        activation_checkpointing: Recompute layers in the backward pass.
+    """
+    return qwen3(
+        hidden_size=2560,
+        intermediate_size=9728,
+        num_layers=36,
+        num_heads=32,
+        num_kv_heads=8,
+        rope_theta=5e6,
+        activation_checkpointing=activation_checkpointing,
+    )
+
+
+def qwen3_8b(*, activation_checkpointing: bool = False) -> TransformersLanguageModel:
+    """The shape of Qwen3-8B, random weights (sheet A1.3).
+
+    Args:
+        activation_checkpointing: Recompute layers in the backward pass.
+    """
+    return qwen3(
+        hidden_size=4096,
+        intermediate_size=12_288,
+        num_layers=36,
+        num_heads=32,
+        num_kv_heads=8,
+        activation_checkpointing=activation_checkpointing,
+    )
+
+
+def smollm2_135m(*, activation_checkpointing: bool = False) -> TransformersLanguageModel:
+    """The shape of SmolLM2-135M, a Llama decoder, random weights.
+
+    Args:
+        activation_checkpointing: Recompute layers in the backward pass.
+    """
+    config = LlamaConfig(
+        hidden_size=576,
+        intermediate_size=1536,
+        num_hidden_layers=30,
+        num_attention_heads=9,
+        num_key_value_heads=3,
+        vocab_size=49_152,
+        rope_parameters={"rope_type": "default", "rope_theta": 1e5},
+        tie_word_embeddings=True,
+    )
+    return TransformersLanguageModel(model=LlamaForCausalLM(config), activation_checkpointing=activation_checkpointing)

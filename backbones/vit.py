@@ -1,0 +1,228 @@
+"""Vision transformers of timm, run block by block over packed patches.
+
+Source: timm's VisionTransformer (weights, stems, published sizes); Molmo2 sheet A1.1. Differs: attention goes through
+`zoo.attention`, so that survivors of many frames run packed, with a key bias where a pruner asks for one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import timm
+import torch
+from timm.layers import Attention, HybridEmbed, LayerNorm2d
+from timm.models.vision_transformer import Block, VisionTransformer
+from timm.models.vision_transformer_hybrid import ConvStem
+from torch import Tensor, nn
+
+from zoo.attention import Segments, attend
+from zoo.backbone import VisionEncoder
+from zoo.errors import ConfigError
+
+
+class TimmVisionEncoder(VisionEncoder):
+    """A timm VisionTransformer as a vision encoder.
+
+    Args:
+        vit: The network; its pooling and classifier are not used.
+        mean: RGB mean of pixels in [0, 1] that the weights expect.
+        std: RGB standard deviation.
+        feature_blocks: Blocks whose outputs the connector reads, joined in this order.
+        activation_checkpointing: Recompute blocks in the backward pass.
+    Raises:
+        ConfigError: the network is built of other blocks than timm's plain pre-norm ones.
+    """
+
+    def __init__(
+        self,
+        *,
+        vit: VisionTransformer,
+        mean: Sequence[float],
+        std: Sequence[float],
+        feature_blocks: Sequence[int],
+        activation_checkpointing: bool = False,
+    ) -> None:
+        super().__init__(feature_blocks=feature_blocks, activation_checkpointing=activation_checkpointing)
+        foreign = {type(b).__name__ for b in vit.blocks if type(b) is not Block or type(b.attn) is not Attention}
+        if foreign:
+            raise ConfigError(f"vision encoder built of {sorted(foreign)}; only timm's plain VisionTransformer blocks run here")
+        self.vit = vit
+        self.image_size = tuple(vit.patch_embed.img_size)
+        self.grid = tuple(vit.patch_embed.grid_size)
+        self.hidden_size = vit.embed_dim
+        self.num_blocks = len(vit.blocks)
+        self.num_prefix_tokens = vit.num_prefix_tokens
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
+        self.last_block()  # refuses feature blocks that do not exist
+
+    def normalise(self, pixels: Tensor) -> Tensor:
+        return (pixels.to(self.mean.dtype) / 255 - self.mean) / self.std
+
+    def stem(self, pixels: Tensor) -> Tensor:
+        vit = self.vit
+        if not pixels.is_cuda:
+            pixels = pixels.contiguous(memory_format=torch.channels_last)  # 6x on a CPU for strided convolutions
+        return vit.norm_pre(vit._pos_embed(vit.patch_embed(pixels)))
+
+    def block(self, index: int, states: Tensor, segments: Segments, key_bias: Tensor | None) -> Tensor:
+        block = self.vit.blocks[index]
+        states = states + block.drop_path1(block.ls1(self._attention(block.attn, block.norm1(states), segments, key_bias)))
+        return states + block.drop_path2(block.ls2(block.mlp(block.norm2(states))))
+
+    def _attention(self, attn: Attention, states: Tensor, segments: Segments, key_bias: Tensor | None) -> Tensor:
+        q, k, v = attn.qkv(states).view(len(states), 3, attn.num_heads, attn.head_dim).unbind(1)  # (T, H, D)
+        out = attend(attn.q_norm(q), attn.k_norm(k), v, segments, key_bias=key_bias, scale=attn.scale)
+        out = attn.norm(out.reshape(len(states), attn.attn_dim))
+        if attn.gate is not None:
+            out = out * attn.gate(states).sigmoid()
+        return attn.proj_drop(attn.proj(out))
+
+    def final_norm(self, states: Tensor) -> Tensor:
+        return self.vit.norm(states)
+
+
+def _from_vit(vit: nn.Module, feature_blocks: Sequence[int], activation_checkpointing: bool) -> TimmVisionEncoder:
+    config = vit.pretrained_cfg
+    return TimmVisionEncoder(
+        vit=vit,
+        mean=config["mean"],
+        std=config["std"],
+        feature_blocks=feature_blocks,
+        activation_checkpointing=activation_checkpointing,
+    )
+
+
+def from_timm(
+    name: str,
+    *,
+    pretrained: bool = False,
+    image_size: int | None = None,
+    feature_blocks: Sequence[int] = (-1,),
+    activation_checkpointing: bool = False,
+) -> TimmVisionEncoder:
+    """Any plain VisionTransformer that timm lists.
+
+    Args:
+        name: timm's model name, such as vit_base_patch16_siglip_224.
+        pretrained: Download timm's weights; random otherwise.
+        image_size: Side of the square input in pixels; the published size where left out.
+        feature_blocks: Blocks whose outputs the connector reads, joined in this order; negative counts from the end.
+        activation_checkpointing: Recompute blocks in the backward pass.
+    Raises:
+        ConfigError: timm has no such model, or it is not a plain VisionTransformer.
+    """
+    if not timm.is_model(name):
+        near = timm.list_models(f"*{name.split('.')[0][:12]}*")[:5]
+        raise ConfigError(f"timm has no model {name!r}. Near: {', '.join(near) or 'none'}. All: timm.list_models()")
+    size = {} if image_size is None else {"img_size": image_size}
+    # SigLIP's published activation is tanh-GELU; timm's so400m defaults to the exact one (7e-4 apart after 3 blocks).
+    activation = {"act_layer": "gelu_tanh"} if "siglip" in name else {}
+    vit = timm.create_model(name, pretrained=pretrained, num_classes=0, global_pool="", **size, **activation)
+    if not isinstance(vit, VisionTransformer):
+        raise ConfigError(f"timm:{name} is a {type(vit).__name__}; vision encoders are plain VisionTransformers")
+    return _from_vit(vit, feature_blocks, activation_checkpointing)
+
+
+def siglip_base(
+    *, pretrained: bool = False, feature_blocks: Sequence[int] = (-2,), activation_checkpointing: bool = False
+) -> TimmVisionEncoder:
+    """SigLIP base, patches of 16 in 224 pixels: 14 x 14.
+
+    Args:
+        pretrained: Download the published weights; random otherwise.
+        feature_blocks: Blocks whose outputs the connector reads, joined in this order; negative counts from the end.
+        activation_checkpointing: Recompute blocks in the backward pass.
+    """
+    return from_timm(
+        "vit_base_patch16_siglip_224",
+        pretrained=pretrained,
+        feature_blocks=feature_blocks,
+        activation_checkpointing=activation_checkpointing,
+    )
+
+
+def siglip2_base(
+    *, pretrained: bool = False, feature_blocks: Sequence[int] = (-2,), activation_checkpointing: bool = False
+) -> TimmVisionEncoder:
+    """SigLIP2 base, patches of 16 in 224 pixels: 14 x 14.
+
+    Args:
+        pretrained: Download the published weights; random otherwise.
+        feature_blocks: Blocks whose outputs the connector reads, joined in this order; negative counts from the end.
+        activation_checkpointing: Recompute blocks in the backward pass.
+    """
+    return from_timm(
+        "vit_base_patch16_siglip_224.v2_webli",
+        pretrained=pretrained,
+        feature_blocks=feature_blocks,
+        activation_checkpointing=activation_checkpointing,
+    )
+
+
+def siglip2_so400m(
+    *, pretrained: bool = False, feature_blocks: Sequence[int] = (24, 18), activation_checkpointing: bool = False
+) -> TimmVisionEncoder:
+    """SigLIP2 so400m, patches of 14 in 378 pixels: 27 x 27, as in Molmo2 (sheet A1.1).
+
+    Args:
+        pretrained: Download the published weights; random otherwise.
+        feature_blocks: Blocks whose outputs the connector reads, joined in this order; negative counts from the end.
+        activation_checkpointing: Recompute blocks in the backward pass.
+    """
+    return from_timm(
+        "vit_so400m_patch14_siglip_378.v2_webli",
+        pretrained=pretrained,
+        feature_blocks=feature_blocks,
+        activation_checkpointing=activation_checkpointing,
+    )
+
+
+def _conv_stem_embed(stem_channels: int, **arguments: object) -> HybridEmbed:
+    """timm's patch embedding behind three strided convolutions: 8 pixels a patch."""
+    arguments.pop("dynamic_img_pad")
+    arguments.pop("patch_size")
+    # Not batch norm: the frames of one clip are no independent samples.
+    norm = LayerNorm2d
+    stem = ConvStem(depth=3, channels=stem_channels, stride=(2, 2, 2), norm_layer=norm, act_layer=nn.GELU)
+    return HybridEmbed(backbone=stem, patch_size=1, **arguments)
+
+
+def vit_tiny(
+    *,
+    image_size: int = 72,
+    hidden_size: int = 128,
+    num_blocks: int = 4,
+    num_heads: int = 4,
+    stem_channels: int = 64,
+    feature_blocks: Sequence[int] = (-1,),
+    activation_checkpointing: bool = False,
+) -> TimmVisionEncoder:
+    """A small ViT with a convolutional stem, patches of 8 pixels, for work on a CPU.
+
+    Args:
+        image_size: Side of the square input, pixels; a multiple of 8.
+        hidden_size: Channels.
+        num_blocks: Blocks.
+        num_heads: Attention heads.
+        stem_channels: Channels of the last stem convolution; the two before have a quarter and a half.
+        feature_blocks: Blocks whose outputs the connector reads, joined in this order; negative counts from the end.
+        activation_checkpointing: Recompute blocks in the backward pass.
+    """
+    vit = VisionTransformer(
+        img_size=image_size,
+        patch_size=8,
+        num_classes=0,
+        global_pool="",
+        embed_dim=hidden_size,
+        depth=num_blocks,
+        num_heads=num_heads,
+        class_token=False,
+        act_layer="gelu_tanh",
+        embed_layer=partial(_conv_stem_embed, stem_channels),
+    )
+    half = (0.5, 0.5, 0.5)
+    return TimmVisionEncoder(
+        vit=vit, mean=half, std=half, feature_blocks=feature_blocks, activation_checkpointing=activation_checkpointing
+    )

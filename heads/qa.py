@@ -1,0 +1,115 @@
+"""Question answering: questions of a sample as branches of one tree, answers generated and compared as text.
+
+Source: Molmo2 sheet A5 (layout), A7.1 (token-weighted loss with z-loss), A7.4 (greedy decoding). Exact match after case and
+spaces are normalised.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torchmetrics import MetricCollection
+
+from zoo.batch import Batch
+from zoo.head import Head, Message, Prediction, Renderer, Session, TrunkOutputs
+from zoo.metrics import FamilyAccuracy
+from zoo.shards.reader import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class RenderQuestions:
+    """Data half: the annotations of a sample, and its true statements as text to learn from.
+
+    Args:
+        max_questions: Questions of a sample that are drawn; all where it has fewer.
+        statements: Statements of a sample that are drawn beside them and never scored.
+    """
+
+    max_questions: int
+    statements: int
+
+    def __call__(self, sample: Sample, generator: np.random.Generator, *, training: bool) -> list[Message]:
+        annotations = sample.record["annotations"]
+        if len(annotations) > self.max_questions:
+            chosen = np.sort(generator.choice(len(annotations), self.max_questions, replace=False))
+            annotations = [annotations[i] for i in chosen]
+        messages = [
+            Message(
+                head=QuestionAnswering.name, prompt=a["question"], answer=a["answer"], family=a["family"],
+                temporal=a.get("temporal", False),
+            )
+            for a in annotations
+        ]  # fmt: skip
+        return [*messages, *self._described(sample, generator)] if training else messages
+
+    def _described(self, sample: Sample, generator: np.random.Generator) -> list[Message]:
+        statements = sample.record.get("statements", [])
+        if not self.statements or not statements:
+            return []
+        chosen = generator.permutation(len(statements))[: self.statements]
+        text = ". ".join(statements[i] for i in chosen)
+        return [
+            Message(head=QuestionAnswering.name, prompt="Describe.", answer=text, family="description", is_scored=False)
+        ]
+
+
+def normalised(text: str) -> str:
+    """Lower case, single spaces, no full stop at the end."""
+    return " ".join(text.lower().split()).rstrip(".")
+
+
+class QuestionAnswering(Head):
+    """Questions in words, answers in words.
+
+    Args:
+        max_questions: Questions of a sample that are asked at once, as branches of one tree.
+        statements: True statements of a sample that a training description is made of; 0: no descriptions.
+        max_new_tokens: Longest answer, tokens.
+        z_loss: Weight of the squared log normaliser of the logits.
+    """
+
+    name: ClassVar[str] = "qa"
+    example_args: ClassVar = {"max_questions": 4}
+
+    def __init__(
+        self, *, max_questions: int = 32, statements: int = 0, max_new_tokens: int = 12, z_loss: float = 1e-4
+    ) -> None:
+        super().__init__()
+        self.max_questions = max_questions
+        self.statements = statements
+        self.max_new_tokens = max_new_tokens
+        self.z_loss = z_loss
+
+    def renderer(self) -> Renderer:
+        return RenderQuestions(self.max_questions, self.statements)
+
+    def parse(self, text: str) -> str:
+        return text.strip()
+
+    def loss(self, outputs: TrunkOutputs, batch: Batch) -> dict[str, Tensor]:
+        own = batch.targets_of(self.name, outputs.targets.device)
+        logits, targets, weights = outputs.logits[own].float(), outputs.targets[own], outputs.weights[own]
+        total = outputs.total_weight.clamp(min=torch.finfo(weights.dtype).tiny)
+        log_normaliser = logits.logsumexp(-1)
+        cross_entropy = (weights * F.cross_entropy(logits, targets, reduction="none")).sum() / total
+        z_loss = (weights * log_normaliser.square()).sum() / total
+        return {"loss": cross_entropy + self.z_loss * z_loss, "cross_entropy": cross_entropy.detach()}
+
+    def predict(self, session: Session, batch: Batch) -> list[Prediction]:
+        answers = session.generate(max_new_tokens=self.max_new_tokens)
+        return [
+            Prediction(
+                key=batch.keys[turn.example], head=self.name, family=turn.message.family, prompt=turn.message.prompt,
+                truth=turn.message.answer, answer=(text := self.parse(session.decode(ids))),
+                correct=normalised(text) == normalised(turn.message.answer), temporal=turn.message.temporal,
+            )
+            for turn, ids in zip(session.turns, answers, strict=True)
+        ]  # fmt: skip
+
+    def metrics(self) -> MetricCollection:
+        return MetricCollection({"by_family": FamilyAccuracy()})

@@ -1,0 +1,477 @@
+"""Contracts of the trunk's parts: vision encoder, connector, language model.
+
+The loops over blocks and layers live here, because pruning, capture and packing must mean the same for every backbone; a
+backbone says only what one stem, block or layer does. Source: docs/architecture.md.
+
+Shapes: F frames, P patches of a frame, T packed tokens, W windows, C channels, H heads, D head_dim.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from zoo.attention import Segments, attend, received_attention
+from zoo.batch import TokenStream
+from zoo.cache import KeyValueCache
+from zoo.errors import ConfigError
+from zoo.layout import TokenLayout
+from zoo.pruner import PruningPass, Selection, Site
+
+
+@dataclass(frozen=True, kw_only=True)
+class VisionFeatures:
+    """What a vision encoder gives.
+
+    Args:
+        states: (tokens, features * channels), the asked blocks' outputs of the survivors, side by side in the asked order.
+        layout: Where the survivors came from.
+    """
+
+    states: Tensor
+    layout: TokenLayout
+
+
+class VisionEncoder(nn.Module, ABC):
+    """Frames to patch states, block by block.
+
+    Args:
+        feature_blocks: Blocks whose outputs are features, in the order in which they are joined; negative counts from the end.
+        activation_checkpointing: Recompute blocks in the backward pass.
+    """
+
+    kind: ClassVar[str] = "vision_encoder"
+    image_size: tuple[int, int]
+    grid: tuple[int, int]
+    hidden_size: int
+    num_blocks: int
+    num_prefix_tokens: int
+
+    def __init__(self, *, feature_blocks: Sequence[int], activation_checkpointing: bool) -> None:
+        super().__init__()
+        self.feature_blocks = tuple(feature_blocks)
+        self.activation_checkpointing = activation_checkpointing
+
+    @abstractmethod
+    def normalise(self, pixels: Tensor) -> Tensor:
+        """(F, 3, H, W) uint8 to float as the weights expect it."""
+
+    @abstractmethod
+    def stem(self, pixels: Tensor) -> Tensor:
+        """(F, 3, H, W) normalised to (F, prefix + P, C), positions included."""
+
+    @abstractmethod
+    def block(self, index: int, states: Tensor, segments: Segments, key_bias: Tensor | None) -> Tensor:
+        """One block over (T, C) packed states."""
+
+    @abstractmethod
+    def final_norm(self, states: Tensor) -> Tensor:
+        """The norm that follows the last block in the published model; features are taken before it."""
+
+    def sites(self) -> tuple[Site, ...]:
+        """Where pruners may act."""
+        return (Site("pixels"), *(Site("vit.block", l) for l in range(self.num_blocks)), Site("vit.output"))
+
+    def last_block(self) -> int:
+        """Index of the last block that any feature needs."""
+        return max(self._feature_index(b) for b in self.feature_blocks)
+
+    def _feature_index(self, block: int) -> int:
+        index = block if block >= 0 else self.num_blocks + block
+        if not 0 <= index < self.num_blocks:
+            raise ConfigError(f"feature block {block} of {self.num_blocks} blocks; use 0 to {self.num_blocks - 1} or negatives")
+        return index
+
+    def forward(self, pixels: Tensor, layout: TokenLayout, pruning: PruningPass | None = None) -> VisionFeatures:
+        """Encode frames, cutting tokens where pruners say so.
+
+        Args:
+            pixels: (F, 3, H, W) uint8, or float as `normalise` gives it.
+            layout: One token a patch.
+            pruning: Pruners of this forward pass.
+        """
+        run = _VisionRun(self, layout, pruning or PruningPass(pruners=()))
+        pixels = self.normalise(pixels) if pixels.dtype == torch.uint8 else pixels
+        run.start(self.stem(pixels), pixels)
+        wanted = [self._feature_index(b) for b in self.feature_blocks]
+        for index in range(self.last_block() + 1):
+            run.block(index)
+            if index in wanted:
+                run.features[index] = run.patch_states
+        run.cut(Site("vit.output"), run.select(Site("vit.output")))
+        return VisionFeatures(states=torch.cat([run.features[i] for i in wanted], dim=1), layout=run.layout)
+
+
+class _VisionRun:
+    """One pass of frames through an encoder: the packed states, and what pruners have ordered for later blocks."""
+
+    def __init__(self, encoder: VisionEncoder, layout: TokenLayout, pruning: PruningPass) -> None:
+        self.encoder, self.layout, self.pruning = encoder, layout, pruning
+        self.features: dict[int, Tensor] = {}
+        self.key_bias: Tensor | None = None
+        self.pending: dict[int, list[Selection]] = {}
+
+    def start(self, states: Tensor, pixels: Tensor) -> None:
+        frames, tokens, channels = states.shape
+        self.pixels = pixels
+        self.is_patch = torch.ones(frames, tokens, dtype=torch.bool, device=states.device)
+        self.is_patch[:, : self.encoder.num_prefix_tokens] = False
+        self.is_patch = self.is_patch.flatten()
+        self.states = states.reshape(frames * tokens, channels)
+        self.segments = Segments.plain((tokens,) * frames, causal=False, device=states.device)
+        site = Site("pixels")
+        self.cut(site, self.select(site))
+
+    @property
+    def patch_states(self) -> Tensor:
+        """(tokens, C) states without class and register tokens."""
+        return self.states[self.is_patch] if self.encoder.num_prefix_tokens else self.states
+
+    def select(self, site: Site) -> Selection | None:
+        if not self.pruning.has(site):
+            return None
+        return self.pruning.select(site, self.patch_states, self.layout, self.pixels)
+
+    def block(self, index: int) -> None:
+        run: Callable[..., Tensor] = self.encoder.block
+        arguments = (index, self.states, self.segments, self._bias_of_all_tokens())
+        if self.encoder.activation_checkpointing and torch.is_grad_enabled():
+            self.states = checkpoint(run, *arguments, use_reentrant=False)
+        else:
+            self.states = run(*arguments)
+        self.key_bias = None
+        for selection in self.pending.pop(index, []):
+            self.cut(Site("vit.block", index), selection)
+        site = Site("vit.block", index)
+        selection = self.select(site)
+        if selection is None:
+            return
+        self.key_bias = selection.key_bias
+        if selection.cut_after is not None and selection.cut_after > index:
+            self.pending.setdefault(selection.cut_after, []).append(selection)
+        else:
+            self.cut(site, selection)
+
+    def _bias_of_all_tokens(self) -> Tensor | None:
+        if self.key_bias is None or not self.encoder.num_prefix_tokens:
+            return self.key_bias
+        return self.states.new_zeros(len(self.states)).masked_scatter(self.is_patch, self.key_bias.to(self.states.dtype))
+
+    def cut(self, site: Site, selection: Selection | None) -> None:
+        if selection is None:
+            return
+        survivors = selection.apply(self.patch_states, self.layout)
+        if selection.embeddings is not None:
+            survivors = selection.embeddings
+        self.features = {i: selection.apply(f, self.layout) for i, f in self.features.items()}
+        keep = torch.ones_like(self.is_patch)
+        keep[self.is_patch] = selection.keep
+        self.states = self.states[keep].masked_scatter(self.is_patch[keep].unsqueeze(1), survivors)
+        self.is_patch = self.is_patch[keep]
+        self.segments = self.segments.keep(keep)
+        if self.key_bias is not None:
+            self.key_bias = self.key_bias[selection.keep]
+        self.layout = selection.layout_after(self.layout)
+        self.pruning.record(site, self.layout)
+
+
+class Connector(nn.Module, ABC):
+    """Patch features of a window to one vector of the language model.
+
+    Its sizes follow from its neighbours, so layers are made by `build`, which the composed model calls once.
+
+    Class attributes:
+        image_window: (rows, columns) of patches pooled into one token of an image.
+        video_window: The same for a video frame.
+    """
+
+    kind: ClassVar[str] = "connector"
+    image_window: tuple[int, int]
+    video_window: tuple[int, int]
+
+    @abstractmethod
+    def build(self, *, vision_size: int, num_features: int, hidden_size: int, intermediate_size: int) -> None:
+        """Make the layers.
+
+        Args:
+            vision_size: Channels of one vision feature.
+            num_features: Features side by side in the input.
+            hidden_size: Channels of the language model.
+            intermediate_size: MLP width of the language model.
+        """
+
+    @abstractmethod
+    def forward(self, features: Tensor, table: Tensor) -> Tensor:
+        """Pool windows.
+
+        Args:
+            features: (tokens, num_features * vision_size).
+            table: (W, widest) int64, tokens that each window pools, padded with -1.
+        Returns:
+            (W, hidden_size).
+        """
+
+
+@dataclass(kw_only=True)
+class Capture:
+    """What was seen inside the language model, by layer index.
+
+    Args:
+        hidden: (T, C) residual stream before each asked layer; index `num_layers` is the stream after the last, before the norm.
+        keys: (T, KV, D), after rotation.
+        values: (T, KV, D).
+        received: (T,) attention received from the asked rows.
+        index: (T,) int64, places of the living tokens in the full sequence, for each layer seen.
+    """
+
+    hidden_layers: frozenset[int] = frozenset()
+    key_layers: frozenset[int] = frozenset()
+    received_layers: frozenset[int] = frozenset()
+    rows: Tensor | None = None
+    hidden: dict[int, Tensor] = field(default_factory=dict)
+    keys: dict[int, Tensor] = field(default_factory=dict)
+    values: dict[int, Tensor] = field(default_factory=dict)
+    received: dict[int, Tensor] = field(default_factory=dict)
+    index: dict[int, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blocked:
+    """Queries that may not attend to keys, in one layer and one key/value head (None: all heads)."""
+
+    layer: int
+    kv_head: int | None
+    queries: Tensor
+    keys: Tensor
+
+
+@dataclass(kw_only=True)
+class LayerContext:
+    """What the attention of one layer needs beside queries, keys and values."""
+
+    language: LanguageModel
+    stream: TokenStream | None = None
+    cache: KeyValueCache | None = None
+    counts: Tensor | None = None
+
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+        """Attention of a packed prefill (1, H, T, D) or of new tokens on a cache (R, H, n, D); the same shape back."""
+        if self.stream is None:
+            return self.cache.attend(layer, query, key, value, self.counts, scale)
+        q, k, v = (x.squeeze(0).transpose(0, 1) for x in (query, key, value))
+        if self.cache is not None:
+            self.cache.fill(layer, k, v, self.stream.index)
+        self.language.observe(layer, q, k, v, self.stream, scale)
+        bias = self.language.blocked_bias(layer, q, k, self.stream)
+        out = attend(q, k, v, self.stream.segments, scale=scale, pair_bias=bias)
+        return out.transpose(0, 1).unsqueeze(0)
+
+
+class LanguageModel(nn.Module, ABC):
+    """A decoder whose layer loop is ours: packed sequences, ragged caches, pruning between layers, capture.
+
+    Args:
+        activation_checkpointing: Recompute layers in the backward pass.
+    """
+
+    kind: ClassVar[str] = "language_model"
+    hidden_size: int
+    intermediate_size: int
+    num_layers: int
+    num_heads: int
+    vocab_size: int
+
+    def __init__(self, *, activation_checkpointing: bool) -> None:
+        super().__init__()
+        self.activation_checkpointing = activation_checkpointing
+        self._captures: list[Capture] = []
+        self._blocked: list[Blocked] = []
+
+    @abstractmethod
+    def embed(self, input_ids: Tensor) -> Tensor:
+        """Embeddings of ids below `vocab_size`."""
+
+    @abstractmethod
+    def rotary(self, states: Tensor, position_ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Cosines and sines for (batch, tokens) positions."""
+
+    @abstractmethod
+    def layer(self, index: int, states: Tensor, rotary: tuple[Tensor, Tensor], context: LayerContext) -> Tensor:
+        """One layer over (batch, tokens, C); its attention asks the context."""
+
+    @abstractmethod
+    def final_norm(self, states: Tensor) -> Tensor:
+        """The norm before the output head."""
+
+    @abstractmethod
+    def head(self, states: Tensor) -> Tensor:
+        """Normed states to logits."""
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """(..., vocabulary) of the residual stream at the places where they are wanted."""
+        return self.head(self.final_norm(hidden))
+
+    def sites(self) -> tuple[Site, ...]:
+        return tuple(Site("llm.layer", k) for k in range(self.num_layers))
+
+    def forward(
+        self,
+        stream: TokenStream,
+        *,
+        layout: TokenLayout | None = None,
+        pruning: PruningPass | None = None,
+        cache: KeyValueCache | None = None,
+    ) -> tuple[TokenStream, TokenLayout | None]:
+        """Run the layers over a packed sequence.
+
+        Args:
+            stream: Embedded tokens.
+            layout: Of the patch tokens, needed where a pruner acts.
+            pruning: Pruners of this forward pass.
+            cache: Filled with every layer's keys and values.
+        Returns:
+            The stream after the last layer, before the final norm; and the layout of its patch tokens.
+        """
+        rotary = None
+        for index in range(self.num_layers):
+            site = Site("llm.layer", index)
+            if pruning is not None and pruning.has(site):
+                stream, layout = self._cut(site, stream, layout, pruning)
+                rotary = None
+            if rotary is None:
+                rotary = self.rotary(stream.states, stream.position_ids.unsqueeze(0))
+            self._see_hidden(index, stream)
+            context = LayerContext(language=self, stream=stream, cache=cache)
+            stream = stream.with_states(self._run(index, stream.states.unsqueeze(0), rotary, context).squeeze(0))
+        self._see_hidden(self.num_layers, stream)
+        return stream, layout
+
+    def extend(self, states: Tensor, position_ids: Tensor, counts: Tensor, cache: KeyValueCache) -> Tensor:
+        """Run new tokens of every row on a filled cache.
+
+        Args:
+            states: (R, n, C) embedded tokens, rows padded on the right.
+            position_ids: (R, n) int64.
+            counts: (R,) int64, real tokens of each row.
+            cache: Extended in place.
+        Returns:
+            (R, n, C), before the final norm.
+        """
+        rotary = self.rotary(states, position_ids)
+        context = LayerContext(language=self, cache=cache, counts=counts)
+        for index in range(self.num_layers):
+            states = self.layer(index, states, rotary, context)
+        return states
+
+    def _run(self, index: int, states: Tensor, rotary: tuple[Tensor, Tensor], context: LayerContext) -> Tensor:
+        if self.activation_checkpointing and torch.is_grad_enabled():
+            return checkpoint(self.layer, index, states, rotary, context, use_reentrant=False)
+        return self.layer(index, states, rotary, context)
+
+    def _cut(
+        self, site: Site, stream: TokenStream, layout: TokenLayout | None, pruning: PruningPass
+    ) -> tuple[TokenStream, TokenLayout | None]:
+        if layout is None or not layout.num_tokens:
+            return stream, layout
+        selection = pruning.select(site, stream.states[stream.is_patch], layout)
+        survivors = selection.apply(stream.states[stream.is_patch], layout)
+        if selection.embeddings is not None:
+            survivors = selection.embeddings
+        stream = stream.keep_patches(selection.keep)
+        stream = stream.with_states(stream.states.masked_scatter(stream.is_patch.unsqueeze(1), survivors))
+        layout = selection.layout_after(layout)
+        pruning.record(site, layout)
+        return stream, layout
+
+    # -- observation --------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def capture(
+        self,
+        *,
+        hidden: Sequence[int] = (),
+        keys_values: Sequence[int] = (),
+        received: Sequence[int] = (),
+        rows: Tensor | None = None,
+    ) -> Iterator[Capture]:
+        """Collect what the asked layers hold while the block runs; gradients flow through what is collected.
+
+        Args:
+            hidden: Layers whose incoming residual stream is wanted; `num_layers` is the stream after the last.
+            keys_values: Layers whose rotated keys, and values, are wanted.
+            received: Layers whose received attention is wanted.
+            rows: (asking,) int64, full-sequence places of the queries that `received` averages over.
+        Raises:
+            ConfigError: a layer that does not exist, or `received` without `rows`.
+        """
+        self._check_layers((*keys_values, *received), self.num_layers)
+        self._check_layers(hidden, self.num_layers + 1)
+        if received and rows is None:
+            raise ConfigError("capture(received=...) averages over query rows; pass rows=, places in the sequence")
+        capture = Capture(
+            hidden_layers=frozenset(hidden), key_layers=frozenset(keys_values), received_layers=frozenset(received), rows=rows
+        )
+        self._captures.append(capture)
+        try:
+            yield capture
+        finally:
+            self._captures.remove(capture)
+
+    @contextmanager
+    def block(self, layer: int, kv_head: int | None, queries: Tensor, keys: Tensor) -> Iterator[None]:
+        """Forbid queries to attend to keys in one layer while the block runs.
+
+        Args:
+            layer: Layer index.
+            kv_head: Key/value head, with all query heads that share it; None: every head.
+            queries: (tokens,) bool over the full sequence.
+            keys: (tokens,) bool over the full sequence.
+        """
+        self._check_layers((layer,), self.num_layers)
+        blocked = Blocked(layer=layer, kv_head=kv_head, queries=queries, keys=keys)
+        self._blocked.append(blocked)
+        try:
+            yield
+        finally:
+            self._blocked.remove(blocked)
+
+    def _check_layers(self, layers: Sequence[int], count: int) -> None:
+        wrong = [k for k in layers if not 0 <= k < count]
+        if wrong:
+            raise ConfigError(f"layers {wrong} of a model whose layers here are 0 to {count - 1}")
+
+    def _see_hidden(self, index: int, stream: TokenStream) -> None:
+        for capture in self._captures:
+            if index in capture.hidden_layers:
+                capture.hidden[index], capture.index[index] = stream.states, stream.index
+
+    def observe(self, layer: int, query: Tensor, key: Tensor, value: Tensor, stream: TokenStream, scale: float) -> None:
+        """Hand (T, heads, D) queries, keys and values of a layer to the open captures."""
+        for capture in self._captures:
+            if layer in capture.key_layers:
+                capture.keys[layer], capture.values[layer], capture.index[layer] = key, value, stream.index
+            if layer in capture.received_layers:
+                rows = torch.isin(stream.index, capture.rows).nonzero().squeeze(1)
+                capture.received[layer] = received_attention(query, key, stream.segments, rows, scale)
+                capture.index[layer] = stream.index
+
+    def blocked_bias(self, layer: int, query: Tensor, key: Tensor, stream: TokenStream) -> Tensor | None:
+        """(H, T, T) of 0 and a large negative number for the open blocks of a layer, or None without one."""
+        blocks = [b for b in self._blocked if b.layer == layer]
+        if not blocks:
+            return None
+        heads, shared = query.shape[1], query.shape[1] // key.shape[1]
+        bias = torch.zeros(heads, *[len(query)] * 2, dtype=query.dtype, device=query.device)
+        for blocked in blocks:
+            pairs = blocked.queries[stream.index][:, None] & blocked.keys[stream.index][None, :]
+            chosen = slice(None) if blocked.kv_head is None else slice(blocked.kv_head * shared, (blocked.kv_head + 1) * shared)
+            # Not -inf: a query whose every key is blocked would turn into NaN.
+            bias[chosen] = bias[chosen].masked_fill(pairs, torch.finfo(query.dtype).min / 2)
+        return bias

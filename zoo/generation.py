@@ -1,0 +1,132 @@
+"""Generation over a filled cache: every row is a turn, rows may differ in length, and questions can follow answers.
+
+Source: DESIGN contract of head sessions; Molmo2 sheet A7.4 (greedy for benchmarks, temperature and top-p for captions).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from zoo.batch import Turn
+from zoo.cache import KeyValueCache
+from zoo.head import Constraint
+from zoo.processor import TextTokenizer
+
+if TYPE_CHECKING:
+    from zoo.model import VideoLanguageModel
+
+
+def sample_ids(logits: Tensor, temperature: float, top_p: float, generator: torch.Generator | None) -> Tensor:
+    """Draw one id a row.
+
+    Args:
+        logits: (rows, vocabulary).
+        temperature: 0 takes the largest logit.
+        top_p: Draw from the smallest set of ids whose probability reaches this share, in (0, 1].
+        generator: Source of randomness.
+    Returns:
+        (rows,) int64.
+    """
+    if temperature == 0:
+        return logits.argmax(-1)
+    probabilities = (logits.float() / temperature).softmax(-1)
+    if top_p < 1:
+        ordered, order = probabilities.sort(dim=-1, descending=True)
+        outside = ordered.cumsum(-1) - ordered >= top_p  # an id stays while the mass before it is short of the share
+        probabilities = torch.zeros_like(probabilities).scatter(-1, order, ordered.masked_fill(outside, 0.0))
+    return torch.multinomial(probabilities, 1, generator=generator).squeeze(1)
+
+
+class GenerationSession:
+    """Rows of a batch that are being answered.
+
+    Args:
+        model: The composed model.
+        turns: What each row continues.
+        cache: Filled by the prefill.
+        logits: (rows, vocabulary) of the next token.
+        position_ids: (rows,) int64, position of the next token.
+        tokenizer: Knows the end token, and turns ids into text.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: VideoLanguageModel,
+        turns: tuple[Turn, ...],
+        cache: KeyValueCache,
+        logits: Tensor,
+        position_ids: Tensor,
+        tokenizer: TextTokenizer,
+    ) -> None:
+        self.model, self.turns, self.cache, self.logits = model, turns, cache, logits
+        self.position_ids, self.tokenizer = position_ids, tokenizer
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of generated ids."""
+        return self.tokenizer.decode(ids)
+
+    def append(self, input_ids: Tensor, counts: Tensor | None = None) -> Tensor:
+        """Feed tokens to every row and return the logits of what follows.
+
+        Args:
+            input_ids: (rows, tokens) int64, padded on the right.
+            counts: (rows,) int64, real tokens of each row, possibly 0; None: all.
+        Returns:
+            (rows, vocabulary); rows without a new token keep their logits.
+        """
+        rows, new = input_ids.shape
+        if counts is None:
+            counts = torch.full((rows,), new, dtype=torch.int64, device=input_ids.device)
+        positions = self.position_ids[:, None] + torch.arange(new, device=input_ids.device)
+        hidden = self.model.language.extend(self.model.embed(input_ids), positions, counts, self.cache)
+        last = hidden[torch.arange(rows, device=hidden.device), (counts - 1).clamp(min=0)]
+        fresh = self.model.language.logits(last)
+        self.logits = torch.where((counts > 0).unsqueeze(1), fresh, self.logits)
+        self.position_ids = self.position_ids + counts
+        return self.logits
+
+    def generate(
+        self,
+        *,
+        max_new_tokens: int,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        generator: torch.Generator | None = None,
+        constraint: Constraint | None = None,
+    ) -> list[list[int]]:
+        """Answer every row.
+
+        Args:
+            max_new_tokens: Longest answer.
+            temperature: 0 is greedy.
+            top_p: Share of probability to draw from.
+            generator: Source of randomness.
+            constraint: Which ids may come next.
+        Returns:
+            Ids of each row, without the end token. The cache holds what was fed, so a session can be appended to.
+        """
+        answers: list[list[int]] = [[] for _ in self.turns]
+        alive = torch.ones(len(self.turns), dtype=torch.bool, device=self.logits.device)
+        for step in range(max_new_tokens):
+            logits = self.logits
+            if constraint is not None:
+                logits = logits.masked_fill(~constraint(answers).to(logits.device), -torch.inf)
+            ids = sample_ids(logits, temperature, top_p, generator)
+            alive &= ids != self.tokenizer.eos_id
+            for row, (token, is_alive) in enumerate(zip(ids.tolist(), alive.tolist(), strict=True)):
+                if is_alive:
+                    answers[row].append(token)
+            if step + 1 == max_new_tokens or not bool(alive.any()):
+                break
+            self.append(ids.unsqueeze(1), alive.long())
+        return answers
+
+
+def rows_of(turns: Sequence[Turn]) -> list[list[int]]:
+    """Packed indices that each turn's answer continues: its example's prefix, then its question."""
+    return [[*range(*turn.prefix), *range(*turn.prompt)] for turn in turns]

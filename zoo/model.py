@@ -1,0 +1,202 @@
+"""The composed video-language model: vision encoder, connector, language model, and the pruners between them.
+
+Pure torch; training lives in `zoo.module`. Source: Molmo2 sheet A1.4-A1.5 (extra embedding, vectors are added), B8 (only
+surviving windows reach the language model). Knows its parts by their contracts only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from zoo.attention import Segments
+from zoo.backbone import Connector, LanguageModel, VisionEncoder
+from zoo.batch import IGNORE_INDEX, Batch, TokenStream, Turn
+from zoo.cache import KeyValueCache, rows_table
+from zoo.errors import ConfigError
+from zoo.generation import GenerationSession, rows_of
+from zoo.head import TrunkOutputs
+from zoo.layout import TokenLayout
+from zoo.processor import NUM_EXTRA_TOKENS, TextTokenizer
+from zoo.pruner import Pruner, PruningPass, check_pruners
+
+PositionRule = Literal["dense", "gapped"]
+"""Positions after a cut before the language model: renumbered, or kept with gaps (sheet B8, rules a and b)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrunkPass:
+    """A batch after the language model's last layer.
+
+    Args:
+        stream: Living tokens, before the final norm.
+        layout: Of the living patch tokens.
+        position_ids: (tokens,) int64 of the batch's full sequence, as the language model saw them.
+        pruning: What pruners did.
+    """
+
+    stream: TokenStream
+    layout: TokenLayout
+    position_ids: Tensor
+    pruning: PruningPass
+
+
+class VideoLanguageModel(nn.Module):
+    """Frames and text in, hidden states and logits out.
+
+    Args:
+        vision: Frames to patch states.
+        connector: Windows of patches to vectors of the language model.
+        language: The decoder.
+        pruners: Which vision tokens leave, and where.
+        position_rule: Positions after a cut before the language model.
+    Raises:
+        ConfigError: a pruner acts where this trunk has no site, or where another one acts.
+    """
+
+    def __init__(
+        self,
+        *,
+        vision: VisionEncoder,
+        connector: Connector,
+        language: LanguageModel,
+        pruners: Sequence[Pruner] = (),
+        position_rule: PositionRule = "dense",
+    ) -> None:
+        super().__init__()
+        check_pruners(pruners, (*vision.sites(), *language.sites()), provides=frozenset({"pixels"}))
+        self.vision = vision
+        self.connector = connector
+        self.language = language
+        self.pruners = nn.ModuleList(pruners)
+        self.position_rule = position_rule
+        self.connector.build(
+            vision_size=vision.hidden_size,
+            num_features=len(vision.feature_blocks),
+            hidden_size=language.hidden_size,
+            intermediate_size=language.intermediate_size,
+        )
+        self.extra_embedding = nn.Embedding(NUM_EXTRA_TOKENS, language.hidden_size)
+        nn.init.normal_(self.extra_embedding.weight, std=0.02)
+
+    def embed(self, input_ids: Tensor) -> Tensor:
+        """Embeddings of text ids and of the extra tokens behind the vocabulary."""
+        is_extra = input_ids >= self.language.vocab_size
+        text = self.language.embed(input_ids.masked_fill(is_extra, 0))
+        extra = self.extra_embedding((input_ids - self.language.vocab_size).clamp(min=0))
+        return torch.where(is_extra.unsqueeze(-1), extra, text)
+
+    def see(self, batch: Batch, pruning: PruningPass) -> tuple[Tensor, TokenLayout]:
+        """Vectors of the surviving windows, (windows, hidden), and where they came from."""
+        layout = TokenLayout.of_frames(batch.frames, self.vision.grid, batch.pixels.device)
+        features = self.vision(batch.pixels, layout, pruning)
+        pooled, table = features.layout.pool()
+        return self.connector(features.states, table), pooled
+
+    def run(self, batch: Batch, cache: KeyValueCache | None = None) -> TrunkPass:
+        """The whole trunk over a batch.
+
+        Raises:
+            ConfigError: the batch has another number of patch tokens than its frames have windows.
+        """
+        pruning = PruningPass(pruners=tuple(self.pruners), clip_seeds=batch.clip_seeds, training=self.training)
+        stream = batch.stream(self.embed(batch.input_ids))
+        layout = TokenLayout.of_frames(batch.frames, self.vision.grid, batch.pixels.device)
+        position_ids = batch.position_ids
+        if len(batch.frames):
+            vectors, layout = self.see(batch, pruning)
+            stream, position_ids = self._splice(stream, vectors, layout, int(batch.is_patch.sum()))
+        stream, layout = self.language(stream, layout=layout, pruning=pruning, cache=cache)
+        return TrunkPass(stream=stream, layout=layout, position_ids=position_ids, pruning=pruning)
+
+    def _splice(
+        self, stream: TokenStream, vectors: Tensor, layout: TokenLayout, num_patch_tokens: int
+    ) -> tuple[TokenStream, Tensor]:
+        """Add window vectors onto their patch tokens and drop the patch tokens of dead windows."""
+        if layout.num_windows != num_patch_tokens:
+            raise ConfigError(f"{num_patch_tokens} patch tokens in the text for {layout.num_windows} windows in the frames")
+        places = stream.is_patch.nonzero().squeeze(1)[layout.window_of_token]
+        states = stream.states.index_add(0, places, vectors.to(stream.states.dtype))
+        position_ids = stream.position_ids
+        stream = stream.with_states(states)
+        if layout.num_tokens == num_patch_tokens:
+            return stream, position_ids
+        keep = ~stream.is_patch
+        keep[places] = True
+        shorter = stream.keep(keep)
+        if self.position_rule == "gapped":
+            return shorter, position_ids
+        renumbered = stream.renumbered(keep)
+        full = position_ids.clone()
+        full[shorter.index] = renumbered
+        return TokenStream(
+            states=shorter.states, position_ids=renumbered, segments=shorter.segments, is_patch=shorter.is_patch, index=shorter.index
+        ), full
+
+    def outputs(self, batch: Batch, done: TrunkPass) -> TrunkOutputs:
+        """Logits where the batch has targets, and what heads may read beside them."""
+        labels = batch.labels[done.stream.index]
+        weights = batch.loss_weights[done.stream.index]
+        wanted = labels != IGNORE_INDEX
+        return TrunkOutputs(
+            hidden=done.stream.states,
+            index=done.stream.index,
+            logits=self.language.logits(done.stream.states[wanted]),
+            targets=labels[wanted],
+            weights=weights[wanted],
+            total_weight=weights.sum(),
+            layout=done.layout,
+            auxiliary_losses=done.pruning.losses,
+            tokens_per_site={str(site): counts for site, counts in done.pruning.tokens_per_clip.items()},
+        )
+
+    def forward(self, batch: Batch) -> TrunkOutputs:
+        return self.outputs(batch, self.run(batch))
+
+    def prefill(self, batch: Batch, turns: Sequence[Turn], tokenizer: TextTokenizer) -> tuple[TrunkOutputs, GenerationSession]:
+        """Outputs of a batch and a session whose rows are the asked turns, from one forward pass.
+
+        A row continues its example's prefix and its own question; the answer tokens that the batch holds for the loss are not in it.
+        """
+        device = batch.input_ids.device
+        rows = rows_table(rows_of(turns), device)
+        cache = KeyValueCache(rows)
+        done = self.run(batch, cache)
+        place = torch.zeros(len(batch.input_ids), dtype=torch.int64, device=device)
+        place[done.stream.index] = torch.arange(len(done.stream.index), device=device)
+        last = torch.tensor([t.prompt[1] - 1 for t in turns], dtype=torch.int64, device=device)
+        session = GenerationSession(
+            model=self,
+            turns=tuple(turns),
+            cache=cache,
+            logits=self.language.logits(done.stream.states[place[last]]),
+            position_ids=done.position_ids[last] + 1,
+            tokenizer=tokenizer,
+        )
+        return self.outputs(batch, done), session
+
+    def logits(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
+        """Text logits in transformers' padded convention.
+
+        Args:
+            input_ids: (batch, tokens) int64.
+            attention_mask: (batch, tokens), 0 on padding, on either side.
+        Returns:
+            (batch, tokens, vocabulary); zeros on padding.
+        """
+        valid = torch.ones_like(input_ids, dtype=torch.bool) if attention_mask is None else attention_mask.bool()
+        index = torch.arange(int(valid.sum()), device=input_ids.device)
+        stream = TokenStream(
+            states=self.embed(input_ids[valid]),
+            position_ids=(valid.cumsum(1) - 1)[valid],
+            segments=Segments.plain(valid.sum(1).tolist(), device=input_ids.device),
+            is_patch=torch.zeros_like(index, dtype=torch.bool),
+            index=index,
+        )
+        stream, _ = self.language(stream)
+        packed = self.language.logits(stream.states)
+        return packed.new_zeros(*input_ids.shape, packed.shape[-1]).masked_scatter(valid.unsqueeze(-1), packed)

@@ -1,0 +1,256 @@
+"""The supervised LightningModule: a composed trunk, its heads, its optimiser groups and its processor.
+
+Source: Molmo2 sheet A7 (loss normaliser, optimiser); DESIGN contract of ZooModule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+
+from zoo.backbone import Connector, LanguageModel, VisionEncoder
+from zoo.batch import Batch
+from zoo.errors import ConfigError
+from zoo.head import Head, Prediction, TrunkOutputs
+from zoo.model import PositionRule, VideoLanguageModel
+from zoo.optimisation import Component, OptimiserSettings, clip_by_component, learning_rate_share, parameter_groups
+from zoo.processor import Processor, TextTokenizer
+from zoo.pruner import Pruner
+from zoo.shards.sampling import FrameSampling
+
+Control = Literal["shuffled_frames", "blank_video", "other_video"]
+
+
+def controlled_pixels(batch: Batch, control: Control, generator: torch.Generator) -> Tensor:
+    """Pixels that take away what a question should need.
+
+    Args:
+        batch: Clips.
+        control: `shuffled_frames` permutes the frames of every clip and leaves their times; `blank_video` shows grey;
+            `other_video` shows the next clip of the batch where it has as many frames.
+        generator: Draws the permutations, on the CPU.
+    Returns:
+        (frames, 3, height, width) uint8.
+    """
+    if control == "blank_video":
+        return torch.full_like(batch.pixels, 128)
+    clips = torch.tensor(batch.frames.clip)
+    order = torch.arange(len(clips))
+    members = [order[clips == c] for c in range(batch.frames.num_clips)]
+    for c, own in enumerate(members):
+        if control == "shuffled_frames":
+            order[own] = own[torch.randperm(len(own), generator=generator)]
+        else:
+            other = members[(c + 1) % len(members)]
+            order[own] = other if len(other) == len(own) else own
+    return batch.pixels[order.to(batch.pixels.device)]
+
+
+class ZooModule(LightningModule):
+    """Trains and runs a video-language model with any heads and pruners.
+
+    Args:
+        vision: Frames to patch states.
+        connector: Windows of patches to vectors of the language model.
+        language: The decoder.
+        tokenizer: Text to ids.
+        heads: What is asked of the trunk.
+        pruner: Which vision tokens leave, and where; a list composes several.
+        max_frames: Most frames of a clip that are shown.
+        frame_rate: Frames per second while a clip is short enough.
+        timestamps: Write each frame's time before it.
+        answer_weight: Token weights of answers: `code` and `paper` as Molmo2's code and paper have them, or `flat`.
+        position_rule: Positions after a cut before the language model: renumbered, or kept with gaps.
+        optimiser: Rates, warm-up, decay and clipping of each component.
+        controls: What else `test` is measured on: the same questions about pixels that lack what they need.
+    Raises:
+        ConfigError: parts that do not fit together.
+    """
+
+    def __init__(
+        self,
+        *,
+        vision: VisionEncoder,
+        connector: Connector,
+        language: LanguageModel,
+        tokenizer: TextTokenizer,
+        heads: list[Head],
+        pruner: Pruner | list[Pruner] | None = None,
+        max_frames: int = 128,
+        frame_rate: float = 2.0,
+        timestamps: bool = True,
+        answer_weight: Literal["code", "paper", "flat"] = "code",
+        position_rule: PositionRule = "dense",
+        optimiser: OptimiserSettings = OptimiserSettings(),
+        controls: list[Control] = ["shuffled_frames", "blank_video"],  # noqa: B006 - jsonargparse shows it; never written to
+    ) -> None:
+        super().__init__()
+        if tokenizer.vocab_size > language.vocab_size:
+            raise ConfigError(
+                f"the tokenizer has {tokenizer.vocab_size} ids, the language model {language.vocab_size} rows; "
+                f"set model.language.vocab_size to at least {tokenizer.vocab_size}"
+            )
+        names = [head.name for head in heads]
+        if not names or len(set(names)) != len(names):
+            raise ConfigError(f"heads must be given and differ in name, got {names}. List: zoo list head")
+        pruners = [] if pruner is None else pruner if isinstance(pruner, list) else [pruner]
+        self.model = VideoLanguageModel(
+            vision=vision, connector=connector, language=language, pruners=pruners, position_rule=position_rule
+        )
+        self.heads = nn.ModuleDict({head.name: head for head in heads})
+        self.processor = Processor(
+            tokenizer=tokenizer,
+            renderers=tuple(head.renderer() for head in heads),
+            vocab_size=language.vocab_size,
+            image_size=vision.image_size,
+            grid=vision.grid,
+            image_window=connector.image_window,
+            video_window=connector.video_window,
+            sampling=FrameSampling(max_frames=max_frames, frame_rate=frame_rate),
+            timestamps=timestamps,
+            answer_weight=answer_weight,
+        )
+        self.optimiser = optimiser
+        self.controls = tuple(controls)
+        stages = ("val", "test", *(f"test_{control}" for control in controls))
+        self.metrics = nn.ModuleDict({f"{s}_{h.name}": h.metrics() for s in stages for h in heads})
+
+    # -- optimisation -------------------------------------------------------------------------------------------------
+
+    def components(self) -> dict[Component, list[nn.Module]]:
+        """The modules of each optimiser group."""
+        model = self.model
+        return {
+            "vision": [model.vision],
+            "connector": [model.connector, model.extra_embedding],
+            "language": [model.language],
+            "pruner": list(model.pruners),
+            "heads": list(self.heads.values()),
+        }
+
+    def configure_optimizers(self) -> dict[str, object]:
+        settings = self.optimiser
+        groups = parameter_groups(self.components(), settings)
+        optimizer = torch.optim.AdamW(groups, betas=settings.betas, eps=settings.eps)
+        total = int(min(self.trainer.estimated_stepping_batches, 2**31))
+
+        def share(warmup_steps: int):  # noqa: ANN202 - step -> share of the peak
+            return lambda step: learning_rate_share(
+                step, warmup_steps=warmup_steps, total_steps=total, final_share=settings.final_share
+            )
+
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, [share(g["warmup_steps"]) for g in groups])
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def configure_gradient_clipping(
+        self, optimizer: torch.optim.Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        if gradient_clip_val is not None:  # the user's own Trainer flag replaces ours
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+        elif self.optimiser.clip_norm:
+            norms = clip_by_component(optimizer, self.optimiser.clip_norm)
+            self.log_dict({f"gradient_norm/{name}": norm for name, norm in norms.items()})
+
+    # -- steps --------------------------------------------------------------------------------------------------------
+
+    def forward(self, batch: Batch) -> TrunkOutputs:
+        return self._with_global_weight(self.model(batch))
+
+    def logits(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
+        """Text logits in transformers' padded convention; see `VideoLanguageModel.logits`."""
+        return self.model.logits(input_ids, attention_mask)
+
+    def _with_global_weight(self, outputs: TrunkOutputs) -> TrunkOutputs:
+        """Losses are means over the global batch: every process divides by the mean of all weight sums (sheet A7.1)."""
+        if self._trainer is None or self.trainer.world_size == 1:
+            return outputs
+        from dataclasses import replace
+
+        return replace(outputs, total_weight=self.trainer.strategy.reduce(outputs.total_weight, reduce_op="mean"))
+
+    def _losses(self, outputs: TrunkOutputs, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """The total, and every term by name."""
+        terms: dict[str, Tensor] = {}
+        total = outputs.logits.new_zeros((), dtype=torch.float32)
+        for name, head in self.heads.items():
+            losses = head.loss(outputs, batch)
+            total = total + losses["loss"]
+            terms |= {f"{name}/{term}": value for term, value in losses.items()}
+        for loss in outputs.auxiliary_losses:
+            total = total + loss
+        if outputs.auxiliary_losses:
+            terms["pruner/auxiliary_loss"] = torch.stack(list(outputs.auxiliary_losses)).sum().detach()
+        return total, terms
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        outputs = self(batch)
+        loss, terms = self._losses(outputs, batch)
+        size = len(batch)
+        self.log("train/loss", loss.detach(), prog_bar=True, batch_size=size)
+        self.log_dict({f"train/{name}": value.detach() for name, value in terms.items()}, batch_size=size)
+        self.log("train/tokens", float(len(outputs.index)), batch_size=size)
+        return loss
+
+    def _evaluate(self, batch: Batch, stage: str) -> list[Prediction]:
+        """Losses and predictions of all heads; metrics take what is scored."""
+        predictions: list[Prediction] = []
+        outputs = None
+        for name, head in self.heads.items():
+            turns = [t for t in batch.turns if t.message.head == name and t.message.is_scored]
+            if not turns:
+                continue
+            outputs, session = self.model.prefill(batch, turns, self.processor.tokenizer)
+            answered = head.predict(session, batch)
+            self.metrics[f"{stage}_{name}"].update([p.family for p in answered], [p.correct for p in answered])
+            predictions += answered
+        if outputs is not None and stage in ("val", "test"):
+            loss, _ = self._losses(self._with_global_weight(outputs), batch)
+            self.log(f"{stage}/loss", loss, batch_size=len(batch), sync_dist=True, prog_bar=stage == "val")
+            if outputs.layout.num_tokens:
+                self.log(f"{stage}/vision_tokens", outputs.layout.num_tokens / len(batch), batch_size=len(batch), sync_dist=True)
+        return predictions
+
+    def _log_metrics(self, stage: str) -> None:
+        prefix = stage.replace("_", "/", 1) if stage.startswith("test_") else stage
+        for name in self.heads:
+            metric = self.metrics[f"{stage}_{name}"]
+            scores = metric.compute()
+            self.log_dict({f"{prefix}/{name}/{key}": value for key, value in scores.items()})
+            if "accuracy" in scores and name == next(iter(self.heads)):
+                self.log(f"{prefix}/accuracy", scores["accuracy"], prog_bar=True)
+            metric.reset()
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, object]:
+        return {"predictions": self._evaluate(batch, "val")}
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_metrics("val")
+
+    def test_step(self, batch: Batch, batch_idx: int) -> dict[str, object]:
+        result: dict[str, object] = {"predictions": self._evaluate(batch, "test"), "controls": {}}
+        generator = torch.Generator().manual_seed(batch_idx)
+        for control in self.controls:
+            changed = batch.with_pixels(controlled_pixels(batch, control, generator))
+            result["controls"][control] = self._evaluate(changed, f"test_{control}")
+        return result
+
+    def on_test_epoch_end(self) -> None:
+        for stage in ("test", *(f"test_{control}" for control in self.controls)):
+            self._log_metrics(stage)
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> list[Prediction]:
+        return self.answer(batch)
+
+    def answer(self, batch: Batch) -> list[Prediction]:
+        """Predictions of every head for a batch, nothing logged."""
+        predictions: list[Prediction] = []
+        for name, head in self.heads.items():
+            turns: Sequence = [t for t in batch.turns if t.message.head == name and t.message.is_scored]
+            if turns:
+                _, session = self.model.prefill(batch, turns, self.processor.tokenizer)
+                predictions += head.predict(session, batch)
+        return predictions

@@ -1,0 +1,58 @@
+"""Contract of policies: observations in, chunks of actions out, be it a script, a module, a checkpoint or a server.
+
+Everything is batched, because policy inference runs in the main process for many simulators at once, and everything is
+numpy, because simulators are free of torch.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+Observation = Mapping[str, np.ndarray]
+
+
+class Policy(ABC):
+    """Acts for a batch of episodes in step.
+
+    A policy may keep state between calls (a plan, a cache); `reset` starts it anew. It never edits an observation.
+    """
+
+    kind: ClassVar[str] = "policy"
+
+    @abstractmethod
+    def reset(self, tasks: Sequence[Mapping[str, Any]]) -> None:
+        """Begin a batch of episodes.
+
+        Args:
+            tasks: One description each, as the environment's `reset` puts it into `info["task"]`; plain JSON values.
+        """
+
+    @abstractmethod
+    def act(self, observation: Observation) -> np.ndarray:
+        """Choose what to do next.
+
+        Args:
+            observation: The environment's observation, each array with the batch in front.
+        Returns:
+            (batch, chunk, action_dim) float32 actions, to be executed in order; a caller may execute fewer than it got
+            and ask again.
+        """
+
+
+def stack_observations(observations: Sequence[Observation]) -> dict[str, np.ndarray]:
+    """Put observations of several environments into one batch.
+
+    Args:
+        observations: One each, with the same names and shapes.
+    Raises:
+        ValueError: none given, or their names differ.
+    """
+    if not observations:
+        raise ValueError("stack_observations: no observation")
+    names = set(observations[0])
+    for observation in observations:
+        if set(observation) != names:
+            raise ValueError(f"stack_observations: names differ, {sorted(names ^ set(observation))} are not in all")
+    return {name: np.stack([observation[name] for observation in observations]) for name in observations[0]}

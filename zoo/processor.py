@@ -1,0 +1,251 @@
+"""From frames and messages to token sequences: everything about inputs that belongs to the weights.
+
+The module owns the processor and the datamodule asks for it, so that a recipe states sizes, tokens and frame budget once.
+Source: Molmo2 sheet A1.4 (ids), A4 (frames), A5 (layout), A6.3 (trees), A7.1 (weights). Differs: an image is one squashed
+frame; the multi-crop layout of A4.2 comes with the public checkpoints.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from itertools import chain
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from zoo.batch import IGNORE_INDEX, Batch, Turn, seeds_of
+from zoo.errors import DataError
+from zoo.head import Message, Renderer
+from zoo.layout import Frames, window_of_patch
+from zoo.shards.reader import Sample
+from zoo.shards.sampling import FrameSampling
+
+
+class VisionToken(IntEnum):
+    """Offsets of the extra tokens behind the vocabulary (sheet A1.4)."""
+
+    IM_START = 0
+    IM_END = 1
+    IM_PATCH = 2
+    IM_COL = 3
+    LOW_RES_IM_START = 4
+    IMAGE = 5
+    IM_LOW = 6
+    FRAME_START = 7
+    FRAME_END = 8
+    VIDEO = 9
+
+
+NUM_EXTRA_TOKENS = 128
+"""Rows of the second embedding (sheet A1.4); most are reserved."""
+
+NOT_VISION = (VisionToken.IMAGE, VisionToken.VIDEO)
+"""Extra tokens outside the set whose members see each other both ways (sheet A6.1)."""
+
+
+class TextTokenizer(ABC):
+    """What the processor needs of a tokenizer; picklable.
+
+    Attributes:
+        vocab_size: Ids below this may appear in text.
+        bos_id: Begins every sequence, or None.
+        eos_id: Ends an answer.
+    """
+
+    kind: ClassVar[str] = "tokenizer"
+    vocab_size: int
+    bos_id: int | None
+    eos_id: int
+
+    @abstractmethod
+    def encode(self, text: str) -> list[int]:
+        """Ids of a text, nothing added."""
+
+    @abstractmethod
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of ids, special tokens left out."""
+
+    @abstractmethod
+    def prompt(self, text: str) -> list[int]:
+        """Ids of a user's turn, up to where the answer begins."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Example:
+    """One sample as token ids: a prefix and its branches.
+
+    Args:
+        key: Sample key.
+        pixels: (frames, 3, height, width) uint8.
+        times_s: (frames,) seconds.
+        size_px: (width, height) of the source.
+        is_video: Frames of a clip rather than one image.
+        prefix: Ids of the shared tokens.
+        branches: (message, prompt ids, answer ids with the end token) of each branch.
+    """
+
+    key: str
+    pixels: Tensor
+    times_s: tuple[float, ...]
+    size_px: tuple[int, int]
+    is_video: bool
+    prefix: tuple[int, ...]
+    branches: tuple[tuple[Message, tuple[int, ...], tuple[int, ...]], ...]
+
+    @property
+    def num_tokens(self) -> int:
+        return len(self.prefix) + sum(len(prompt) + len(answer) for _, prompt, answer in self.branches)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Processor:
+    """Renders, tokenises, resizes and packs; weightless and picklable.
+
+    Args:
+        tokenizer: Text to ids.
+        renderers: Data halves of the heads.
+        vocab_size: Rows of the language model's own embedding; extra tokens follow.
+        image_size: (height, width) of the vision encoder's input, pixels.
+        grid: (rows, columns) of patches of a frame.
+        image_window: Patches pooled into one token of an image, (rows, columns).
+        video_window: The same for a video frame.
+        sampling: Which frames of a clip are shown.
+        timestamps: Write each frame's time before it.
+        answer_weight: Token weights of an answer with n loss tokens in a tree of b branches: `code` is
+            2 / sqrt(n) / sqrt(b), `paper` is 4 / sqrt(n), `flat` is 1 (sheet A7.1); times the message's own weight.
+    """
+
+    tokenizer: TextTokenizer
+    renderers: tuple[Renderer, ...]
+    vocab_size: int
+    image_size: tuple[int, int]
+    grid: tuple[int, int]
+    image_window: tuple[int, int]
+    video_window: tuple[int, int]
+    sampling: FrameSampling
+    timestamps: bool = True
+    answer_weight: Literal["code", "paper", "flat"] = "code"
+
+    def messages(self, sample: Sample, generator: np.random.Generator, *, training: bool = True) -> list[Message]:
+        """What all heads ask about a sample."""
+        return list(chain.from_iterable(render(sample, generator, training=training) for render in self.renderers))
+
+    def example(
+        self, *, key: str, frames: np.ndarray, times_s: np.ndarray, messages: Sequence[Message], is_video: bool = True
+    ) -> Example:
+        """Turn decoded frames and messages into ids and pixels of the model's size.
+
+        Args:
+            key: Sample key.
+            frames: (frames, height, width, 3) uint8, RGB.
+            times_s: (frames,) seconds.
+            messages: What is asked; an empty answer is left to generation.
+            is_video: False for a single image, which has no timestamp and the finer window.
+        Raises:
+            DataError: no frame, or an image of several frames.
+        """
+        if not len(frames) or (not is_video and len(frames) != 1):
+            raise DataError(f"{key}: {len(frames)} frames for {'a clip' if is_video else 'an image'}")
+        height, width = frames.shape[1:3]
+        times = tuple(float(t) for t in times_s)
+        branches = tuple(
+            (m, tuple(self.tokenizer.prompt(m.prompt)), self._answer_ids(m.answer)) for m in messages
+        )
+        return Example(
+            key=key,
+            pixels=self._resize(torch.from_numpy(frames).permute(0, 3, 1, 2)),
+            times_s=times,
+            size_px=(width, height),
+            is_video=is_video,
+            prefix=tuple(self._vision_ids(times, is_video)),
+            branches=branches,
+        )
+
+    def _answer_ids(self, answer: str) -> tuple[int, ...]:
+        return (*self.tokenizer.encode(answer), self.tokenizer.eos_id) if answer else ()
+
+    def _resize(self, pixels: Tensor) -> Tensor:
+        """Squash to the model's size: bilinear without antialias, rounded back to uint8 (sheet A4.1)."""
+        if tuple(pixels.shape[-2:]) == tuple(self.image_size):
+            return pixels.contiguous()
+        resized = F.interpolate(pixels.float(), size=self.image_size, mode="bilinear", antialias=False)
+        return resized.round_().clamp_(0, 255).to(torch.uint8)
+
+    def _extra(self, token: VisionToken) -> int:
+        return self.vocab_size + token
+
+    def _vision_ids(self, times: tuple[float, ...], is_video: bool) -> list[int]:
+        ids = [] if self.tokenizer.bos_id is None else [self.tokenizer.bos_id]
+        _, windows = window_of_patch(self.grid, self.video_window if is_video else self.image_window)
+        patches = [self._extra(VisionToken.IM_PATCH)] * windows
+        if not is_video:
+            return [*ids, self._extra(VisionToken.LOW_RES_IM_START), *patches, self._extra(VisionToken.IM_END)]
+        for number, time in enumerate(times):
+            if self.timestamps:
+                ids += self.tokenizer.encode(f"{' ' if number else ''}{time:.1f} ")
+            ids += [self._extra(VisionToken.FRAME_START), *patches, self._extra(VisionToken.FRAME_END)]
+        return ids
+
+    def token_weight(self, message: Message, num_targets: int, num_branches: int) -> float:
+        """Loss weight of each of a message's tokens."""
+        rule = {"flat": 1.0, "paper": 4 * num_targets**-0.5, "code": 2 * (num_targets * num_branches) ** -0.5}
+        return message.weight * rule[self.answer_weight]
+
+    def collate(self, examples: Sequence[Example]) -> Batch:
+        """Pack examples one behind the other."""
+        ids, positions, labels, weights, turns, runs = [], [], [], [], [], []
+        for number, example in enumerate(examples):
+            start = len(ids)
+            prefix = (start, start + len(example.prefix))
+            ids += example.prefix
+            positions += range(len(example.prefix))
+            labels += [IGNORE_INDEX] * len(example.prefix)
+            weights += [0.0] * len(example.prefix)
+            for message, prompt, answer in example.branches:
+                middle = len(ids) + len(prompt)
+                turns.append(
+                    Turn(
+                        example=number, message=message, prefix=prefix,
+                        prompt=(len(ids), middle), answer=(middle, middle + len(answer)),
+                    )
+                )  # fmt: skip
+                size = len(prompt) + len(answer)
+                ids += prompt + answer
+                positions += range(len(example.prefix), len(example.prefix) + size)
+                targets = len(answer)
+                labels += [IGNORE_INDEX] * (len(prompt) - 1) + list(answer) + [IGNORE_INDEX] if answer else [IGNORE_INDEX] * size
+                weight = self.token_weight(message, targets, len(example.branches)) if answer else 0.0
+                weights += [0.0] * (len(prompt) - 1) + [weight] * targets + [0.0] if answer else [0.0] * size
+            runs.append((len(example.prefix), *(len(p) + len(a) for _, p, a in example.branches)))
+        input_ids = torch.tensor(ids, dtype=torch.int64)
+        extra = input_ids - self.vocab_size
+        is_vision = (extra >= 0) & ~torch.isin(extra, torch.tensor(NOT_VISION))
+        return Batch(
+            keys=tuple(e.key for e in examples),
+            pixels=torch.cat([e.pixels for e in examples]),
+            frames=self._frames(examples),
+            clip_seeds=seeds_of([e.key for e in examples]),
+            input_ids=input_ids,
+            position_ids=torch.tensor(positions, dtype=torch.int64),
+            runs=tuple(runs),
+            is_vision=is_vision,
+            is_patch=extra == VisionToken.IM_PATCH,
+            labels=torch.tensor(labels, dtype=torch.int64),
+            loss_weights=torch.tensor(weights, dtype=torch.float32),
+            turns=tuple(turns),
+        )
+
+    def _frames(self, examples: Sequence[Example]) -> Frames:
+        counts = [len(e.times_s) for e in examples]
+        return Frames(
+            clip=tuple(c for c, count in enumerate(counts) for _ in range(count)),
+            time_s=tuple(chain.from_iterable(e.times_s for e in examples)),
+            size_px=tuple(e.size_px for e in examples for _ in e.times_s),
+            window=tuple(self.video_window if e.is_video else self.image_window for e in examples for _ in e.times_s),
+        )
