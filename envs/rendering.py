@@ -1,44 +1,19 @@
-"""Render MuJoCo models off screen: choice of the GL library, RGB and segmentation pictures, explicit closing.
+"""Render MuJoCo models off screen: RGB and segmentation pictures of many models, closed explicitly.
 
-Differs from `mujoco.Renderer`: one GL context and one upload of meshes serve every model with the same meshes and textures
-(a new `mujoco.Renderer` per model costs 80 ms, more than a whole clip of ours), and the GL library is chosen when the
-renderer is made, not when `mujoco` is first imported.
+Differs from `mujoco.Renderer`: one GL context and one upload of meshes serve every model with the same meshes and
+textures (a new `mujoco.Renderer` per model costs 80 ms, as much as a whole clip of ours), and the GL library is chosen
+when the renderer is made, not when `mujoco` is first imported.
 """
 
 import hashlib
-import os
-import sys
+import importlib
 from types import TracebackType
 
-import mujoco
 import numpy as np
 
-from zoo.errors import ConfigError, MissingLibraryError
+from zoo.envs.simulator import GL_MODULES, gl_backend, missing_gl, mujoco
 
-GL_MODULES = {"egl": "mujoco.egl", "osmesa": "mujoco.osmesa", "glfw": "mujoco.glfw", "cgl": "mujoco.cgl"}
 MAX_GEOMS = 1000  # in one picture
-
-
-def gl_backend(environment: dict[str, str] | None = None, platform: str = sys.platform) -> str:
-    """Name of the GL library to render with.
-
-    Args:
-        environment: Process environment; MUJOCO_GL wins, then DISPLAY decides between glfw and egl.
-        platform: As `sys.platform`.
-    Returns:
-        A key of `GL_MODULES`.
-    Raises:
-        ConfigError: MUJOCO_GL holds something else.
-    """
-    variables = os.environ if environment is None else environment
-    asked = variables.get("MUJOCO_GL", "").lower().strip()
-    if asked:
-        if asked not in GL_MODULES:
-            raise ConfigError(f"MUJOCO_GL={asked}: expected one of {', '.join(GL_MODULES)}; export MUJOCO_GL=egl")
-        return asked
-    if platform == "darwin":
-        return "cgl"
-    return "glfw" if variables.get("DISPLAY") or not platform.startswith("linux") else "egl"
 
 
 class OffscreenRenderer:
@@ -118,7 +93,7 @@ class OffscreenRenderer:
         flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = 1
         codes = self._draw().astype(np.int32) @ np.array([1, 1 << 8, 1 << 16], np.int32)
         flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = 0
-        lookup = np.full(self._scene.ngeom + 1, -1, np.int32)  # code 0 is the background, geom i of the scene is segid + 1
+        lookup = np.full(self._scene.ngeom + 1, -1, np.int32)  # by segid + 1; code 0 is the background
         for geom in self._scene.geoms[: self._scene.ngeom]:
             if geom.segid >= 0 and geom.objtype == mujoco.mjtObj.mjOBJ_GEOM.value:
                 lookup[geom.segid + 1] = geom.objid
@@ -135,25 +110,27 @@ class OffscreenRenderer:
 
 def _make_gl_context(width: int, height: int):
     """Open a GL context, or say which system package is missing."""
-    import importlib
-
     backend = gl_backend()
     try:
-        return importlib.import_module(GL_MODULES[backend]).GLContext(width, height)
+        # Drivers fail in many ways: PyOpenGL reports an absent library as AttributeError, a device as RuntimeError.
+        context = importlib.import_module(GL_MODULES[backend]).GLContext(width, height)
     except (ImportError, AttributeError, OSError, RuntimeError) as error:
-        # PyOpenGL reports a missing libEGL as AttributeError or ImportError, a missing driver as one of the others.
-        raise MissingLibraryError(
-            f"cannot open an off-screen GL context with MUJOCO_GL={backend}: {error}. On Debian or Ubuntu: "
-            "apt-get install libegl1 libgl1-mesa-dri, then export MUJOCO_GL=egl"
-        ) from error
+        raise missing_gl(backend, error) from error
+    if backend == "glfw":  # reports failure as a warning and goes on with no window
+        import glfw
+
+        if not glfw.init():
+            raise missing_gl(backend, "there is no display")
+    return context
 
 
 def _asset_digest(model: mujoco.MjModel) -> bytes:
     """What a GL context uploads from a model: meshes, textures, height fields, skins, buffer sizes."""
-    digest = hashlib.blake2b(digest_size=16)
-    sizes = (model.vis.global_.offwidth, model.vis.global_.offheight, model.vis.quality.offsamples)
-    digest.update(repr((*sizes, model.vis.quality.shadowsize, model.ngeom if model.nhfield or model.nskin else 0)).encode())
-    for array in (model.mesh_vert, model.mesh_face, model.mesh_normal, model.tex_data, model.hfield_data, model.skin_vert):
+    quality = model.vis.quality
+    sizes = (model.vis.global_.offwidth, model.vis.global_.offheight, quality.offsamples, quality.shadowsize)
+    digest = hashlib.blake2b(repr(sizes).encode(), digest_size=16)
+    arrays = (model.mesh_vert, model.mesh_face, model.mesh_normal, model.tex_data, model.hfield_data, model.skin_vert)
+    for array in arrays:
         digest.update(np.ascontiguousarray(array).tobytes())
         digest.update(str(array.shape).encode())
     return digest.digest()

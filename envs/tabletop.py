@@ -1,12 +1,12 @@
-"""Short videos of objects pushed and thrown over a table, with questions, true statements and segmentation-true labels."""
+"""Short videos of objects pushed and thrown over a table, with questions, true statements and segmentation labels."""
 
 from collections.abc import Iterator
 from typing import Any, ClassVar, NamedTuple
 
-import mujoco
 import numpy as np
 
 from zoo.envs.rendering import OffscreenRenderer
+from zoo.envs.simulator import mujoco
 from zoo.envs.tabletop_facts import AREA_SIZE, ClipFacts, motion_is_clear, read_facts
 from zoo.envs.tabletop_questions import QuestionBalancer, candidates, statements
 from zoo.envs.tabletop_sampling import MAX_OBJECTS, sample_scene
@@ -46,7 +46,7 @@ class Tabletop(ShardGenerator):
     """
 
     name: ClassVar[str] = "tabletop"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     example_args: ClassVar[dict[str, Any]] = {"train_clips": 4, "val_clips": 0, "test_clips": 2, "samples_per_shard": 2}
 
     def __init__(
@@ -68,7 +68,7 @@ class Tabletop(ShardGenerator):
         faults += [f"{name} {value} (1 or more)" for name, value in positive.items() if value < 1]
         if image_size < 64 or image_size % 2:
             faults.append(f"image_size {image_size} (even, 64 or more: objects must be recognisable)")
-        if not 2 <= (num_frames - 1) / fps <= 10:
+        if not fps > 0 or not 2 <= (num_frames - 1) / fps <= 10:
             faults.append(f"num_frames {num_frames} at fps {fps} (the clip must last 2 to 10 s for its events to fit)")
         if faults:
             raise ConfigError(f"tabletop: {', '.join(faults)}")
@@ -157,9 +157,7 @@ class Tabletop(ShardGenerator):
         }
 
 
-def render(
-    model: mujoco.MjModel, trajectory: Trajectory, renderer: OffscreenRenderer
-) -> tuple[np.ndarray, np.ndarray]:
+def render(model: mujoco.MjModel, trajectory: Trajectory, renderer: OffscreenRenderer) -> tuple[np.ndarray, np.ndarray]:
     """Draw every frame of a recording; a frame in which nothing moved since the last one repeats it.
 
     Args:
@@ -198,9 +196,9 @@ def labels(clip: Clip) -> dict[str, np.ndarray]:
     """Segmentation-true labels of a clip.
 
     Returns:
-        masks (F, H, W) uint8, object i as i + 1; visible (F, N) bool; points_px (F, N, 2) float32, centre of the visible
-        pixels; boxes_xyxy_px (F, N, 4) float32, outer edges of the visible pixels. Invisible objects have nan. x right, y
-        down, 0 at the outer edge of the first pixel.
+        masks (F, H, W) uint8, object i as i + 1; visible (F, N) bool; points_px (F, N, 2) float32, centre of the
+        visible pixels; boxes_xyxy_px (F, N, 4) float32, outer edges of the visible pixels. Invisible objects have nan.
+        x right, y down, 0 at the outer edge of the first pixel.
     """
     num_frames, num_objects = len(clip.masks), len(clip.scene.objects)
     points = np.full((num_frames, num_objects, 2), np.nan, np.float32)

@@ -1,9 +1,10 @@
 """What a simulated clip shows, decided from states and visible pixels, with a clear margin or not at all.
 
-Every fact has two thresholds: above the one it holds, below the other it does not, and in between the clip is ambiguous and
-is thrown away (motion, view) or the fact is not spoken of (relations, touches, order).
+Every fact has two thresholds: above the one it holds, below the other it does not, and in between the clip is ambiguous
+and is thrown away (motion, view) or the fact is not spoken of (relations, touches, order).
 """
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,13 +52,22 @@ class ClipFacts:
     sides: dict[tuple[int, int], str]  # where the first is from the second: "left", "right", "front", "behind"
     right_of: dict[tuple[int, int], bool]  # ordered pairs with a clear order across the picture, all the time
     behind: dict[tuple[int, int], bool]  # ordered pairs with a clear order along the view, all the time
-    in_order: bool  # all onsets lie at least ORDER_GAP_S apart
 
     @property
     def movers(self) -> list[int]:
         """Indices of the objects that moved, by onset."""
         moved = [index for index, item in enumerate(self.objects) if item.moved]
         return sorted(moved, key=lambda index: self.objects[index].onset_s or 0.0)
+
+    @property
+    def ranks(self) -> dict[str, int]:
+        """Places among the movers, "first" and "second", that lie at least ORDER_GAP_S from their neighbours."""
+        onsets = [self.objects[index].onset_s or 0.0 for index in self.movers]
+        clear = [late - early >= ORDER_GAP_S for early, late in itertools.pairwise(onsets)]
+        ranks = {"first": 0} if clear and clear[0] else {}
+        if clear and all(clear[:2]):
+            ranks["second"] = 1
+        return ranks
 
 
 def motion_is_clear(scene: SceneSpec, trajectory: Trajectory) -> bool:
@@ -107,7 +117,6 @@ def read_facts(scene: SceneSpec, trajectory: Trajectory, visible_px: np.ndarray)
                 view=views[index] or "",
             )
         )
-    onsets = sorted(item.onset_s for item in objects if item.onset_s is not None)
     touched, apart = _touches(scene, trajectory, visible_px)
     sides, right_of, behind = _relations(scene, trajectory, [view == "stayed" for view in views])
     return ClipFacts(
@@ -117,7 +126,6 @@ def read_facts(scene: SceneSpec, trajectory: Trajectory, visible_px: np.ndarray)
         sides=sides,
         right_of=right_of,
         behind=behind,
-        in_order=all(late - early >= ORDER_GAP_S for early, late in zip(onsets, onsets[1:], strict=False)),
     )
 
 
@@ -199,7 +207,8 @@ def _relations(
                 continue
             offset = ground[:, first] - ground[:, second]  # (T, 2): right, forward
             across = plane[:, first, 0] - plane[:, second, 0]
-            is_right, is_left = (np.minimum(offset[:, 0], across) >= RELATION_M), (np.maximum(offset[:, 0], across) <= -RELATION_M)
+            is_right = np.minimum(offset[:, 0], across) >= RELATION_M
+            is_left = np.maximum(offset[:, 0], across) <= -RELATION_M
             is_behind, is_front = offset[:, 1] >= RELATION_M, offset[:, 1] <= -RELATION_M
             if is_right.all() or is_left.all():
                 right_of[first, second] = bool(is_right.all())

@@ -1,7 +1,7 @@
 """From facts to questions with short answers, to true statements, and to a choice of questions that no text gives away.
 
-`candidates` lists every question whose answer is clear; `QuestionBalancer` picks among them so that, text by text, all answers
-of a shard are about equally frequent. Both are pure apart from the generator they are handed.
+`candidates` lists every question whose answer is clear; `QuestionBalancer` picks among them so that, text by text, all
+answers of a shard are about equally frequent. Nothing here simulates or draws.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,14 +17,21 @@ SIZE_NAMES = tuple(SIZES_M)
 YES_NO = ("yes", "no")
 SIDES = ("left", "right", "front", "behind")
 VIEWS = ("entered", "left", "stayed")
+PLACES = ("named first", "named second")
 FEW = ("0", "1", "2", "3")
 BALANCE_SLACK = 2  # by how much an answer of a text may lead the rarest one
+COLOUR_SLACK = 8  # the same for colours: they are exchangeable in every scene, so only chance unbalances them
 MAX_PAIRS_PER_TEMPLATE = 3  # pairs are many; a clip of six objects would drown in them
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Question:
-    """A question with its one answer. `group` names what is balanced together: the text, or the template of pair questions."""
+    """A question with its one answer.
+
+    `group` names the questions whose answers are balanced together: by default those of the same text, for texts that
+    are too many to fill one by one (pairs of colours) a whole template. `outcome` is what is balanced: the answer, or,
+    where the answers are names from the text, the place of the right one.
+    """
 
     family: str
     template: str
@@ -33,6 +40,8 @@ class Question:
     choices: tuple[str, ...]
     temporal: bool = False
     group: str = ""
+    outcome: str = ""
+    outcomes: tuple[str, ...] = ()
 
     def annotation(self) -> dict[str, object]:
         """The record's form of it."""
@@ -79,8 +88,6 @@ def attribute_questions(facts: ClipFacts, rng: np.random.Generator) -> Iterator[
         yield Question(family="attribute", template="shape", text=text, answer=item.shape, choices=SHAPES)
         text = f"What size is the {item.colour} object?"
         yield Question(family="attribute", template="size", text=text, answer=item.size, choices=SIZE_NAMES)
-    if len(objects) < 2:
-        return
     names = [(f"{item.shape}", item.colour) for item in objects]
     names += [(f"{item.size} object", item.colour) for item in objects]
     names += [(f"{item.size} {item.shape}", item.colour) for item in objects]
@@ -102,7 +109,9 @@ def relation_questions(facts: ClipFacts, rng: np.random.Generator) -> Iterator[Q
     for name, order, wanted in extremes if len(objects) > 1 else ():
         for index in everything:
             if all(order.get((index, other)) is wanted for other in everything if other != index):
-                yield _colour_question("relation", "extreme", f"What colour is the object {name}?", objects[index].colour)
+                yield _colour_question(
+                    "relation", "extreme", f"What colour is the object {name}?", objects[index].colour
+                )
     for (first, second), side in facts.sides.items():
         text = f"Where is the {objects[first].colour} object, seen from the {objects[second].colour} object?"
         yield Question(family="relation", template="side", text=text, answer=side, choices=SIDES, group="side")
@@ -112,14 +121,16 @@ def relation_questions(facts: ClipFacts, rng: np.random.Generator) -> Iterator[Q
                 continue
             pair = (objects[first].colour, objects[second].colour)
             text = f"Which object is {name}, the {pair[0]} one or the {pair[1]} one?"
-            group = f"{name} named {'first' if holds is wanted else 'second'}"
+            place = 0 if holds is wanted else 1
             yield Question(
                 family="relation",
                 template="pair",
                 text=text,
-                answer=pair[0] if holds is wanted else pair[1],
+                answer=pair[place],
                 choices=pair,
-                group=f"pair {name}|{group}",
+                group=f"pair {name}",
+                outcome=PLACES[place],
+                outcomes=PLACES,
             )
 
 
@@ -134,7 +145,7 @@ def moved_questions(facts: ClipFacts, rng: np.random.Generator) -> Iterator[Ques
             answer=str(len(movers)),
             choices=FEW,
         )
-    if len(movers) == 1 and len(objects) > 1:
+    if len(movers) == 1:
         yield _colour_question("moved", "which", "What colour is the object that moved?", objects[movers[0]].colour)
     still = [item for item in objects if not item.moved]
     if len(still) == 1 and len(objects) > 1:
@@ -147,15 +158,10 @@ def moved_questions(facts: ClipFacts, rng: np.random.Generator) -> Iterator[Ques
 def order_questions(facts: ClipFacts, rng: np.random.Generator) -> Iterator[Question]:
     """What began to move when; needs the order of the frames."""
     objects, movers = facts.objects, facts.movers
-    if len(movers) < 2 or not facts.in_order:
-        return
-    for rank, word in ((0, "first"), (1, "second"), (-1, "last")):
-        if word == "last" and len(movers) == 2:
-            continue  # the same as "second"
+    for word, rank in facts.ranks.items():
         colour = objects[movers[rank]].colour
-        yield _colour_question(
-            "order", "which", f"What colour is the object that moved {word}?", colour, temporal=True
-        )
+        text = f"What colour is the object that moved {word}?"
+        yield _colour_question("order", "which", text, colour, temporal=True)
 
 
 def direction_questions(facts: ClipFacts, rng: np.random.Generator) -> Iterator[Question]:
@@ -181,39 +187,39 @@ def view_questions(facts: ClipFacts, rng: np.random.Generator) -> Iterator[Quest
         yield Question(
             family="view", template="fate", text=text, answer=item.view, choices=VIEWS, temporal=True, group="fate"
         )
-    for fate, text in (("left", "What colour is the object that left the view?"),
-                       ("entered", "What colour is the object that entered the view?")):
+    for fate, text in (
+        ("left", "What colour is the object that left the view?"),
+        ("entered", "What colour is the object that entered the view?"),
+    ):
         colours = [item.colour for item in facts.objects if item.view == fate]
         others = [item.view for item in facts.objects].count("left" if fate == "entered" else "entered")
-        if len(colours) == 1 and len(facts.objects) > 1:
+        if len(colours) == 1:
             # With frames shuffled, leaving looks like entering: order matters only where both happened.
             yield _colour_question("view", "which", text, colours[0], temporal=others > 0)
 
 
 def touch_questions(facts: ClipFacts, rng: np.random.Generator) -> Iterator[Question]:
-    """What touched what; asked about an object that moved, so that stillness does not answer it."""
+    """What touched what; asked only where an object moved, so that stillness does not answer it."""
     objects = facts.objects
+    everything = range(len(objects))
     for index, item in enumerate(objects):
-        if not item.moved:
-            continue
-        pairs = [tuple(sorted((index, other))) for other in range(len(objects)) if other != index]
-        partners = [_other(pair, index) for pair in pairs if pair in facts.touched]
-        clear = all(pair in facts.touched or pair in facts.apart for pair in pairs)
-        if len(partners) == 1 and clear and len(objects) > 2:
+        pairs = [(min(index, other), max(index, other)) for other in everything if other != index]
+        partners = [first + second - index for first, second in pairs if (first, second) in facts.touched]
+        is_clear = all(pair in facts.touched or pair in facts.apart for pair in pairs)
+        if item.moved and len(partners) == 1 and is_clear and len(objects) > 2:
             text = f"What colour is the object that the {item.colour} object touched?"
             yield _colour_question("touch", "which", text, objects[partners[0]].colour)
-        for pair in pairs:
-            if pair in facts.touched or pair in facts.apart:
-                other = objects[_other(pair, index)]
-                names = (item.colour, other.colour) if rng.random() < 0.5 else (other.colour, item.colour)
-                yield Question(
-                    family="touch",
-                    template="did",
-                    text=f"Did the {names[0]} object touch the {names[1]} object?",
-                    answer=_yes(pair in facts.touched),
-                    choices=YES_NO,
-                    group="touch",
-                )
+    for pair in sorted(facts.touched | facts.apart):
+        if any(objects[index].moved for index in pair):
+            first, second = (objects[int(index)].colour for index in rng.permutation(pair))
+            yield Question(
+                family="touch",
+                template="did",
+                text=f"Did the {first} object touch the {second} object?",
+                answer=_yes(pair in facts.touched),
+                choices=YES_NO,
+                group="touch",
+            )
 
 
 FAMILIES: dict[str, Callable[[ClipFacts, np.random.Generator], Iterator[Question]]] = {
@@ -233,11 +239,10 @@ class QuestionBalancer:
 
     Args:
         per_clip: Most questions to pick for one clip.
-        slack: By how many an answer may lead the rarest of its group.
     """
 
-    def __init__(self, *, per_clip: int, slack: int = BALANCE_SLACK) -> None:
-        self.per_clip, self.slack = per_clip, slack
+    def __init__(self, *, per_clip: int) -> None:
+        self.per_clip = per_clip
         self._counts: dict[str, dict[str, int]] = {}
 
     def pick(self, questions: list[Question], rng: np.random.Generator) -> list[Question]:
@@ -272,7 +277,8 @@ class QuestionBalancer:
             question = row.pop()
             group, outcome, outcomes = _balance(question)
             counts = self._counts.setdefault(group, dict.fromkeys(outcomes, 0))
-            if counts[outcome] - min(counts.values()) < self.slack:
+            slack = COLOUR_SLACK if outcomes is COLOUR_NAMES else BALANCE_SLACK
+            if counts[outcome] - min(counts.values()) < slack:
                 return question
         return None
 
@@ -282,12 +288,9 @@ class QuestionBalancer:
 
 
 def _balance(question: Question) -> tuple[str, str, tuple[str, ...]]:
-    """Group, outcome and possible outcomes of a question; pair questions are balanced over the place of the answer."""
-    if question.template == "pair":
-        group, outcome = question.group.split("|")
-        name = outcome.rsplit(" ", 1)[0]
-        return group, outcome, (f"{name} first", f"{name} second")
-    return question.group or f"{question.template}|{question.text}", question.answer, question.choices
+    """Group, outcome and possible outcomes of a question."""
+    group = question.group or question.text
+    return group, question.outcome or question.answer, question.outcomes or question.choices
 
 
 def statements(facts: ClipFacts) -> list[str]:
@@ -304,11 +307,14 @@ def statements(facts: ClipFacts) -> list[str]:
     for (first, second), side in facts.sides.items():
         lines.append(f"the {objects[first].colour} object is {words[side]} the {objects[second].colour} object")
     lines += [f"the {item.colour} object {'moved' if item.moved else 'did not move'}" for item in objects]
-    ways = {"left": "moved to the left", "right": "moved to the right", "toward": "moved toward the camera",
-            "away": "moved away from the camera"}
+    ways = {
+        "left": "moved to the left",
+        "right": "moved to the right",
+        "toward": "moved toward the camera",
+        "away": "moved away from the camera",
+    }
     lines += [f"the {item.colour} object {ways[item.direction]}" for item in objects if item.direction is not None]
-    if len(movers) >= 2 and facts.in_order:
-        lines += [f"the {objects[movers[0]].colour} object moved first", f"the {objects[movers[1]].colour} object moved second"]
+    lines += [f"the {objects[movers[rank]].colour} object moved {word}" for word, rank in facts.ranks.items()]
     for first, second in sorted(facts.touched):
         lines.append(f"the {objects[first].colour} object touched the {objects[second].colour} object")
     lines += [f"the {item.colour} object {item.view} the view" for item in objects if item.view != "stayed"]
@@ -316,13 +322,7 @@ def statements(facts: ClipFacts) -> list[str]:
 
 
 def _colour_question(family: str, template: str, text: str, colour: str, *, temporal: bool = False) -> Question:
-    return Question(
-        family=family, template=template, text=text, answer=colour, choices=COLOUR_NAMES, temporal=temporal
-    )
-
-
-def _other(pair: tuple[int, ...], index: int) -> int:
-    return pair[1] if pair[0] == index else pair[0]
+    return Question(family=family, template=template, text=text, answer=colour, choices=COLOUR_NAMES, temporal=temporal)
 
 
 def _yes(is_true: bool) -> str:

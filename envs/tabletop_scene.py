@@ -1,15 +1,16 @@
 """The tabletop: typed scene description, its MuJoCo model, and the simulation that records what happened.
 
-World frame: z up, the table top is z = 0, lengths in metres. The camera's ground frame has `right` and `forward` (away from
-the camera) on the table; "left", "right", "toward" and "away" always mean that frame.
+World frame: z up, the table top is z = 0, lengths in metres. The camera's ground frame has `right` and `forward` (away
+from the camera) on the table; "left", "right", "toward" and "away" always mean that frame.
 """
 
 import math
 from dataclasses import dataclass
 from typing import Literal
 
-import mujoco
 import numpy as np
+
+from zoo.envs.simulator import mujoco
 
 COLOURS: dict[str, tuple[float, float, float]] = {
     "red": (0.85, 0.03, 0.03),
@@ -57,8 +58,8 @@ class ObjectSpec:
 class Event:
     """One impulse: at `time_s` object `actor` gets a velocity.
 
-    `push`, `leave` and `enter` use `velocity` (m/s, world). `hit` aims at where object `target` is at that moment and uses
-    only the speed. An entering object floats out of view, without weight, until its time has come.
+    `push`, `leave` and `enter` use `velocity` (m/s, world). `hit` aims at where object `target` is at that moment and
+    uses only the speed. An entering object floats out of view, without weight, until its time has come.
     """
 
     action: Action
@@ -178,6 +179,7 @@ def build_model(scene: SceneSpec, *, image_size: int) -> mujoco.MjModel:
         rgba=[*scene.table_rgb, 1],
         friction=FRICTION,
         condim=6,
+        priority=1,  # its contacts are critically damped; with the objects' bounce a standing cylinder wanders
     )
     _add_camera(world, scene.camera)
     for size, diameter in SIZES_M.items():
@@ -256,7 +258,7 @@ def _note_contacts(data: mujoco.MjData, first_geom: int, time_s: float, contacts
 
 
 def _add_camera(world, camera: CameraSpec) -> None:
-    axes = np.stack([camera.right, camera.up, -camera.view], axis=1)  # columns: x, y, z of the camera, which looks along -z
+    axes = np.stack([camera.right, camera.up, -camera.view], axis=1)  # columns; a camera looks along its -z
     quat = np.empty(4)
     mujoco.mju_mat2Quat(quat, np.ascontiguousarray(axes).ravel())
     world.add_camera(name="view", pos=camera.position_m, quat=quat, fovy=camera.fov_y_deg)

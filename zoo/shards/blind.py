@@ -15,9 +15,7 @@ class BlindAccuracy:
     num_questions: int
 
 
-def blind_accuracy(
-    fit: Iterable[Mapping[str, Any]], measure: Iterable[Mapping[str, Any]]
-) -> BlindAccuracy:
+def blind_accuracy(fit: Iterable[Mapping[str, Any]], measure: Iterable[Mapping[str, Any]]) -> BlindAccuracy:
     """Fit the best text-only predictor and measure it.
 
     A text that the fitted set lacks is answered with its family's majority answer.

@@ -35,7 +35,16 @@ def encode_mp4(frames: np.ndarray, *, fps: float, crf: int = 18, gop: int = 10, 
     if not 0 < fps < 1000:
         raise DataError(f"mp4: fps is {fps}, expected more than 0 and less than 1000")
     rate = Fraction(fps).limit_denominator(MAX_FPS_DENOMINATOR)
-    # bitexact: no library version or date in the file. One thread: x264's output depends on their number.
+    # Same bytes every time: no library version or date in the file; one thread, because x264's output depends on their
+    # number; no macroblock tree, which with B-frames reads past small pictures (seen: 4 of 12 clips of 144 px varied).
+    codec = {
+        "crf": str(crf),
+        "preset": preset,
+        "g": str(gop),
+        "bf": "0",
+        "x264-params": "mbtree=0",
+        "flags": "+bitexact",
+    }
     options = {"movflags": "faststart", "fflags": "+bitexact"}
     # A file, not a buffer: to move the index to the front, FFmpeg opens its own output a second time by name.
     with tempfile.NamedTemporaryFile(suffix=".mp4") as file:
@@ -43,7 +52,7 @@ def encode_mp4(frames: np.ndarray, *, fps: float, crf: int = 18, gop: int = 10, 
             stream = container.add_stream("libx264", rate=rate)
             stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
             stream.codec_context.thread_count = 1
-            stream.options = {"crf": str(crf), "preset": preset, "g": str(gop), "flags": "+bitexact"}
+            stream.options = codec
             for pixels in frames:
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")))
             container.mux(stream.encode())

@@ -1,7 +1,8 @@
 """Write samples into WebDataset tar shards so that a shard is either complete or absent.
 
-Differs from `webdataset.ShardWriter`: importing that one imports torch, it names shards at once (an interrupted run leaves a
-cut tar behind) and stamps the time of day into every member. Plain `tarfile` gives the same format without the three.
+Differs from `webdataset.ShardWriter`: importing that one imports torch, it gives a shard its final name at once (an
+interrupted run leaves a cut tar behind) and stamps the time of day into every member. Plain `tarfile` writes the same
+format without the three.
 """
 
 import io
@@ -59,9 +60,7 @@ class ShardWriter:
         else:
             self._unfinished.unlink()
 
-    def write(
-        self, record: Mapping[str, Any], media: bytes, *, arrays: Mapping[str, np.ndarray] | None = None
-    ) -> None:
+    def write(self, record: Mapping[str, Any], media: bytes, *, arrays: Mapping[str, np.ndarray] | None = None) -> None:
         """Validate and add one sample: `<key>.<media>`, `<key>.json` and, with arrays, `<key>.npz`.
 
         Args:
@@ -76,9 +75,13 @@ class ShardWriter:
         key = record["key"]
         if key in self._keys:
             raise DataError(f"{self.path.name}: two samples with key {key!r}; a reader would merge them")
+        try:
+            text = json.dumps(record, separators=(",", ":"), allow_nan=False)
+        except (TypeError, ValueError) as error:  # only `meta` is free enough to hold such a value
+            raise DataError(f"sample {key!r}: meta holds what JSON cannot ({error})") from error
         self._keys.add(key)
         self._add(f"{key}.{record['media']}", media)
-        self._add(f"{key}.json", json.dumps(record, separators=(",", ":"), allow_nan=False).encode())
+        self._add(f"{key}.json", text.encode())
         if arrays is not None:
             self._add(f"{key}.npz", npz_bytes(arrays))
         self.num_samples += 1
