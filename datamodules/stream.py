@@ -33,7 +33,7 @@ class SampleProcessor(Protocol):
 
     sampling: FrameSampling
 
-    def messages(self, sample: Sample, generator: np.random.Generator) -> Sequence[Any]: ...
+    def messages(self, sample: Sample, generator: np.random.Generator, *, training: bool) -> Sequence[Any]: ...
 
     def example(
         self, *, key: str, frames: np.ndarray, times_s: np.ndarray, messages: Sequence[Any], is_video: bool
@@ -89,7 +89,7 @@ class FaultCounter:
         logger.warning("skipped bad sample %d of %d read so far: %s", self.num_bad, seen, error)
 
 
-def prepare(sample: Sample, processor: SampleProcessor, *, seed: int, epoch: int) -> Any | None:
+def prepare(sample: Sample, processor: SampleProcessor, *, seed: int, epoch: int, training: bool) -> Any | None:
     """Decode, sample frames and render questions; None where no head asks anything about the sample.
 
     Args:
@@ -97,12 +97,13 @@ def prepare(sample: Sample, processor: SampleProcessor, *, seed: int, epoch: int
         processor: Of the module that is fed.
         seed: Of the stream.
         epoch: Another epoch draws other questions; evaluation passes 0.
+        training: Also render text that is only learnt from.
     Raises:
         DataError: names shard and key.
     """
     generator = np.random.default_rng([seed, epoch, crc32(sample.key.encode())])
     try:
-        messages = processor.messages(sample, generator)
+        messages = processor.messages(sample, generator, training=training)
         if not messages:
             return None
         clip = decode_sample(sample, processor.sampling)
@@ -194,10 +195,13 @@ class ClipStream(IterableDataset, ABC):
             # torch would wrap the exception into the text of its traceback; one sentence must stay one.
             yield StreamFault(type(error), str(error))
 
-    def _examples(self, samples: Iterable[Sample], faults: FaultCounter, epoch: int) -> Iterator[Any]:
+    def _examples(
+        self, samples: Iterable[Sample], faults: FaultCounter, *, epoch: int, training: bool
+    ) -> Iterator[Any]:
+        spec = self.spec
         for sample in samples:
             try:
-                example = prepare(sample, self.spec.processor, seed=self.spec.seed, epoch=epoch)
+                example = prepare(sample, spec.processor, seed=spec.seed, epoch=epoch, training=training)
             except DataError as error:
                 faults.report(error)
                 continue
@@ -251,7 +255,8 @@ class TrainStream(ClipStream):
         workers = self.spec.workers
         quota = self.num_batches // workers + (worker < self.num_batches % workers)
         samples = self._mixed(epoch, self.spec.rank * workers + worker, faults)
-        yield from islice(self._collated(self._examples(samples, faults, epoch)), quota)
+        examples = self._examples(samples, faults, epoch=epoch, training=True)
+        yield from islice(self._collated(examples), quota)
 
     def _mixed(self, epoch: int, reader: int, faults: FaultCounter) -> Iterator[Sample]:
         sources = self.spec.sources
@@ -308,7 +313,7 @@ class EvalStream(ClipStream):
     def batches(self, worker: int, epoch: int) -> Iterator[Any]:  # the same in every epoch
         faults = FaultCounter(self.spec.on_bad_sample)
         samples = self._dealt(self.spec.rank * self.spec.workers + worker, faults)
-        yield from self._collated(self._examples(samples, faults, epoch=0))
+        yield from self._collated(self._examples(samples, faults, epoch=0, training=False))
 
     def _dealt(self, reader: int, faults: FaultCounter) -> Iterator[Sample]:
         before = dealt = 0
@@ -337,7 +342,8 @@ class ShardLoader(DataLoader):
                 break
             yield batch
         if fault is not None:
-            # End the workers here: once the exception's traceback holds their queues, they wait 5 s each to be killed.
+            # End the workers, as Lightning does: left to the garbage collector, each waits 5 s and is killed.
+            self._iterator._shutdown_workers()  # noqa: SLF001
             self._iterator = None
             raise fault.kind(fault.message)
 

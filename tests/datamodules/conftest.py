@@ -51,12 +51,24 @@ def write_dataset(root, **splits):
 
 
 @dataclass(frozen=True)
+class PlainBatch:
+    """Lists, one entry a sample."""
+
+    keys: tuple[str, ...]
+    draws: tuple[int, ...]
+    pixels: torch.Tensor
+
+    def to(self, device, non_blocking=False):
+        return self
+
+
+@dataclass(frozen=True)
 class PlainProcessor:
-    """Examples are (key, number drawn for the sample, frames); batches are dictionaries of lists."""
+    """Examples are dictionaries of the key, a number drawn for the sample, and its frames."""
 
     sampling: FrameSampling = field(default_factory=lambda: FrameSampling(max_frames=4, frame_rate=4.0))
 
-    def messages(self, sample, generator):
+    def messages(self, sample, generator, *, training):
         return [
             (note["question"], note["answer"], int(generator.integers(1 << 30)))
             for note in sample.record["annotations"]
@@ -68,11 +80,11 @@ class PlainProcessor:
         return {"key": key, "draw": messages[0][2], "pixels": torch.from_numpy(frames), "times_s": times_s}
 
     def collate(self, examples):
-        return {
-            "keys": [example["key"] for example in examples],
-            "draws": [example["draw"] for example in examples],
-            "pixels": torch.cat([example["pixels"] for example in examples]),
-        }
+        return PlainBatch(
+            keys=tuple(example["key"] for example in examples),
+            draws=tuple(example["draw"] for example in examples),
+            pixels=torch.cat([example["pixels"] for example in examples]),
+        )
 
 
 @pytest.fixture

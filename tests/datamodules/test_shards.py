@@ -22,7 +22,7 @@ class KeyCollector(LightningModule):
         self.epochs = []
 
     def training_step(self, batch, batch_idx):
-        self.seen["train"] += batch["keys"]
+        self.seen["train"] += batch.keys
         return self.weight * 1.0
 
     def on_train_epoch_end(self):
@@ -30,13 +30,13 @@ class KeyCollector(LightningModule):
         self.seen["train"].clear()
 
     def validation_step(self, batch, batch_idx):
-        self.seen["validate"] += batch["keys"]
+        self.seen["validate"] += batch.keys
 
     def test_step(self, batch, batch_idx):
-        self.seen["test"] += batch["keys"]
+        self.seen["test"] += batch.keys
 
     def predict_step(self, batch, batch_idx):
-        self.seen["predict"] += batch["keys"]
+        self.seen["predict"] += batch.keys
 
     def configure_optimizers(self):
         return torch.optim.SGD(self.parameters(), lr=0.1)
@@ -106,7 +106,7 @@ def test_records_and_samples_of_a_stage(blocks, letters):
 def test_splits_are_free_to_choose(blocks, processor):
     data = ShardDataModule(path=str(blocks), splits=Splits(test="val"))
     data.processor = processor
-    assert sum(len(batch["keys"]) for batch in data.test_dataloader()) == 7
+    assert sum(len(batch.keys) for batch in data.test_dataloader()) == 7
 
 
 class Frames(ShardGenerator):

@@ -1,6 +1,7 @@
 """Streams: who reads what, in which order, and what becomes of bad samples."""
 
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -22,7 +23,7 @@ def spec_of(processor, *folders, split="train", weights=None, **arguments):
 
 
 def keys_of(batches):
-    return [key for batch in batches for key in batch["keys"]]
+    return [key for batch in batches for key in batch.keys]
 
 
 def readers(spec, make):
@@ -68,13 +69,13 @@ def test_draws_depend_on_seed_epoch_and_key_alone(blocks, processor):
         spec = spec_of(processor, blocks, num_workers=num_workers, seed=3)
         stream = TrainStream(spec, num_batches=15, shuffle_buffer=shuffle_buffer)
         batches = [batch for worker in range(spec.workers) for batch in stream.batches(worker, 0)]
-        return {key: draw for batch in batches for key, draw in zip(batch["keys"], batch["draws"], strict=True)}
+        return {key: draw for batch in batches for key, draw in zip(batch.keys, batch.draws, strict=True)}
 
     alone = draws(0, 1)
     assert draws(0, 16) == alone
     stream = TrainStream(spec_of(processor, blocks, seed=3), num_batches=15)
     list(stream)
-    assert dict(zip(keys_of([batch := next(iter(stream))]), batch["draws"], strict=True)).items() - alone.items()
+    assert dict(zip(keys_of([batch := next(iter(stream))]), batch.draws, strict=True)).items() - alone.items()
 
 
 def test_mixture_follows_its_weights(blocks, letters, processor):
@@ -93,14 +94,14 @@ def test_evaluation_reads_every_sample_once(blocks, letters, world_size, num_wor
 
         sampling = lambda times_s: [0]  # noqa: E731 - what decode_sample accepts beside a FrameSampling
 
-        def messages(self, sample, generator):
+        def messages(self, sample, generator, *, training):
             return [sample.key]
 
         def example(self, *, key, frames, times_s, messages, is_video):
             return key
 
         def collate(self, examples):
-            return {"keys": examples}
+            return SimpleNamespace(keys=examples)
 
     KeysOnly.sampling = staticmethod(KeysOnly.sampling)
     spec = spec_of(
@@ -120,7 +121,7 @@ def test_loader_gives_whole_batches_through_real_workers(blocks, processor, num_
     epochs = [list(batches), list(batches)]
     assert [len(epoch) for epoch in epochs] == [len(batches)] * 2 == [7, 7]
     assert keys_of(epochs[0]) != keys_of(epochs[1])
-    assert epochs[0][0]["pixels"].shape[1:] == (16, 16, 3)
+    assert epochs[0][0].pixels.shape[1:] == (16, 16, 3)
     expected = TrainStream(spec, num_batches=7, shuffle_buffer=4)
     assert sorted(keys_of(epochs[0])) == sorted(
         key for worker in range(spec.workers) for key in keys_of(expected.batches(worker, 0))
