@@ -2,4 +2,6 @@
 
 COMPONENTS: dict[str, dict[str, str]] = {
     "generator": {"tabletop": "zoo.envs.tabletop:Tabletop"},
+    "env": {"tabletop_push": "zoo.envs.tabletop_push:TabletopPush"},
+    "policy": {"scripted_push": "zoo.envs.scripted_push:ScriptedPush"},
 }

@@ -74,7 +74,7 @@ def motion_is_clear(scene: SceneSpec, trajectory: Trajectory) -> bool:
     """Whether every object clearly moved or clearly did not; checked before anything is drawn."""
     entering = {event.actor: event.time_s for event in scene.events if event.action == "enter"}
     travel = _travel(trajectory)  # (T, N)
-    if trajectory.drift_m > SETTLED_M:
+    if trajectory.drift_m > SETTLED_M or not trajectory.is_stable:
         return False
     for index in range(travel.shape[1]):
         largest = travel[:, index].max()

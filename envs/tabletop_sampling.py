@@ -47,17 +47,18 @@ OVERLAP_SHARE = 0.8  # allowed distance in the picture, of the sum of two projec
 MAX_PLACEMENTS = 400
 
 
-def sample_scene(rng: np.random.Generator, *, num_objects: int) -> SceneSpec:
+def sample_scene(rng: np.random.Generator, *, num_objects: int, has_events: bool = True) -> SceneSpec:
     """Draw a scene.
 
     Args:
         rng: Source of all randomness.
         num_objects: 1 to `MAX_OBJECTS`, entering ones included.
+        has_events: Draw pushes and throws; without them everything stands still, as a task for a robot needs it.
     """
     while True:
         camera = _sample_camera(rng)
         looks = _sample_looks(rng, num_objects)
-        events = _sample_events(rng, num_objects, camera)
+        events = _sample_events(rng, num_objects, camera) if has_events else ()
         objects = _place(rng, looks, events, camera)
         if objects is not None:
             return SceneSpec(

@@ -35,6 +35,8 @@ RECORD_EVERY = 5  # simulation steps between two recorded states: 20 ms
 CONE_SIDES = 24
 CONE_HEIGHT = 1.25  # times the diameter
 
+UNSTABLE = (mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADQVEL, mujoco.mjtWarning.mjWARN_BADQACC)
+
 Action = Literal["push", "hit", "leave", "enter"]
 
 
@@ -141,6 +143,7 @@ class Trajectory:
     frame_times_s: np.ndarray  # (F,)
     contacts: dict[tuple[int, int], float]  # object pair, lower index first -> first contact, s
     drift_m: float  # largest motion while settling
+    is_stable: bool = True  # False if MuJoCo met a state that is no number and began anew
 
 
 def build_model(scene: SceneSpec, *, image_size: int) -> mujoco.MjModel:
@@ -150,19 +153,16 @@ def build_model(scene: SceneSpec, *, image_size: int) -> mujoco.MjModel:
         scene: What to build.
         image_size: Edge of the largest picture to be rendered, pixels.
     """
+    return build_spec(scene, image_size=image_size).compile()
+
+
+def build_spec(scene: SceneSpec, *, image_size: int) -> mujoco.MjSpec:
+    """The model of a scene before compilation, for tasks that add a robot to it; arguments as of `build_model`."""
     spec = mujoco.MjSpec()
     spec.option.timestep = SIM_DT
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     spec.option.gravity = (0, 0, -GRAVITY)
-    visual = spec.visual
-    visual.global_.offwidth = visual.global_.offheight = image_size
-    visual.quality.offsamples = 4
-    visual.quality.shadowsize = 512
-    visual.headlight.ambient = [0.35 * scene.light_level] * 3
-    visual.headlight.diffuse = [0.25 * scene.light_level] * 3
-    visual.headlight.specular = [0.1] * 3
-    visual.map.znear, visual.map.zfar = 0.05, 40.0
-    spec.stat.extent = 1.0
+    _set_visuals(spec, scene, image_size)
     world = spec.worldbody
     world.add_light(
         type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
@@ -187,7 +187,7 @@ def build_model(scene: SceneSpec, *, image_size: int) -> mujoco.MjModel:
     entering = {event.actor for event in scene.events if event.action == "enter"}
     for index, item in enumerate(scene.objects):
         _add_object(world, item, index=index, floats=index in entering)
-    return spec.compile()
+    return spec
 
 
 def simulate(scene: SceneSpec, model: mujoco.MjModel, *, num_frames: int, fps: float) -> Trajectory:
@@ -230,6 +230,7 @@ def simulate(scene: SceneSpec, model: mujoco.MjModel, *, num_frames: int, fps: f
         frame_times_s=np.array(frame_steps) * SIM_DT,
         contacts=contacts,
         drift_m=drift,
+        is_stable=not any(data.warning[kind].number for kind in UNSTABLE),
     )
 
 
@@ -255,6 +256,18 @@ def _note_contacts(data: mujoco.MjData, first_geom: int, time_s: float, contacts
     for first, second in pairs[(pairs >= 0).all(axis=1)]:
         pair = (int(min(first, second)), int(max(first, second)))
         contacts.setdefault(pair, time_s)
+
+
+def _set_visuals(spec: mujoco.MjSpec, scene: SceneSpec, image_size: int) -> None:
+    visual = spec.visual
+    visual.global_.offwidth = visual.global_.offheight = image_size
+    visual.quality.offsamples = 4
+    visual.quality.shadowsize = 512
+    visual.headlight.ambient = [0.35 * scene.light_level] * 3
+    visual.headlight.diffuse = [0.25 * scene.light_level] * 3
+    visual.headlight.specular = [0.1] * 3
+    visual.map.znear, visual.map.zfar = 0.05, 40.0
+    spec.stat.extent = 1.0
 
 
 def _add_camera(world, camera: CameraSpec) -> None:

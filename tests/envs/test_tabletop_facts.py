@@ -1,5 +1,6 @@
 """Facts from hand-made recordings: each threshold from both sides, and what lies between them."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -85,6 +86,11 @@ def test_motion_is_clear_or_the_clip_is_dropped(distance, is_clear):
 def test_a_scene_that_slides_while_settling_is_dropped():
     scene = scene_of(ROW)
     assert not motion_is_clear(scene, recording(scene, {}, drift_m=0.02))
+
+
+def test_a_simulation_that_blew_up_is_dropped():
+    scene = scene_of(ROW)
+    assert not motion_is_clear(scene, dataclasses.replace(recording(scene, {}), is_stable=False))
 
 
 def test_an_entering_object_that_moves_early_is_dropped():

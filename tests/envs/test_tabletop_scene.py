@@ -89,6 +89,13 @@ def test_an_entering_object_floats_until_its_time_and_lands():
     assert end[2] < 0.08
 
 
+def test_a_simulation_that_blows_up_says_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # MuJoCo writes its log into the working directory
+    blast = Event(action="push", actor=0, time_s=0.3, velocity=(float("nan"), 0.0, 0.0))
+    assert not run(scene_of(thing(0, 0), events=(blast,))).is_stable
+    assert run(scene_of(thing(0, 0))).is_stable
+
+
 def test_two_runs_are_identical():
     hit = Event(action="hit", actor=1, time_s=0.3, velocity=(1.3, 0.0, 0.0), target=0)
     scene = scene_of(thing(0.0, 0.4), thing(0.0, 0.0, shape="cone"), events=(hit,))
