@@ -20,6 +20,7 @@ DIRECTION_RATIO = 2.0  # of the larger to the smaller ground component of a disp
 TOUCH_NUDGE_M = 0.015  # how far a touched object must have gone for the touch to be clear
 APART_M = 0.05  # least gap between two bounding circles that surely did not touch
 VISIBLE_PX = 45  # least visible pixels of an object one can speak of, at `AREA_SIZE`
+VISIBLE_SHARE = 0.3  # of an object's largest visible area, below which an end in view is a cut-off rest
 GONE_PX = 0
 AREA_SIZE = 144  # picture edge to which pixel thresholds refer; areas scale with its square
 RELATION_M = 0.1  # least difference of two positions for an order in the picture
@@ -136,7 +137,8 @@ def _travel(trajectory: Trajectory) -> np.ndarray:
 
 def _view(visible_px: np.ndarray) -> View | None:
     """How one object's visible pixels, (frames,), go: None if neither clearly in nor clearly out at both ends."""
-    starts, ends = visible_px[0] >= VISIBLE_PX, visible_px[-1] >= VISIBLE_PX
+    starts = visible_px[0] >= VISIBLE_PX
+    ends = visible_px[-1] >= max(VISIBLE_PX, VISIBLE_SHARE * visible_px.max())
     if starts and ends:
         hidden = (visible_px < VISIBLE_PX).sum()
         return "stayed" if hidden <= len(visible_px) // 4 else None

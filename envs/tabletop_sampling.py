@@ -29,8 +29,8 @@ EVENT_SHARES = (0.13, 0.27, 0.38, 0.22)  # of clips with 0, 1, 2, 3 events
 ACTION_SHARES: dict[Action, float] = {"push": 0.34, "hit": 0.36, "leave": 0.14, "enter": 0.16}
 DECELERATION = FRICTION[0] * GRAVITY  # of a sliding object, m/s2
 
-FIRST_EVENT_S = (0.25, 0.55)
-EVENT_GAP_S = (0.6, 0.8)
+EVENT_WINDOW_S = (0.25, 1.75)  # as much rest before as after: else shuffled frames tell by their number what came last
+EVENT_GAP_S = (0.6, 0.75)
 PUSH_DISTANCE_M = (0.18, 0.4)
 LEAVE_SPEED = (1.8, 2.3)  # m/s
 ENTER_SPEED = (1.15, 1.4)  # m/s over the table
@@ -99,7 +99,8 @@ def _sample_events(rng: np.random.Generator, num_objects: int, camera: CameraSpe
     count = min(int(rng.choice(len(EVENT_SHARES), p=EVENT_SHARES)), num_objects)
     actors = rng.permutation(num_objects)[:count]
     directions = rng.permutation(DIRECTIONS)
-    time_s = float(rng.uniform(*FIRST_EVENT_S))
+    gaps = rng.uniform(*EVENT_GAP_S, size=max(count - 1, 0))
+    time_s = float(rng.uniform(EVENT_WINDOW_S[0], EVENT_WINDOW_S[1] - gaps.sum()))
     events = []
     for index, actor in enumerate(int(actor) for actor in actors):
         action: Action = list(ACTION_SHARES)[int(rng.choice(len(ACTION_SHARES), p=list(ACTION_SHARES.values())))]
@@ -109,7 +110,7 @@ def _sample_events(rng: np.random.Generator, num_objects: int, camera: CameraSpe
         target = int(rng.choice(others)) if action == "hit" else None
         velocity = _sample_velocity(rng, action, str(directions[index]), camera)
         events.append(Event(action=action, actor=actor, time_s=time_s, velocity=velocity, target=target))
-        time_s += float(rng.uniform(*EVENT_GAP_S))
+        time_s += float(gaps[index]) if index < len(gaps) else 0.0
     return tuple(events)
 
 

@@ -218,5 +218,8 @@ def _work(generator: ShardGenerator, folder: Path, split: str, shard: int, count
 
 
 def _count_sample() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is None or not parent.is_alive():
+        os._exit(1)  # killed without a chance to say so; an exception would only make the pool fetch the next shard
     with _worker["samples"].get_lock():
         _worker["samples"].value += 1

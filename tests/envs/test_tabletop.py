@@ -2,7 +2,10 @@
 
 import io
 import json
+import subprocess
+import sys
 import tarfile
+import time
 from pathlib import Path
 
 import av
@@ -114,6 +117,29 @@ def test_bytes_do_not_depend_on_the_number_of_workers(tmp_path):
     assert len(files(tmp_path / "two")) == 3 + 2 + 1
     Tabletop(**arguments, seed=1).generate(tmp_path / "other", workers=0)
     assert files(tmp_path / "other") != files(tmp_path / "two")
+
+
+def test_workers_end_with_a_killed_parent(tmp_path):
+    lines = [
+        "import sys",
+        "from pathlib import Path",
+        "from zoo.envs.tabletop import Tabletop",
+        "if __name__ == '__main__':",
+        "    Tabletop(train_clips=3000).generate(Path(sys.argv[1]) / 'data', workers=2)",
+    ]
+    (tmp_path / "make.py").write_text("\n".join(lines))
+    parent = subprocess.Popen([sys.executable, str(tmp_path / "make.py"), str(tmp_path)], stderr=subprocess.DEVNULL)
+    parts: list[Path] = []
+    while len(parts) < 2:
+        assert parent.poll() is None
+        time.sleep(0.1)
+        parts = sorted(tmp_path.rglob("*.part"))
+    parent.kill()
+    parent.wait()
+    time.sleep(2)
+    sizes = [path.stat().st_size for path in parts]
+    time.sleep(1.5)
+    assert [path.stat().st_size for path in parts] == sizes, "somebody still writes"
 
 
 def test_splits_share_no_clip(tmp_path):

@@ -151,6 +151,8 @@ def test_direction_is_that_of_the_visible_part():
         ({(-2, None): GONE_PX}, "left"),
         ({(-1, None): GONE_PX}, None),  # only just
         ({(-2, None): VISIBLE_PX - 1}, None),  # cut by the border
+        ({(3, 4): 800, (-2, None): 200}, None),  # a large object, cut by the border
+        ({(3, 4): 800, (-2, None): 300}, "stayed"),
         ({(0, 1): GONE_PX}, "entered"),
         ({(0, 1): VISIBLE_PX - 1}, None),
         ({(0, None): GONE_PX}, None),
