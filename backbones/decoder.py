@@ -102,7 +102,7 @@ def from_hf(name: str, *, pretrained: bool = True, activation_checkpointing: boo
             if pretrained
             else AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(name))
         )
-    except OSError as error:
+    except (OSError, ValueError) as error:  # transformers' words for absent files and for other kinds of model
         where = "folder" if Path(name).exists() else "hub id or folder"
         raise ConfigError(f"hf:{name}: {where} cannot be read as a causal language model: {str(error).splitlines()[0]}") from error
     return TransformersLanguageModel(model=model, activation_checkpointing=activation_checkpointing)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from zoo.attention import Segments, attend
 from zoo.backbone import VisionEncoder
 from zoo.errors import ConfigError
+from zoo.registry import near
 
 
 class TimmVisionEncoder(VisionEncoder):
@@ -114,8 +115,8 @@ def from_timm(
         ConfigError: timm has no such model, or it is not a plain VisionTransformer.
     """
     if not timm.is_model(name):
-        near = timm.list_models(f"*{name.split('.')[0][:12]}*")[:5]
-        raise ConfigError(f"timm has no model {name!r}. Near: {', '.join(near) or 'none'}. All: timm.list_models()")
+        close = near(name, tuple(timm.list_models()))
+        raise ConfigError(f"timm has no model {name!r}. Near: {', '.join(close) or 'none'}. All: timm.list_models()")
     size = {} if image_size is None else {"img_size": image_size}
     # SigLIP's published activation is tanh-GELU; timm's so400m defaults to the exact one (7e-4 apart after 3 blocks).
     activation = {"act_layer": "gelu_tanh"} if "siglip" in name else {}

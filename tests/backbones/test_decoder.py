@@ -1,0 +1,175 @@
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
+
+from zoo.attention import Segments
+from zoo.backbones.decoder import TransformersLanguageModel, from_hf
+from zoo.batch import TokenStream
+from zoo.cache import KeyValueCache, rows_table
+from zoo.errors import ConfigError
+
+SIZES = {
+    "hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2,
+    "vocab_size": 101,
+}  # fmt: skip
+CONFIGS = {
+    "qwen3": (Qwen3ForCausalLM, Qwen3Config(**SIZES, head_dim=16)),
+    "llama": (LlamaForCausalLM, LlamaConfig(**SIZES)),
+}
+
+
+@pytest.fixture(params=CONFIGS)
+def pair(request):
+    """transformers' network, and ours with the same weights."""
+    build, config = CONFIGS[request.param]
+    theirs = build(deepcopy(config)).eval()
+    copy = build(deepcopy(config)).eval()  # configs hold the attention implementation
+    copy.load_state_dict(theirs.state_dict())
+    return theirs, TransformersLanguageModel(model=copy).eval()
+
+
+def stream_of(language, input_ids, runs, is_vision=None):
+    positions = torch.cat([torch.arange(sum(lengths)) for lengths in runs])
+    return TokenStream(
+        states=language.embed(input_ids),
+        position_ids=positions,
+        segments=Segments(runs=runs, is_vision=is_vision),
+        is_patch=torch.zeros(len(input_ids), dtype=torch.bool),
+        index=torch.arange(len(input_ids)),
+    )
+
+
+def their_logits(theirs, input_ids, mask, positions):
+    """With an explicit 4-D mask: transformers guesses packing from positions when there is none."""
+    return theirs(input_ids=input_ids, attention_mask=mask[:, None], position_ids=positions).logits
+
+
+@torch.no_grad()
+def test_packed_logits_equal_those_of_separate_sequences(pair):
+    theirs, ours = pair
+    lengths = (9, 4, 13)
+    ids = [torch.randint(0, 101, (n,)) for n in lengths]
+    stream, _ = ours(stream_of(ours, torch.cat(ids), tuple((n,) for n in lengths)))
+    logits = ours.logits(stream.states).split(lengths)
+    for one, expected in zip(logits, (theirs(input_ids=i[None]).logits[0] for i in ids), strict=True):
+        torch.testing.assert_close(one, expected, rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("runs", [((12,), (7,)), ((12, 4, 3), (7, 2, 5))])
+def test_bidirectional_vision_block_and_trees_equal_an_explicit_mask(pair, runs):
+    theirs, ours = pair
+    size = sum(map(sum, runs))
+    input_ids = torch.randint(0, 101, (size,))
+    is_vision = torch.zeros(size, dtype=torch.bool)
+    start = 0
+    for lengths in runs:
+        is_vision[start + 2 : start + lengths[0] - 2] = True
+        start += sum(lengths)
+    stream = stream_of(ours, input_ids, runs, is_vision)
+    mask = stream.segments.dense_mask()[None]
+    assert bool((mask[0].triu(1)).any())  # something is seen from before
+    expected = their_logits(theirs, input_ids[None], mask, stream.position_ids[None])[0]
+    torch.testing.assert_close(ours.logits(ours(stream)[0].states), expected, rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_cached_steps_equal_recomputation(pair):
+    theirs, ours = pair
+    lengths, more = (9, 4), (3, 2)
+    prompts = [torch.randint(0, 101, (n,)) for n in lengths]
+    continued = torch.randint(0, 101, (2, 3))
+    cache = KeyValueCache(rows_table([range(9), range(9, 13)], "cpu"))
+    ours(stream_of(ours, torch.cat(prompts), ((9,), (4,))), cache=cache)
+    counts = torch.tensor(more)
+    positions = torch.tensor(lengths)[:, None] + torch.arange(3)
+    hidden = ours.extend(ours.embed(continued), positions, counts, cache)
+    after = torch.randint(0, 101, (2, 1))  # a second step writes over the padding of the first
+    second = ours.extend(ours.embed(after), (torch.tensor(lengths) + counts)[:, None], torch.ones(2, dtype=torch.int64), cache)
+    for row in range(2):
+        whole = torch.cat([prompts[row], continued[row, : more[row]], after[row]])
+        expected = theirs(input_ids=whole[None]).logits[0]
+        torch.testing.assert_close(ours.logits(hidden[row, : more[row]]), expected[lengths[row] : -1], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(ours.logits(second[row, 0]), expected[-1], rtol=1e-4, atol=1e-4)
+
+
+def test_checkpointed_layers_give_the_same_gradients(pair):
+    _, ours = pair
+    input_ids, gradients = torch.randint(0, 101, (16,)), []
+    for ours.activation_checkpointing in (False, True):
+        ours.zero_grad()
+        ours(stream_of(ours, input_ids, ((9, 3), (4,))))[0].states.square().sum().backward()
+        gradients.append([p.grad.clone() for p in ours.model.model.layers.parameters()])
+    for plain, recomputed in zip(*gradients, strict=True):
+        torch.testing.assert_close(recomputed, plain, rtol=1e-5, atol=1e-6)
+
+
+def test_captured_streams_equal_transformers_hidden_states_and_carry_gradients(pair):
+    theirs, ours = pair
+    input_ids = torch.randint(0, 101, (11,))
+    with ours.capture(hidden=(0, 2, 3), keys_values=(1,)) as seen:
+        ours(stream_of(ours, input_ids, ((11,),)))
+    expected = theirs(input_ids=input_ids[None], output_hidden_states=True).hidden_states
+    torch.testing.assert_close(seen.hidden[2], expected[2][0], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(ours.final_norm(seen.hidden[3]), expected[3][0], rtol=1e-4, atol=1e-4)
+    assert seen.keys[1].shape == seen.values[1].shape == (11, 2, ours.model.model.layers[0].self_attn.head_dim)
+    seen.keys[1].sum().backward()
+    assert ours.model.get_input_embeddings().weight.grad.abs().sum() > 0
+
+
+@torch.no_grad()
+def test_blocking_all_keys_but_ones_own_makes_a_token_blind_to_the_rest(pair):
+    _, ours = pair
+    input_ids = torch.randint(0, 101, (8,))
+    last, others = torch.zeros(8, dtype=torch.bool), torch.ones(8, dtype=torch.bool)
+    last[7], others[7] = True, False
+    changed = input_ids.clone()
+    changed[2] = (changed[2] + 1) % 101
+
+    def last_state(ids, layers):
+        from contextlib import ExitStack
+
+        with ExitStack() as stack:
+            for layer in layers:
+                stack.enter_context(ours.block(layer, None, last, others))
+            return ours(stream_of(ours, ids, ((8,),)))[0].states[7]
+
+    torch.testing.assert_close(last_state(input_ids, range(3)), last_state(changed, range(3)), rtol=0, atol=1e-6)
+    assert not torch.allclose(last_state(input_ids, range(2)), last_state(changed, range(2)), atol=1e-6)
+    with ours.block(0, 1, last, others):
+        one_head = ours(stream_of(ours, input_ids, ((8,),)))[0].states[7]
+    assert not torch.allclose(one_head, last_state(input_ids, ()), atol=1e-6)
+    assert not ours._blocked
+
+
+def test_a_layer_that_does_not_exist_cannot_be_captured(pair):
+    _, ours = pair
+    with pytest.raises(ConfigError, match="layers \\[3\\]"), ours.capture(keys_values=(3,)):
+        pass
+    with pytest.raises(ConfigError, match="pass rows="), ours.capture(received=(0,)):
+        pass
+
+
+def test_a_saved_folder_is_read_back(pair, tmp_path: Path):
+    theirs, _ = pair
+    theirs.save_pretrained(tmp_path)
+    ours = from_hf(str(tmp_path))
+    input_ids = torch.randint(0, 101, (5,))
+    with torch.no_grad():
+        logits = ours.logits(ours(stream_of(ours, input_ids, ((5,),)))[0].states)
+        torch.testing.assert_close(logits, theirs(input_ids=input_ids[None]).logits[0], rtol=1e-4, atol=1e-4)
+    assert from_hf(str(tmp_path), pretrained=False).hidden_size == 48
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path: Path):
+    with pytest.raises(ConfigError, match="cannot be read as a causal language model"):
+        from_hf(str(tmp_path))
+
+
+def test_sliding_windows_are_refused():
+    config = Qwen3Config(**SIZES, head_dim=16, use_sliding_window=True, sliding_window=4, max_window_layers=0)
+    with pytest.raises(ConfigError, match="sliding-window"):
+        TransformersLanguageModel(model=Qwen3ForCausalLM(config))

@@ -1,0 +1,159 @@
+import pytest
+import torch
+from timm.layers import Attention
+from timm.models.vision_transformer import Block, VisionTransformer
+from transformers import Siglip2VisionConfig, Siglip2VisionModel, SiglipVisionConfig, SiglipVisionModel
+
+from zoo.backbones.vit import TimmVisionEncoder, from_timm, vit_tiny
+from zoo.errors import ConfigError
+from zoo.layout import Frames, TokenLayout
+from zoo.pruner import PruningPass
+from zoo.pruning.random import RandomPruner
+
+SIZES = {"hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 3, "num_attention_heads": 4}
+
+
+def one_frame_a_clip(frames: int, grid: tuple[int, int]) -> TokenLayout:
+    facts = Frames(clip=tuple(range(frames)), time_s=(0.0,) * frames, size_px=((28, 28),) * frames, window=((1, 1),) * frames)
+    return TokenLayout.of_frames(facts, grid)
+
+
+def our_encoder() -> TimmVisionEncoder:
+    """timm's SigLIP layout with `SIZES`, patches of 7 in 28 pixels."""
+    vit = VisionTransformer(
+        img_size=28, patch_size=7, embed_dim=48, depth=3, num_heads=4, mlp_ratio=2, class_token=False, num_classes=0,
+        global_pool="", act_layer="gelu_tanh",
+    )  # fmt: skip
+    return TimmVisionEncoder(vit=vit, mean=(0.5,) * 3, std=(0.5,) * 3, feature_blocks=(-1, 0)).eval()
+
+
+def from_siglip(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """transformers' names to timm's; the tower only."""
+    renamed = {}
+    for name, tensor in weights.items():
+        name = name.removeprefix("vision_model.")
+        if name.startswith("head.") or ".self_attn.k_proj" in name or ".self_attn.v_proj" in name:
+            continue
+        if ".self_attn.q_proj" in name:
+            prefix = name.split(".self_attn.")[0]
+            kind = name.rsplit(".", 1)[1]
+            stem = "vision_model." if f"vision_model.{name}" in weights else ""
+            tensor = torch.cat([weights[f"{stem}{prefix}.self_attn.{p}_proj.{kind}"] for p in "qkv"])
+            name = f"{prefix}.attn.qkv.{kind}"
+        for theirs, ours in (
+            ("embeddings.patch_embedding", "patch_embed.proj"), ("embeddings.position_embedding.weight", "pos_embed"),
+            ("encoder.layers", "blocks"), ("self_attn.out_proj", "attn.proj"), ("layer_norm1", "norm1"),
+            ("layer_norm2", "norm2"), ("post_layernorm", "norm"),
+        ):  # fmt: skip
+            name = name.replace(theirs, ours)
+        if name == "pos_embed":
+            tensor = tensor.unsqueeze(0)
+        if name == "patch_embed.proj.weight" and tensor.ndim == 2:  # SigLIP2 flattens a patch as (row, column, channel)
+            tensor = tensor.view(-1, 7, 7, 3).permute(0, 3, 1, 2)
+        renamed[name] = tensor
+    return renamed
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_states_equal_those_of_transformers_siglip(frames):
+    theirs = SiglipVisionModel(SiglipVisionConfig(image_size=28, patch_size=7, **SIZES)).eval()
+    ours = our_encoder()
+    ours.vit.load_state_dict(from_siglip(theirs.state_dict()), strict=True)
+    pixels = torch.randn(frames, 3, 28, 28)
+    with torch.no_grad():
+        expected = theirs(pixel_values=pixels, output_hidden_states=True)
+        features = ours(pixels, one_frame_a_clip(frames, (4, 4))).states
+    last, first = features.split(48, dim=1)
+    torch.testing.assert_close(first.view(frames, 16, 48), expected.hidden_states[1], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(ours.final_norm(last).view(frames, 16, 48), expected.last_hidden_state, rtol=1e-4, atol=1e-4)
+
+
+def test_states_equal_those_of_transformers_siglip2():
+    theirs = Siglip2VisionModel(Siglip2VisionConfig(patch_size=7, num_patches=16, **SIZES)).eval()
+    ours = our_encoder()
+    ours.vit.load_state_dict(from_siglip(theirs.state_dict()), strict=True)
+    pixels = torch.randn(2, 3, 28, 28)
+    patches = pixels.unfold(2, 7, 7).unfold(3, 7, 7).permute(0, 2, 3, 4, 5, 1).reshape(2, 16, 147)
+    with torch.no_grad():
+        expected = theirs(
+            pixel_values=patches, pixel_attention_mask=torch.ones(2, 16), spatial_shapes=torch.full((2, 2), 4)
+        ).last_hidden_state
+        last = ours(pixels, one_frame_a_clip(2, (4, 4))).states[:, :48]
+    torch.testing.assert_close(ours.final_norm(last).view(2, 16, 48), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("class_token", [False, True])
+def test_blocks_equal_timms_own_forward(class_token):
+    vit = VisionTransformer(
+        img_size=28, patch_size=7, embed_dim=48, depth=3, num_heads=4, class_token=class_token, reg_tokens=2 * class_token,
+        num_classes=0, global_pool="", init_values=0.3, qk_norm=True,
+    )  # fmt: skip
+    ours = TimmVisionEncoder(vit=vit, mean=(0.5,) * 3, std=(0.5,) * 3, feature_blocks=(2,)).eval()
+    pixels = torch.randn(3, 3, 28, 28)
+    with torch.no_grad():
+        expected = vit.forward_features(pixels)[:, vit.num_prefix_tokens :]
+        states = ours.final_norm(ours(pixels, one_frame_a_clip(3, (4, 4))).states)
+    torch.testing.assert_close(states.view(3, 16, 48), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("class_token", [False, True])
+def test_survivors_run_packed_as_each_frame_would_alone(class_token):
+    vit = VisionTransformer(
+        img_size=28, patch_size=7, embed_dim=48, depth=3, num_heads=4, class_token=class_token, num_classes=0, global_pool=""
+    )
+    encoder = TimmVisionEncoder(vit=vit, mean=(0.5,) * 3, std=(0.5,) * 3, feature_blocks=(2, 0)).eval()
+    pixels, layout = torch.randn(3, 3, 28, 28), one_frame_a_clip(3, (4, 4))
+    pruning = PruningPass(pruners=[RandomPruner(remove=0.4, site="vit.block[0]")], clip_seeds=(4, 5, 6))
+    with torch.no_grad():
+        together = encoder(pixels, layout, pruning)
+        for frame in range(3):
+            alone = encoder(
+                pixels[frame : frame + 1],
+                one_frame_a_clip(1, (4, 4)),
+                PruningPass(pruners=pruning.pruners, clip_seeds=(4 + frame,)),
+            )
+            own = together.layout.frame_of_token == frame
+            assert own.sum() == 10  # 16 - floor(0.4 * 16)
+            torch.testing.assert_close(together.states[own], alone.states, rtol=1e-5, atol=1e-5)
+
+
+def test_checkpointed_blocks_give_the_same_gradients():
+    pixels, layout = torch.randn(2, 3, 48, 48), one_frame_a_clip(2, (6, 6))
+    encoder = vit_tiny(image_size=48, hidden_size=32, num_blocks=2, num_heads=2, stem_channels=16)
+    gradients = []
+    for encoder.activation_checkpointing in (False, True):
+        encoder.zero_grad()
+        encoder(pixels, layout).states.square().sum().backward()
+        gradients.append([p.grad.clone() for p in encoder.vit.blocks.parameters()])
+    for plain, recomputed in zip(*gradients, strict=True):
+        torch.testing.assert_close(recomputed, plain, rtol=1e-5, atol=1e-6)
+
+
+def test_pixels_are_normalised_as_the_weights_expect():
+    pixels = torch.tensor([0, 255, 51], dtype=torch.uint8).view(1, 3, 1, 1)
+    assert our_encoder().normalise(pixels).flatten().tolist() == pytest.approx([-1, 1, -0.6])
+
+
+def test_timm_still_has_the_parts_that_the_block_loop_calls():
+    """The loop reads timm's attribute names; a release that renames them must fail here, not in a user's run."""
+    block = Block(8, 2)
+    assert type(block.attn) is Attention
+    for name in ("norm1", "ls1", "drop_path1", "norm2", "mlp", "ls2", "drop_path2"):
+        assert hasattr(block, name), name
+    for name in ("qkv", "q_norm", "k_norm", "norm", "gate", "proj", "proj_drop", "num_heads", "head_dim", "scale", "attn_dim"):
+        assert hasattr(block.attn, name), name
+
+
+def test_an_unknown_timm_name_is_answered_with_near_ones():
+    with pytest.raises(ConfigError, match="vit_base_patch16_siglip_224"):
+        from_timm("vit_base_patch16_siglip_223")
+
+
+def test_a_network_of_other_blocks_is_refused():
+    with pytest.raises(ConfigError, match="plain VisionTransformer"):
+        from_timm("resnet18")
+
+
+def test_a_feature_block_that_does_not_exist_is_refused():
+    with pytest.raises(ConfigError, match="feature block 4 of 4 blocks"):
+        vit_tiny(feature_blocks=(4,))

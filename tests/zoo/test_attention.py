@@ -1,0 +1,139 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zoo.attention import PREFIX_BRANCH, Segments, attend, received_attention, similar
+
+TREES = ((7, 3, 4, 0, 5), (10, 2), (0, 3), (5,), (9, 4, 4, 4, 8), (11, 2, 6, 3))
+
+
+def literal_mask(runs, is_vision, causal):
+    """Sheet A6.2 and A6.3, one pair at a time."""
+    segment, branch = [], []
+    for number, lengths in enumerate(runs):
+        for run, length in enumerate(lengths):
+            segment += [number] * length
+            branch += [PREFIX_BRANCH if run == 0 else run - 1] * length
+    size = len(segment)
+    mask = torch.zeros(size, size, dtype=torch.bool)
+    for i in range(size):
+        for j in range(size):
+            order = not causal or j <= i or bool(is_vision[i] and is_vision[j])
+            mask[i, j] = segment[i] == segment[j] and order and branch[i] <= branch[j]
+    return mask
+
+
+def packed(runs, *, heads=4, kv_heads=2, causal=True, vision=True):
+    size = sum(map(sum, runs))
+    query = torch.randn(size, heads, 8)
+    key, value = torch.randn(2, size, kv_heads, 8)
+    is_vision = None
+    if vision:
+        in_prefix = torch.tensor([run == 0 for lengths in runs for run, n in enumerate(lengths) for _ in range(n)], dtype=torch.bool)
+        is_vision = (torch.rand(size) < 0.6) & in_prefix
+    return query, key, value, Segments(runs=runs, causal=causal, is_vision=is_vision)
+
+
+def test_dense_mask_is_the_rule_of_the_sheet():
+    *_, segments = packed(TREES)
+    assert torch.equal(segments.dense_mask(), literal_mask(TREES, segments.is_vision, causal=True))
+
+
+@pytest.mark.parametrize("vision", [False, True])
+@pytest.mark.parametrize(
+    ("runs", "causal"),
+    [(TREES, True), (((7,), (30,), (28,), (0,), (3,)), True), (((9,), (9,), (9,)), False), (((9,), (4,)), False), (((5, 2),), True)],
+)
+@pytest.mark.parametrize("kv_heads", [2, 4])
+def test_three_executions_agree(runs, causal, vision, kv_heads):
+    query, key, value, segments = packed(runs, kv_heads=kv_heads, causal=causal, vision=vision and causal)
+    dense, by_segment, flex = (attend(query, key, value, segments, execution=e) for e in ("dense", "segments", "flex"))
+    torch.testing.assert_close(by_segment, dense, rtol=1e-5, atol=1e-5)  # float32 re-ordering
+    torch.testing.assert_close(flex, dense, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("runs", [TREES, ((7,), (30,), (28,)), ((200,), (190,)), ((210, 3, 4),)])
+def test_gradients_of_the_fast_path_are_those_of_the_dense_one(runs):
+    query, key, value, segments = packed(runs)
+    inputs = [x.requires_grad_() for x in (query, key, value)]
+    target = torch.randn_like(query)
+    fast, slow = (
+        torch.autograd.grad((attend(*inputs, segments, execution=e) * target).sum(), inputs) for e in ("segments", "dense")
+    )
+    for ours, theirs in zip(fast, slow, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("execution", ["segments", "flex"])
+@pytest.mark.parametrize("causal", [True, False])
+def test_key_bias_is_added_to_the_logits_of_its_key(execution, causal):
+    query, key, value, segments = packed(((6,), (6,), (4,)), causal=causal, vision=False)
+    bias = torch.randn(16)
+    expected = attend(query, key, value, segments, key_bias=bias, execution="dense")
+    torch.testing.assert_close(attend(query, key, value, segments, key_bias=bias, execution=execution), expected, rtol=1e-5, atol=1e-5)
+    assert not torch.allclose(expected, attend(query, key, value, segments, execution="dense"), atol=1e-3)
+
+
+def test_a_segment_answers_as_if_it_were_alone():
+    query, key, value, segments = packed(((6,), (9,)), vision=False)
+    together = attend(query, key, value, segments)
+    alone = attend(query[6:], key[6:], value[6:], Segments.plain((9,)))
+    torch.testing.assert_close(together[6:], alone, rtol=1e-5, atol=1e-5)
+
+
+def test_pair_bias_runs_dense_only():
+    query, key, value, segments = packed(((3,),), vision=False)
+    with pytest.raises(ValueError, match="use 'dense'"):
+        attend(query, key, value, segments, pair_bias=torch.zeros(4, 3, 3), execution="segments")
+
+
+def test_received_attention_is_a_column_mean_of_the_map():
+    query, key, value, segments = packed(TREES)
+    rows = torch.tensor([3, 15, 16, 30])
+    logits = torch.einsum("qhd,khd->hqk", query, key.repeat_interleave(2, dim=1)) * 8**-0.5
+    weights = logits.masked_fill(~segments.dense_mask(), -torch.inf).softmax(-1).mean(0)
+    ids = segments.segment_ids
+    expected = torch.zeros(len(query))
+    for number in range(len(TREES)):
+        asking = [r for r in rows.tolist() if ids[r] == number]
+        if asking:
+            expected[ids == number] = weights[asking].mean(0)[ids == number]
+    torch.testing.assert_close(received_attention(query, key, segments, rows), expected, rtol=1e-5, atol=1e-6)
+
+
+@given(st.lists(st.integers(0, 40), max_size=12))
+@settings(max_examples=60)
+def test_similar_lengths_cover_every_filled_one_once_and_waste_little(lengths):
+    groups = similar(lengths)
+    assert sorted(n for group in groups for n in group) == [n for n, length in enumerate(lengths) if length]
+    for group in groups:
+        assert min(lengths[n] for n in group) >= 0.875 * max(lengths[n] for n in group)
+
+
+@given(seed=st.integers(0, 2**16))
+@settings(max_examples=20)
+def test_survivors_attend_as_a_sequence_built_without_the_dead(seed):
+    generator = torch.Generator().manual_seed(seed)
+    query, key, value, segments = packed(TREES)
+    keep = torch.rand(segments.num_tokens, generator=generator) < 0.7
+    mask = segments.dense_mask()[keep][:, keep]
+    after = segments.keep(keep)
+    assert torch.equal(after.dense_mask(), mask)
+    expected = attend(query[keep], key[keep], value[keep], after, execution="dense")
+    torch.testing.assert_close(attend(query[keep], key[keep], value[keep], after, execution="segments"), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_compiled_flex_agrees_on_a_gpu():
+    query, key, value, segments = packed(TREES)
+    on_gpu = Segments(runs=TREES, is_vision=segments.is_vision.cuda(), device=torch.device("cuda"))
+    inputs = [x.cuda().requires_grad_() for x in (query, key, value)]
+    flex, dense = (attend(*inputs, on_gpu, execution=e) for e in ("flex", "dense"))
+    torch.testing.assert_close(flex, dense, rtol=1e-2, atol=1e-2)  # TF32 products
+
+
+def test_vision_flags_of_another_length_are_refused():
+    with pytest.raises(ValueError, match="the segments hold 4 tokens"):
+        Segments.plain((4,), is_vision=torch.ones(3, dtype=torch.bool))
