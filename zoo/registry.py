@@ -1,8 +1,9 @@
 """Names for components: kind and name give a class, which is imported only when it is asked for.
 
-Three places offer components. Our families list them in `COMPONENTS` of their `__init__.py` (kind, name, `"module:attribute"`),
-third parties in entry points (group `zoo.<kind>`, one component each), notebooks with the decorator `register`. A name that ends
-in `:*` is a *source*: `timm:vit_x` calls the builder listed as `timm:*` with `vit_x` as its first argument.
+Three places offer components. Our families list them in `COMPONENTS` of their `__init__.py` (kind, name,
+`"module:attribute"`), third parties in entry points (group `zoo.<kind>`, one component each), notebooks with the
+decorator `register`. A name that ends in `:*` is a *source*: `timm:vit_x` calls the builder listed as `timm:*` with
+`vit_x` as its first argument.
 
 Listing reads tables and package metadata and imports none of the listed modules.
 """
@@ -21,7 +22,15 @@ from typing import Any, TypeVar
 
 from zoo.errors import ConfigError, MissingLibraryError, UnknownNameError
 
-TABLES = ("zoo.components", "zoo.backbones", "zoo.pruning", "zoo.heads", "zoo.datamodules", "zoo.envs", "zoo.checkpoints")
+TABLES = (
+    "zoo.components",
+    "zoo.backbones",
+    "zoo.pruning",
+    "zoo.heads",
+    "zoo.datamodules",
+    "zoo.envs",
+    "zoo.checkpoints",
+)
 """Modules that hold a `COMPONENTS` table; all of them are light."""
 
 OWN = "zoo"
@@ -161,7 +170,8 @@ def find(kind: str, name: str) -> Component:
         name: A listed name, or `prefix:argument` where `prefix:*` is listed.
 
     Raises:
-        UnknownNameError: nothing has that name; the text holds near names, where it looked, and plug-ins that did not load.
+        UnknownNameError: nothing has that name; the text holds near names, where it looked, and plug-ins that did not
+            load.
     """
     table = _table(kind)
     if name in table and not name.endswith(_SOURCE):
@@ -171,7 +181,9 @@ def find(kind: str, name: str) -> Component:
     if source is None:
         raise UnknownNameError(_unknown_text(kind, name, table))
     if argument in ("", "*"):
-        raise UnknownNameError(f"{kind} {name!r} lacks what follows the colon, as in {prefix}:NAME. List: zoo list {kind}")
+        raise UnknownNameError(
+            f"{kind} {name!r} lacks what follows the colon, as in {prefix}:NAME. List: zoo list {kind}"
+        )
     return Component(kind, name, source.target, source.origin, argument)
 
 
@@ -258,7 +270,9 @@ def _add(tables: dict[str, dict[str, Component]], component: Component) -> None:
 def _unknown_text(kind: str, name: str, table: dict[str, Component]) -> str:
     close = near(name, tuple(c.name for c in table.values()))
     counts = Counter(c.origin for c in table.values())
-    looked = ", ".join(f"{origin} ({n} name{'s' if n > 1 else ''})" for origin, n in sorted(counts.items(), key=_own_first))
+    looked = ", ".join(
+        f"{origin} ({n} name{'s' if n > 1 else ''})" for origin, n in sorted(counts.items(), key=_own_first)
+    )
     failed = _failed_plugins(table)
     parts = [f"no {kind} {name!r}"]
     if close:

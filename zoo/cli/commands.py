@@ -1,0 +1,42 @@
+"""The commands: what each does in one line, and where its code is. Nothing is imported until a command is chosen."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Command:
+    """A command of `zoo`.
+
+    Args:
+        name: What is typed; two words for a command of a group.
+        target: `"module:function"`.
+        summary: One line for `zoo --help`.
+        style: `function`: its signature is the interface; `arguments`: it reads (command, arguments) itself.
+    """
+
+    name: str
+    target: str
+    summary: str
+    style: str = "function"
+
+
+_TRAINING = "zoo.cli.training:run"
+
+COMMANDS = (
+    Command(name="fit", target=_TRAINING, style="arguments", summary="Train a model: zoo fit --config molmo2/tiny"),
+    Command(name="validate", target=_TRAINING, style="arguments", summary="Measure a checkpoint on the val split"),
+    Command(name="test", target=_TRAINING, style="arguments", summary="Measure a checkpoint on the test split"),
+    Command(name="predict", target=_TRAINING, style="arguments", summary="Let a checkpoint answer a split"),
+    Command(name="list", target="zoo.cli.listing:list_names", summary="Components and recipes: zoo list pruner"),
+    Command(name="show", target="zoo.cli.listing:show", summary="One component's arguments, or a recipe's text"),
+    Command(
+        name="generate",
+        target="zoo.cli.generating:run",
+        style="arguments",
+        summary="Make a data set of shards: zoo generate tabletop --out data/tabletop",
+    ),
+    Command(name="ask", target="zoo.ask:ask", summary="Put a question to a checkpoint about a video or images"),
+    Command(
+        name="bench data", target="zoo.datamodules.bench:bench_data", summary="Time the loader against bare decoding"
+    ),
+)

@@ -1,0 +1,156 @@
+"""`zoo fit|validate|test|predict`: LightningCLI with registry names, bundled recipes and run folders."""
+
+import importlib.util
+import logging
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ActionConfigFile, Namespace
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+from zoo.cli import recipes, runs
+from zoo.cli.parsing import OneSentence
+from zoo.errors import ConfigError
+
+DEFAULT_SEED = 0
+UNNAMED = "unnamed"
+
+
+class RecipeFile(ActionConfigFile):
+    """`--config` that also takes the name of a bundled recipe."""
+
+    def __call__(self, parser: Any, cfg: Any, values: Any, option_string: str | None = None) -> None:
+        """Put the file that a name means in its place."""
+        super().__call__(parser, cfg, recipes.resolve(values) if isinstance(values, str) else values, option_string)
+
+
+class TrainingParser(OneSentence, LightningArgumentParser):
+    """Parser of one of the four training commands."""
+
+
+class ZooCLI(LightningCLI):
+    """LightningCLI where a flag always beats what a checkpoint recorded."""
+
+    def __init__(self, command: str, arguments: Sequence[str]) -> None:
+        self.command = command
+        parser_kwargs = {"parser_mode": "omegaconf", "allow_abbrev": False}
+        super().__init__(
+            LightningModule,
+            LightningDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            parser_class=TrainingParser,
+            parser_kwargs={**parser_kwargs, "prog": "zoo", command: {**parser_kwargs, "prog": f"zoo {command}"}},
+            save_config_kwargs={"overwrite": True},
+            seed_everything_default=DEFAULT_SEED,
+            args=[command, *arguments],
+        )
+
+    def subcommands(self) -> dict[str, set[str]]:
+        """Only the one that was typed: each costs a parser with every argument of the Trainer."""
+        return {self.command: LightningCLI.subcommands()[self.command]}
+
+    def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
+        """A parser whose `--config` takes recipe names."""
+        parser = self.parser_class(**kwargs)
+        parser.add_argument(
+            "-c", "--config", action=RecipeFile, help="Bundled recipe or path of a YAML file; a later one wins."
+        )
+        return parser
+
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        parser.set_defaults({"weights_only": True})  # Lightning unpickles anything from an address otherwise
+        return parser
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse what was typed; Lightning's own version warns whenever sys.argv is not empty."""
+        self.config = parser.parse_args(args)
+
+    def _parse_ckpt_path(self) -> None:
+        """Do nothing: Lightning would silently put the checkpoint's hyper-parameters over the command line."""
+
+    def before_instantiate_classes(self) -> None:
+        """Decide where the run writes and what it starts from."""
+        config = self.config[self.subcommand]
+        files = [
+            file for file in [*(self.config.get("config") or []), *(config.get("config") or [])] if file is not None
+        ]
+        self.run_name = recipes.name_of(Path(str(files[0]))) if files else UNNAMED
+        self.run_root = Path(config.trainer.default_root_dir or runs.ROOT)
+        if config.ckpt_path is not None:
+            config.ckpt_path = self._checkpoint(str(config.ckpt_path), config)
+
+    def _checkpoint(self, path: str, config: Namespace) -> str:
+        if path == "hpc":
+            return path
+        if path not in runs.NEWEST:
+            runs.check_exists(path)
+            return path
+        found = runs.find_checkpoint(path, self.run_root / self.run_name)
+        if found is not None:
+            return str(found)
+        if self.subcommand == "fit" or _names_own_folder(config.trainer.callbacks):
+            return path
+        raise ConfigError(
+            f"ckpt_path: no checkpoint in {self.run_root / self.run_name}/version_*/checkpoints to take {path!r} from. "
+            f"Train first: zoo fit{'' if self.run_name == UNNAMED else f' --config {self.run_name}'}"
+        )
+
+    def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Any]) -> Trainer:
+        if config.get("logger") in (None, True) and not config.get("fast_dev_run"):
+            config["logger"] = self._loggers()
+        try:
+            return super()._instantiate_trainer(config, callbacks)
+        except (MisconfigurationException, ValueError) as error:
+            raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
+
+    def _loggers(self) -> list[Logger]:
+        """CSV always, TensorBoard where it is installed; both in `runs/<recipe>/version_N`."""
+        version = runs.next_version(self.run_root / self.run_name)
+        loggers: list[Logger] = [CSVLogger(self.run_root, name=self.run_name, version=version)]
+        if importlib.util.find_spec("tensorboard"):
+            loggers.append(TensorBoardLogger(self.run_root, name=self.run_name, version=version))
+        return loggers
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        try:
+            super()._run_subcommand(subcommand)
+        except MisconfigurationException as error:
+            raise ConfigError(" ".join(str(error).split())) from error
+        except SystemExit as stop:
+            if self.trainer.interrupted:  # Lightning turns Ctrl-C into exit code 1
+                raise KeyboardInterrupt from stop
+            raise
+
+
+def _names_own_folder(callbacks: Any) -> bool:
+    """Whether a configured callback writes to a folder of its own, where Lightning looks for checkpoints itself."""
+    listed = callbacks if isinstance(callbacks, list) else [callbacks]
+    return any(spec is not None and (spec.get("init_args") or {}).get("dirpath") for spec in listed)
+
+
+def _quieten() -> None:
+    """Drop what Lightning prints in every run and no user can act on: hints at services, its own use of torch."""
+    messages = logging.getLogger("lightning.pytorch.utilities.rank_zero")
+    messages.addFilter(lambda record: "Tip: For seamless cloud" not in record.getMessage())
+    warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).*")
+
+
+def run(command: str, arguments: Sequence[str]) -> None:
+    """Run one of the four training commands.
+
+    Args:
+        command: fit, validate, test or predict.
+        arguments: What was typed after it.
+
+    Raises:
+        ConfigError: the arguments are wrong, or do not fit together.
+    """
+    _quieten()
+    ZooCLI(command, arguments)
