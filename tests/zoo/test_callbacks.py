@@ -1,0 +1,274 @@
+"""Callbacks in real runs of a Trainer: what they write, print and measure, and what survives an interruption."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.loggers import CSVLogger
+
+from zoo.backbones.tokenizers import words
+from zoo.callbacks import BlindBaseline, RunReport
+from zoo.callbacks.evaluation import results_of, results_text
+from zoo.callbacks.run_report import evenly_spaced
+from zoo.callbacks.throughput import Throughput
+from zoo.datamodules.shards import ShardDataModule
+from zoo.errors import ConfigError
+from zoo.head import Prediction
+from zoo.heads.qa import RenderQuestions
+from zoo.processor import Processor
+from zoo.shards.blind import BlindAccuracy
+from zoo.shards.encode import encode_mp4
+from zoo.shards.sampling import FrameSampling
+from zoo.shards.writer import ShardWriter, shard_name, write_index
+
+NUM_FRAMES = 6
+
+
+def record(key, color):
+    notes = [
+        {"family": "color", "question": "What color?", "answer": color, "temporal": False},
+        {"family": "order", "question": "Which first?", "answer": "left", "temporal": True},
+    ]
+    return {
+        "schema": "video_qa",
+        "version": 1,
+        "key": key,
+        "media": "mp4",
+        "width": 16,
+        "height": 16,
+        "num_frames": NUM_FRAMES,
+        "fps": 8.0,
+        "annotations": notes,
+        "statements": [],
+        "meta": {},
+    }
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    """Train: red is the most frequent color; test: 3 of 8 clips are red, and every order is left."""
+    root = tmp_path_factory.mktemp("data")
+    clip = encode_mp4(np.full((NUM_FRAMES, 16, 16, 3), 99, np.uint8), fps=8)
+    colors = {"train": ["red"] * 5 + ["blue"] * 3, "val": ["blue"] * 4, "test": ["red"] * 3 + ["blue"] * 5}
+    splits = {}
+    for split, answers in colors.items():
+        with ShardWriter(root / split / shard_name(0)) as writer:
+            for place, color in enumerate(answers):
+                writer.write(record(f"{split}/{place}", color), clip)
+        splits[split] = [(shard_name(0), len(answers))]
+    write_index(root, splits=splits, generator={"name": "test"})
+    return root
+
+
+class Oracle(LightningModule):
+    """Right about every color and wrong about every order; blind when the pixels are altered."""
+
+    def __init__(self, interrupt_at=None):
+        super().__init__()
+        tokenizer = words()
+        self.processor = Processor(
+            tokenizer=tokenizer,
+            renderers=(RenderQuestions(8, 0),),
+            vocab_size=tokenizer.vocab_size,
+            image_size=(16, 16),
+            grid=(2, 2),
+            image_window=(1, 1),
+            video_window=(1, 1),
+            sampling=FrameSampling(max_frames=3, frame_rate=4.0),
+        )
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+        self.interrupt_at = interrupt_at
+
+    def answers(self, batch, sees=True):
+        return [
+            Prediction(
+                key=batch.keys[turn.example],
+                head="qa",
+                family=turn.message.family,
+                prompt=turn.message.prompt,
+                truth=turn.message.answer,
+                answer=turn.message.answer if sees and turn.message.family == "color" else "<none>",
+                correct=sees and turn.message.family == "color",
+                temporal=turn.message.temporal,
+            )
+            for turn in batch.turns
+        ]
+
+    def training_step(self, batch, batch_idx):
+        if batch_idx == self.interrupt_at:
+            raise KeyboardInterrupt
+        self.log("train/loss", 1.0 / (1 + batch_idx))
+        return self.weight * 1.0
+
+    def validation_step(self, batch, batch_idx):
+        return {"predictions": self.answers(batch)}
+
+    def test_step(self, batch, batch_idx):
+        return {"predictions": self.answers(batch), "controls": {"blank_video": self.answers(batch, sees=False)}}
+
+    def predict_step(self, batch, batch_idx):
+        return self.answers(batch)
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def runner(tmp_path, *callbacks, version=0, **arguments):
+    quiet = {"enable_progress_bar": False, "enable_model_summary": False, "num_sanity_val_steps": 0}
+    logger = CSVLogger(tmp_path / "runs", name="oracle", version=version)
+    return Trainer(
+        accelerator="cpu",
+        devices=1,
+        logger=logger,
+        callbacks=list(callbacks),
+        log_every_n_steps=1,
+        **(quiet | arguments),
+    )
+
+
+def data(dataset):
+    return ShardDataModule(path=str(dataset), batch_size=2)
+
+
+def read(folder, name):
+    return json.loads((folder / name).read_text())
+
+
+def test_test_run_writes_prints_and_compares(dataset, tmp_path, capsys):
+    run = runner(tmp_path, RunReport(clips=3), BlindBaseline())
+    run.test(Oracle(), datamodule=data(dataset), verbose=True)
+    folder = tmp_path / "runs/oracle/version_0"
+    results = read(folder, "results.json")
+    assert (results["accuracy"], results["questions"]) == (0.5, 16)
+    assert results["blind"] == pytest.approx((3 + 8) / 16)  # red for every color, left for every order
+    assert results["families"]["color"] == {
+        "questions": 8,
+        "accuracy": 1.0,
+        "temporal": False,
+        "blind": 3 / 8,
+        "controls": {"blank_video": 0.0},
+    }
+    assert results["controls"]["blank_video"] == {"accuracy": 0.0, "temporal": 0.0}
+    assert len((folder / "predictions.jsonl").read_text().splitlines()) == 32
+    samples = read(folder, "samples.json")
+    assert [entry["key"] for entry in samples["samples"]] == ["test/0", "test/4", "test/7"]
+    assert samples["sampling"] == {"max_frames": 3, "frame_rate": 4.0, "keep_last": True}
+    assert len(list((folder / "media").iterdir())) == 3
+    last = capsys.readouterr().out.strip().splitlines()[-3:]
+    assert last[:2] == ["held-out accuracy: 50.0 % (16 questions)", "blind baseline: 68.8 %"]
+    assert last[2] == f"report: {folder / 'report.html'}"
+    page = (folder / "report.html").read_text()
+    assert "What color?" in page
+    assert "&lt;none&gt;" in page
+    with (folder / "metrics.csv").open() as stream:
+        (row,) = csv.DictReader(stream)
+    assert float(row["test/blind"]) == pytest.approx(11 / 16)
+
+
+def test_fit_leaves_speed_validation_results_and_a_report(dataset, tmp_path, capsys):
+    run = runner(tmp_path, RunReport(), BlindBaseline(), max_epochs=2, enable_checkpointing=False)
+    run.fit(Oracle(), datamodule=data(dataset))
+    folder = tmp_path / "runs/oracle/version_0"
+    speed = read(folder, "throughput.json")
+    assert speed["steps"] == 8
+    assert speed["samples_per_s"] > 0
+    assert speed["tokens_per_s"] > speed["samples_per_s"]
+    assert 0 <= speed["loader_wait_share"] <= 1
+    assert speed["stopped_by"] is None
+    results = read(folder, "results.json")
+    assert (results["split"], results["questions"]) == ("validation", 8)
+    assert results["blind"] == pytest.approx(0.5)
+    assert "<svg" in (folder / "report.html").read_text()
+    assert "validation accuracy: 50.0 % (8 questions)" in capsys.readouterr().out
+
+
+def test_an_interrupted_fit_keeps_what_it_had(dataset, tmp_path):
+    run = runner(tmp_path, RunReport(), max_epochs=3, val_check_interval=2, enable_checkpointing=False)
+    with pytest.raises(SystemExit):
+        run.fit(Oracle(interrupt_at=3), datamodule=data(dataset))
+    folder = tmp_path / "runs/oracle/version_0"
+    assert read(folder, "throughput.json")["stopped_by"] == "KeyboardInterrupt"
+    assert read(folder, "results.json")["questions"] == 8
+    assert "KeyboardInterrupt" in (folder / "report.html").read_text()
+
+
+def test_a_test_of_a_checkpoint_takes_the_training_curves_along(dataset, tmp_path):
+    run = runner(tmp_path, RunReport(), max_epochs=1)
+    run.fit(Oracle(), datamodule=data(dataset))
+    checkpoint = run.checkpoint_callback.best_model_path
+    runner(tmp_path, RunReport(), version=1).test(
+        Oracle(), datamodule=data(dataset), ckpt_path=checkpoint, verbose=False
+    )
+    folder = tmp_path / "runs/oracle/version_1"
+    assert (folder / "training_metrics.csv").read_text() == (tmp_path / "runs/oracle/version_0/metrics.csv").read_text()
+    assert read(folder, "results.json")["checkpoint"] == checkpoint
+    assert "<svg" in (folder / "report.html").read_text()
+
+
+def test_predict_leaves_its_answers(dataset, tmp_path):
+    runner(tmp_path, RunReport()).predict(Oracle(), datamodule=data(dataset))
+    folder = tmp_path / "runs/oracle/version_0"
+    assert len((folder / "predictions.jsonl").read_text().splitlines()) == 16
+    assert not (folder / "results.json").exists()
+
+
+def test_a_quick_trial_writes_nothing_but_still_prints(dataset, tmp_path, capsys):
+    callbacks = [RunReport(), BlindBaseline()]
+    Trainer(accelerator="cpu", devices=1, fast_dev_run=True, callbacks=callbacks, default_root_dir=tmp_path).test(
+        Oracle(), datamodule=data(dataset), verbose=False
+    )
+    assert list(tmp_path.iterdir()) == []
+    assert "held-out accuracy: 50.0 % (4 questions)" in capsys.readouterr().out
+
+
+def test_a_module_without_predictions_and_data_without_records(tmp_path, caplog):
+    class Plain(LightningModule):
+        def test_step(self, batch, batch_idx):
+            self.log("x", 1.0)
+
+    runner(tmp_path, RunReport(), BlindBaseline()).test(Plain(), torch.utils.data.DataLoader([1, 2]), verbose=False)
+    page = (tmp_path / "runs/oracle/version_0/report.html").read_text()
+    assert "results.json: no evaluation was finished" in page
+    assert "no blind baseline: no question was asked" in caplog.text
+
+
+def test_no_negative_number_of_clips():
+    with pytest.raises(ConfigError, match="clips is -1"):
+        RunReport(clips=-1)
+
+
+def test_results_without_baseline_or_controls():
+    answer = Prediction(
+        key="k", head="qa", family="count", prompt="q", truth="1", answer="1", correct=True, temporal=False
+    )
+    text = results_text(results_of([answer], stage="validate"))
+    assert text.splitlines()[-1] == "validation accuracy: 100.0 % (1 questions)"
+    blind = BlindAccuracy(overall=0.0, families={"count": 0.0}, num_questions=1)
+    assert "blind baseline: 0.0 %" in results_text(results_of([answer], stage="test", blind=blind))
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"), [(0, []), (1, ["a"]), (2, ["a", "e"]), (3, ["a", "c", "e"]), (9, list("abcde"))]
+)
+def test_evenly_spaced(count, expected):
+    assert evenly_spaced(list("abcde"), count) == expected
+
+
+def test_throughput_leaves_out_the_first_batch_and_pauses(monkeypatch):
+    now = iter([0.0, 1.0, 3.0, 10.0, 11.0, 12.0])
+    monkeypatch.setattr("zoo.callbacks.throughput.time.perf_counter", lambda: next(now))
+    speed = Throughput()
+    speed.batch_starts()
+    speed.batch_ends(samples=8, tokens=80)  # at 0 s, not counted
+    assert speed.as_dict() == {}
+    speed.batch_starts()  # 1 s
+    speed.batch_ends(samples=8, tokens=80)  # 3 s
+    speed.pause()
+    speed.batch_starts()
+    speed.batch_ends(samples=8, tokens=80)  # 10 s, not counted
+    speed.batch_starts()  # 11 s
+    speed.batch_ends(samples=4, tokens=40)  # 12 s
+    assert speed.as_dict() == {"samples_per_s": 4.0, "tokens_per_s": 40.0, "loader_wait_share": pytest.approx(2 / 3)}

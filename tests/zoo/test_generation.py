@@ -1,0 +1,100 @@
+import pytest
+import torch
+
+from zoo.generation import sample_ids
+from zoo.pruning.random import RandomPruner
+
+
+def prefill(module, batch):
+    with torch.no_grad():
+        return module.model.prefill(batch, batch.turns, module.processor.tokenizer)[1]
+
+
+def recomputed(module, batch_of, frames, questions, ids):
+    """Greedy logits after `ids`, by running the whole sequence again with them as the last branch's answer."""
+    batch = batch_of(module, frames, questions)
+    turn = batch.turns[-1]
+    from dataclasses import replace
+
+    end = turn.prompt[1]
+    cut = replace(
+        batch,
+        input_ids=torch.cat([batch.input_ids[:end], torch.tensor(ids, dtype=torch.int64)]),
+        position_ids=torch.cat([batch.position_ids[:end], batch.position_ids[end - 1] + 1 + torch.arange(len(ids))]),
+        is_vision=torch.cat([batch.is_vision[:end], torch.zeros(len(ids), dtype=torch.bool)]),
+        is_patch=torch.cat([batch.is_patch[:end], torch.zeros(len(ids), dtype=torch.bool)]),
+        labels=torch.full((end + len(ids),), -100),
+        loss_weights=torch.zeros(end + len(ids)),
+        runs=(*batch.runs[:-1], (*batch.runs[-1][:-1], turn.prompt[1] - turn.prompt[0] + len(ids))),
+        turns=(),
+    )
+    with torch.no_grad():
+        done = module.model.run(cut)
+        return module.model.language.logits(done.stream.states[-1])
+
+
+@pytest.mark.parametrize("pruner", [None, "vit.block[1]", "vit.output", "llm.layer[0]", "llm.layer[1]"])
+def test_cached_generation_equals_recomputation(module_of, batch_of, pruner):
+    module = module_of(None if pruner is None else RandomPruner(remove=0.5, site=pruner))
+    batch = batch_of(module, (3, 2), (3, 2))
+    session = prefill(module, batch)
+    fed = torch.randint(0, 400, (5, 3), generator=torch.Generator().manual_seed(1))
+    for step in range(3):
+        expected = recomputed(module, batch_of, (3, 2), (3, 2), fed[4, :step].tolist())
+        torch.testing.assert_close(session.logits[4], expected, rtol=1e-4, atol=1e-4)
+        with torch.no_grad():
+            session.append(fed[:, step : step + 1])
+
+
+def test_rows_of_one_clip_share_its_prefill(module, batch_of):
+    session = prefill(module, batch_of(module, (3, 2), (3, 2)))
+    assert session.cache.num_rows == 5
+    alone = prefill(module, batch_of(module, (3,), (2,)))
+    torch.testing.assert_close(session.logits[:2], alone.logits, rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_greedy_answers_stop_at_the_end_token_and_a_session_goes_on(module, batch_of):
+    batch = batch_of(module)
+    session = prefill(module, batch)
+    answers = session.generate(max_new_tokens=4)
+    assert len(answers) == 5
+    assert all(len(a) <= 4 and module.processor.tokenizer.eos_id not in a for a in answers)
+    again = torch.randint(0, 400, (5, 2))
+    after = session.append(again, torch.tensor([2, 0, 1, 2, 2]))
+    assert after.shape == (5, module.model.language.vocab_size)
+    first = session.position_ids.clone()
+    session.append(again[:, :1])
+    assert (session.position_ids - first).tolist() == [1] * 5
+
+
+@torch.no_grad()
+def test_a_constraint_decides_what_may_come(module, batch_of):
+    allowed = torch.zeros(5, module.model.language.vocab_size, dtype=torch.bool)
+    allowed[:, [17, 18]] = True
+    answers = prefill(module, batch_of(module)).generate(max_new_tokens=3, constraint=lambda _: allowed)
+    assert {token for answer in answers for token in answer} <= {17, 18}
+    assert all(len(answer) == 3 for answer in answers)
+
+
+@torch.no_grad()
+def test_sampling_repeats_with_its_generator(module, batch_of):
+    draws = [
+        prefill(module, batch_of(module)).generate(
+            max_new_tokens=4, temperature=1.0, top_p=0.9, generator=torch.Generator().manual_seed(seed)
+        )
+        for seed in (1, 1, 2)
+    ]
+    assert draws[0] == draws[1] != draws[2]
+
+
+def test_top_p_draws_only_from_the_smallest_sufficient_set():
+    logits = torch.tensor([[0.5, 0.3, 0.15, 0.05]]).log().expand(2000, 4)
+    ids = sample_ids(logits, 1.0, 0.7, torch.Generator().manual_seed(0))
+    assert set(ids.tolist()) == {0, 1}
+    assert (ids == 0).float().mean().item() == pytest.approx(0.5 / 0.8, abs=0.04)  # 4 sigma at 2000 draws
+
+
+def test_temperature_zero_is_greedy():
+    logits = torch.randn(7, 11)
+    assert torch.equal(sample_ids(logits, 0.0, 1.0, None), logits.argmax(-1))
