@@ -44,7 +44,9 @@ class ScriptedPush(Policy):
         target = observation["object_xy_m"][rows, index].astype(np.float64)
         radius = observation["object_radius_m"][rows, index].astype(np.float64)
         goal = observation["goal_xy_m"].astype(np.float64)
-        velocity = np.stack([self._stroke(*row) for row in zip(rows, finger, target, radius, goal, strict=True)])
+        velocity = np.stack(
+            [self._stroke(row, *each) for row, each in enumerate(zip(finger, target, radius, goal, strict=True))]
+        )
         return np.clip(velocity / TOP_SPEED, -1, 1).astype(np.float32)[:, None]
 
     def _stroke(self, row: int, finger: np.ndarray, target: np.ndarray, radius: float, goal: np.ndarray) -> np.ndarray:

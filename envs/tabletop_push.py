@@ -51,7 +51,8 @@ class TabletopPush(gymnasium.Env):
 
     kind: ClassVar[str] = "env"
     version: ClassVar[int] = 1
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 10}
+    example_args: ClassVar[dict[str, Any]] = {}
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 10}
 
     def __init__(
         self,

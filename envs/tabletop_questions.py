@@ -263,13 +263,13 @@ class QuestionBalancer:
             for row in order:
                 if row not in rows:
                     continue
-                question = self._next(rows[row])
-                if question is None or (question.group and pairs.get(row, 0) >= MAX_PAIRS_PER_TEMPLATE):
+                chosen = self._next(rows[row])
+                if chosen is None or (chosen.group and pairs.get(row, 0) >= MAX_PAIRS_PER_TEMPLATE):
                     del rows[row]
                 elif len(picked) < self.per_clip:
-                    self._count(question)
+                    self._count(chosen)
                     pairs[row] = pairs.get(row, 0) + 1
-                    picked.append(question)
+                    picked.append(chosen)
         return picked
 
     def _next(self, row: list[Question]) -> Question | None:

@@ -208,7 +208,9 @@ def simulate(scene: SceneSpec, model: mujoco.MjModel, *, num_frames: int, fps: f
     data.qvel[:] = 0
     frame_steps = [round(frame / fps / SIM_DT) for frame in range(num_frames)]
     pending = sorted(scene.events, key=lambda event: event.time_s)
-    times, positions, frames = [], [], []
+    times: list[float] = []
+    positions: list[np.ndarray] = []
+    frames: list[np.ndarray] = []
     contacts: dict[tuple[int, int], float] = {}
     first_geom = int(model.geom("object0").id)
     for step in range(frame_steps[-1] + 1):
