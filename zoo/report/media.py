@@ -1,0 +1,73 @@
+"""Clips inside a page: the video itself, and the frames that the model saw for readers who cannot play it."""
+
+import base64
+import io
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import ConfigError, DataError
+from zoo.shards.decode import Clip, decode_image, decode_video
+from zoo.shards.sampling import FrameSampling
+
+MAX_BYTES = 4_000_000  # of a file that is put into the page; of a larger one only frames are shown
+THUMBNAIL = 160  # px, longer edge of a frame in the strip
+DEFAULT_SAMPLING = FrameSampling(max_frames=8, frame_rate=4.0)
+MIME = {".mp4": "video/mp4", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png"}
+
+
+def sampling_of(samples: Mapping[str, Any]) -> FrameSampling:
+    """The frame sampling that a run recorded beside its samples."""
+    recorded = samples.get("sampling")
+    try:
+        return FrameSampling(**recorded) if isinstance(recorded, Mapping) else DEFAULT_SAMPLING
+    except (TypeError, ConfigError):  # of another version
+        return DEFAULT_SAMPLING
+
+
+def media_html(path: Path, sampling: FrameSampling) -> str:
+    """A player and the sampled frames with their times, or a sentence why there is neither.
+
+    Args:
+        path: File of the run folder; mp4, jpg or png.
+        sampling: Which frames to show.
+    """
+    if not path.is_file() or path.suffix not in MIME:
+        return f'<p class="note">{escape(path.name)} is not in this folder.</p>'
+    data = path.read_bytes()
+    is_video = path.suffix == ".mp4"
+    parts = []
+    if len(data) <= MAX_BYTES:
+        source = data_url(data, MIME[path.suffix])
+        if is_video:
+            parts.append(f'<video controls loop muted playsinline preload="metadata" src="{source}"></video>')
+        else:
+            parts.append(f'<img class="still" alt="" src="{source}">')
+    try:
+        clip = decode_video(data, sampling) if is_video else decode_image(data)
+    except DataError as error:
+        return "".join([*parts, f'<p class="note">{escape(str(error))}</p>'])
+    if is_video or not parts:
+        parts.append(strip_html(clip))
+    return "".join(parts)
+
+
+def strip_html(clip: Clip) -> str:
+    """The frames of a clip side by side, each over its time."""
+    from PIL import Image
+
+    cells = []
+    for pixels, time_s in zip(clip.frames, clip.times_s, strict=True):
+        image = Image.fromarray(pixels)
+        image.thumbnail((THUMBNAIL, THUMBNAIL))
+        buffer = io.BytesIO()
+        image.save(buffer, "JPEG", quality=82)
+        source = data_url(buffer.getvalue(), "image/jpeg")
+        cells.append(f'<figure><img alt="" src="{source}"><figcaption>{time_s:.1f} s</figcaption></figure>')
+    return f'<div class="strip">{"".join(cells)}</div>'
+
+
+def data_url(data: bytes, mime: str) -> str:
+    """The bytes as an address that holds them."""
+    return f"data:{mime};base64,{base64.b64encode(data).decode()}"

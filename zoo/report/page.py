@@ -1,0 +1,207 @@
+"""The page: sections of HTML from the files of a run folder. Every text that a run produced is escaped here."""
+
+import os
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from zoo.report.curves import panels
+from zoo.report.files import REPORT, RunFiles, read_run
+from zoo.report.media import media_html, sampling_of
+from zoo.report.style import STYLE
+
+SHOWN_ANSWERS = 6  # of a clip; the others are folded
+NO_NUMBER = "-"
+
+
+def write_report(run_folder: str | os.PathLike[str]) -> Path:
+    """Make `report.html` of a run folder, over an older one.
+
+    Args:
+        run_folder: Written by a training or evaluation run; any of its files may be missing.
+    Returns:
+        Path of the report.
+    Raises:
+        FileNotFoundError: no such folder.
+    """
+    run = read_run(Path(run_folder))
+    path = run.folder / REPORT
+    unfinished = path.with_suffix(".part")
+    unfinished.write_text(page_html(run), encoding="utf-8")
+    unfinished.replace(path)
+    return path
+
+
+def page_html(run: RunFiles) -> str:
+    """The whole page."""
+    title = escape(title_of(run.folder))
+    sections = [
+        f"<h1>{title}</h1>",
+        _meta(run),
+        _facts(run),
+        _table(run.results),
+        _curves(run),
+        _samples(run),
+        _config(run.config),
+        _missing(run.missing),
+    ]
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{title}</title><style>{STYLE}</style></head>\n<body>\n"
+        f"{chr(10).join(filter(None, sections))}\n</body></html>\n"
+    )
+
+
+def title_of(folder: Path) -> str:
+    """`molmo2/tiny, version_3` of `runs/molmo2/tiny/version_3`; elsewhere the last two folders."""
+    parts = folder.resolve().parts
+    named = parts[parts.index("runs") + 1 :] if "runs" in parts[:-2] else parts[-2:]
+    return f"{'/'.join(named[:-1])}, {named[-1]}" if len(named) > 1 else named[-1]
+
+
+def percent(share: Any) -> str:
+    """`61.2 %`; a dash where there is no number."""
+    return f"{100 * share:.1f} %" if isinstance(share, int | float) else NO_NUMBER
+
+
+def _meta(run: RunFiles) -> str:
+    speed, results = run.throughput or {}, run.results or {}
+    facts = [results.get("checkpoint") and f"checkpoint {results['checkpoint']}", speed.get("device")]
+    facts += (
+        [f"{speed['steps']:,} steps in {_duration(speed['seconds'])}"] if {"steps", "seconds"} <= speed.keys() else []
+    )
+    facts += [f"stopped early: {speed['stopped_by']}"] if speed.get("stopped_by") else []
+    return f'<p class="meta">{escape(" · ".join(str(fact) for fact in facts if fact))}</p>' if any(facts) else ""
+
+
+def _facts(run: RunFiles) -> str:
+    results, speed = run.results or {}, run.throughput or {}
+    facts: list[tuple[str, str]] = []
+    if "accuracy" in results:
+        split = results.get("split", "test")
+        facts.append((percent(results["accuracy"]), f"{split} accuracy, {results.get('questions', 0):,} questions"))
+    if isinstance(results.get("blind"), int | float):
+        facts.append((percent(results["blind"]), "blind baseline: question text only"))
+    for name, scores in _controls(results).items():
+        facts.append((percent(scores.get("temporal")), f"{_words(name)}, temporal families"))
+        facts.append((percent(scores.get("accuracy")), f"{_words(name)}, all"))
+    for key, text in (("samples_per_s", "clips a second in training"), ("tokens_per_s", "tokens a second in training")):
+        if isinstance(speed.get(key), int | float):
+            facts.append((f"{speed[key]:,.0f}" if speed[key] >= 100 else f"{speed[key]:.1f}", text))
+    shown = [
+        f'<div class="fact"><b>{escape(value)}</b><span>{escape(text)}</span></div>'
+        for value, text in facts
+        if value != NO_NUMBER
+    ]
+    return f'<div class="facts">{"".join(shown)}</div>' if shown else ""
+
+
+def _controls(results: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Controls of the results by name, those of another shape left out."""
+    controls = results.get("controls")
+    return {k: v for k, v in controls.items() if isinstance(v, dict)} if isinstance(controls, dict) else {}
+
+
+def _table(results: Mapping[str, Any] | None) -> str:
+    families = (results or {}).get("families")
+    if not isinstance(families, dict) or not families:
+        return ""
+    controls = list(_controls(results))
+    head = ["family", "questions", "accuracy", "", "blind", *map(_words, controls)]
+    rows = [
+        _row(f"{name} (temporal)" if scores.get("temporal") else name, scores, controls)
+        for name, scores in families.items()
+        if isinstance(scores, dict)
+    ]
+    whole = {**results, "controls": {name: scores.get("accuracy") for name, scores in _controls(results).items()}}
+    rows.append(_row("all", whole, controls, css="total"))
+    return (
+        "<h2>Accuracy</h2>"
+        '<p class="note">The bar is the accuracy, the mark on it the blind baseline: the most frequent answer to each '
+        "question text in the training split. Controls ask the same questions about altered pixels.</p>"
+        f'<div class="scroll"><table><tr>{"".join(f"<th>{escape(text)}</th>" for text in head)}</tr>'
+        f"{''.join(rows)}</table></div>"
+    )
+
+
+def _row(name: str, scores: Mapping[str, Any], controls: Sequence[str], css: str = "") -> str:
+    accuracy, blind = scores.get("accuracy"), scores.get("blind")
+    bar = f'<i style="width:{100 * accuracy:.1f}%"></i>' if isinstance(accuracy, int | float) else ""
+    bar += f'<u style="left:{100 * blind:.1f}%"></u>' if isinstance(blind, int | float) else ""
+    under = scores.get("controls") if isinstance(scores.get("controls"), dict) else {}
+    cells = [percent(accuracy), None, percent(blind), *(percent(under.get(control)) for control in controls)]
+    shown = [
+        f"<td>{cell}</td>" if cell is not None else f'<td class="bar"><div class="track">{bar}</div></td>'
+        for cell in cells
+    ]
+    return f'<tr class="{css}"><td>{escape(name)}</td><td>{scores.get("questions", 0):,}</td>{"".join(shown)}</tr>'
+
+
+def _curves(run: RunFiles) -> str:
+    drawn = panels(run.metrics)
+    cards = [f'<div class="card"><h3>{escape(title)}</h3>{svg}</div>' for title, svg in drawn]
+    return f'<h2>Curves</h2><div class="grid">{"".join(cards)}</div>' if cards else ""
+
+
+def _samples(run: RunFiles) -> str:
+    samples = (run.samples or {}).get("samples")
+    if not isinstance(samples, list) or not samples:
+        return ""
+    sampling = sampling_of(run.samples)
+    cards = [_card(run.folder, sample, sampling) for sample in samples if isinstance(sample, dict)]
+    split = escape(str(run.samples.get("split", "test")))
+    return (
+        f'<h2>Clips of the {split} split</h2><p class="note">Evenly spaced over the split, not chosen by result. '
+        f'Below each clip the frames that the model saw.</p><div class="grid">{"".join(cards)}</div>'
+    )
+
+
+def _card(folder: Path, sample: Mapping[str, Any], sampling: Any) -> str:
+    predictions = [entry for entry in sample.get("predictions", []) if isinstance(entry, dict)]
+    right = sum(bool(entry.get("correct")) for entry in predictions)
+    items = [_answer(entry) for entry in predictions]
+    answers = f'<ul class="answers">{"".join(items[:SHOWN_ANSWERS])}</ul>'
+    if items[SHOWN_ANSWERS:]:
+        more = "".join(items[SHOWN_ANSWERS:])
+        answers += (
+            f'<details><summary>{len(items) - SHOWN_ANSWERS} more</summary><ul class="answers">{more}</ul></details>'
+        )
+    media = media_html(folder / str(sample.get("media", "no file")), sampling)
+    heading = f'{escape(str(sample.get("key", "")))} <span class="family">{right} of {len(items)} right</span>'
+    return f'<div class="card"><h3>{heading}</h3>{media}{answers}</div>'
+
+
+def _answer(entry: Mapping[str, Any]) -> str:
+    right = bool(entry.get("correct"))
+    said = escape(str(entry.get("answer", ""))) or "<em>nothing</em>"
+    truth = "" if right else f" · truth: {escape(str(entry.get('truth', '')))}"
+    family = escape(str(entry.get("family", "")))
+    return (
+        f'<li class="{"right" if right else "wrong"}">{escape(str(entry.get("prompt", "")))} <b>{said}</b>{truth}'
+        f'<span class="family">{family}</span></li>'
+    )
+
+
+def _config(text: str | None) -> str:
+    return (
+        f"<h2>Configuration</h2><details><summary>config.yaml</summary><pre>{escape(text)}</pre></details>"
+        if text
+        else ""
+    )
+
+
+def _missing(sentences: Sequence[str]) -> str:
+    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
+    return f'<h2>Not in this folder</h2><ul class="note">{items}</ul>' if items else ""
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,43 @@
+"""The style sheet of a report: one column on a phone, cards beside each other on a desk, light and dark."""
+
+STYLE = """
+:root { color-scheme: light dark; --ink: #1b1f24; --soft: #5c6670; --paper: #ffffff; --card: #f5f6f8; --line: #dfe3e8;
+  --good: #1a7f37; --bad: #c4262e; --bar: #9db8dd; --mark: #c4772a; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e9ed; --soft: #9aa4af; --paper: #14171b; --card: #1d2126;
+  --line: #323840; --good: #4cc26a; --bad: #ff6b6b; --bar: #3d5f8f; --mark: #e09a4c; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 1.2rem; max-width: 76rem; background: var(--paper); color: var(--ink);
+  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
+h1 { font-size: 1.5rem; margin: .2rem 0 0; } h2 { font-size: 1.1rem; margin: 2.2rem 0 .7rem; }
+h3 { font-size: .95rem; margin: 0 0 .3rem; font-weight: 600; }
+.note, .meta { color: var(--soft); margin: .2rem 0; } .meta { font-size: .9rem; }
+.facts { display: flex; flex-wrap: wrap; gap: .7rem; margin: 1rem 0; }
+.fact { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .5rem .9rem; }
+.fact b { display: block; font-size: 1.35rem; font-variant-numeric: tabular-nums; }
+.fact span { color: var(--soft); font-size: .82rem; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+th, td { text-align: right; padding: .35rem .6rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
+th { color: var(--soft); font-weight: 500; font-size: .85rem; }
+th:first-child, td:first-child { text-align: left; } tr.total td { font-weight: 600; }
+td.bar { min-width: 9rem; padding-right: .9rem; } .track { position: relative; height: .55rem; border-radius: 3px;
+  background: var(--card); border: 1px solid var(--line); }
+.track i { position: absolute; inset: 0 auto 0 0; background: var(--bar); border-radius: 2px; }
+.track u { position: absolute; top: -3px; bottom: -3px; width: 2px; background: var(--mark); }
+.grid { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(21rem, 100%), 1fr)); }
+.card { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .8rem; min-width: 0; }
+.card svg { width: 100%; height: auto; }
+video, img.still { width: 100%; border-radius: 5px; background: #000; display: block; }
+.strip { display: flex; gap: 3px; overflow-x: auto; margin: .5rem 0; } .strip figure { margin: 0; flex: 0 0 auto; }
+.strip img { height: 64px; display: block; border-radius: 3px; }
+figcaption { font-size: .7rem; color: var(--soft); text-align: center; }
+ul.answers { list-style: none; margin: .5rem 0 0; padding: 0; }
+ul.answers li { padding: .3rem 0 .3rem 1.4rem; border-top: 1px solid var(--line); position: relative; }
+ul.answers li::before { position: absolute; left: .1rem; font-weight: 700; }
+li.right::before { content: "\\2713"; color: var(--good); } li.wrong::before { content: "\\2717"; color: var(--bad); }
+li.right b { color: var(--good); } li.wrong b { color: var(--bad); }
+.family { color: var(--soft); font-size: .78rem; margin-left: .4rem; }
+summary { cursor: pointer; color: var(--soft); }
+pre { overflow-x: auto; background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .8rem;
+  font-size: .82rem; }
+"""
