@@ -12,7 +12,10 @@ from zoo import registry
 from zoo.errors import ConfigError, MissingLibraryError, UnknownNameError
 
 OWN = [
-    component for kind in registry.kinds() for component in registry.components(kind) if component.origin == registry.OWN
+    component
+    for kind in registry.kinds()
+    for component in registry.components(kind)
+    if component.origin == registry.OWN
 ]
 HEAVY = ("torch", "numpy", "lightning", "timm", "transformers", "mujoco", "av", "jsonargparse")
 
@@ -146,7 +149,7 @@ def test_cell_that_runs_again_replaces_itself(cutlery):
 def test_entry_point_is_listed_without_import_and_built_on_demand(install_package):
     install_package(
         "lab-spoons",
-        {"lab_spoons": "class Spoon:\n    kind = 'cutlery'\n    def __init__(self, *, size=1):\n        self.size = size\n"},
+        {"lab_spoons": "class Spoon:\n    def __init__(self, *, size=1):\n        self.size = size\n"},
         {"zoo.cutlery": "lab = lab_spoons:Spoon"},
     )
     component = registry.find("cutlery", "lab")
@@ -175,14 +178,18 @@ def test_broken_plugin_is_named_when_asked_for(install_package, text, reason):
 
 
 def test_unknown_name_tells_which_plugins_did_not_load(install_package):
-    install_package("lab-broken", {"lab_broken": "import no_such_library"}, {"zoo.pruner": "b1 = lab_broken:A\nb2 = lab_broken:B"})
+    install_package(
+        "lab-broken", {"lab_broken": "import no_such_library"}, {"zoo.pruner": "b1 = lab_broken:A\nb2 = lab_broken:B"}
+    )
     with pytest.raises(UnknownNameError, match=r"Not loaded: lab-broken \(No module named 'no_such_library'\)\. List"):
         registry.find("pruner", "nune")
 
 
 def test_plugin_cannot_take_an_own_name(install_package):
     install_package("lab-thief", {}, {"zoo.pruner": "none = lab_thief:None_"})
-    with pytest.raises(ConfigError, match=r"zoo\.pruning\.none:NoPruner \(from zoo\) and lab_thief:None_ \(from lab-thief\)"):
+    with pytest.raises(
+        ConfigError, match=r"zoo\.pruning\.none:NoPruner \(from zoo\) and lab_thief:None_ \(from lab-thief\)"
+    ):
         registry.names("pruner")
 
 

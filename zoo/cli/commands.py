@@ -36,7 +36,5 @@ COMMANDS = (
         summary="Make a data set of shards: zoo generate tabletop --out data/tabletop",
     ),
     Command(name="ask", target="zoo.ask:ask", summary="Put a question to a checkpoint about a video or images"),
-    Command(
-        name="bench data", target="zoo.datamodules.bench:bench_data", summary="Time the loader against bare decoding"
-    ),
+    Command(name="bench data", target="zoo.cli.benching:data", summary="Time the loader against bare decoding"),
 )

@@ -39,7 +39,7 @@ def run(command: str, arguments: Sequence[str]) -> None:
     )
     parser.add_argument("--workers", type=int, default=2, help="Processes that make shards; 0 makes them in this one.")
     own = parser.add_class_arguments(generator_class, fail_untyped=True, sub_configs=True)
-    settings = parser.instantiate_classes(parser.parse_args(flags))
+    settings = parser.instantiate(parser.parse_args(flags))
     generator_class(**{option: settings[option] for option in own}).generate(settings.out, workers=settings.workers)
     print(settings.out)
 

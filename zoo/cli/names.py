@@ -154,7 +154,7 @@ def _meant_subtype(val: Any, typehint: Any) -> Any:
     meant = subtypes
     if len(subtypes) > 1 and isinstance(val, list):
         meant = [s for s in subtypes if typing.get_origin(s) in private.sequence_origin_types]
-    elif len(subtypes) > 1 and _class_text(val) is not None:
+    elif len(subtypes) > 1 and _class_text(val) is not None and not private.leaf_types.intersection(subtypes):
         meant = [s for s in subtypes if kind_of(s)]
     return meant[0] if len(meant) == 1 else typehint
 

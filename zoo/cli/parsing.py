@@ -1,6 +1,7 @@
 """Parsers that know registry names and answer mistakes in one sentence; plain functions run as commands."""
 
 import inspect
+import typing
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -53,19 +54,24 @@ def run_function(function: Callable[..., Any], arguments: Sequence[str], *, prog
         ConfigError: the arguments do not fit the signature.
     """
     parser = CommandParser(prog=prog, description=first_paragraph(function.__doc__) or summary)
-    optional = [
-        p
-        for p in inspect.signature(function).parameters.values()
-        if p.kind != p.KEYWORD_ONLY and p.default is not p.empty
-    ]
-    skip = {parameter.name for parameter in optional}
-    parser.add_function_arguments(function, as_group=False, as_positional=True, skip=skip, sub_configs=True)
+    signature = inspect.signature(function, eval_str=True).parameters.values()
+    by_place = [parameter for parameter in signature if parameter.kind != parameter.KEYWORD_ONLY]
     texts = {text.arg_name: text.description for text in docstring_parser.parse(function.__doc__ or "").params}
-    for parameter in optional:
-        kwargs = {"type": parameter.annotation, "default": parameter.default, "help": texts.get(parameter.name)}
-        parser.add_argument(parameter.name, nargs="?", **kwargs)
-    settings = parser.instantiate_classes(parser.parse_args(list(arguments)))
+    for parameter in by_place:
+        parser.add_argument(parameter.name, help=texts.get(parameter.name), **_place(parameter))
+    skip = {parameter.name for parameter in by_place}
+    parser.add_function_arguments(function, as_group=False, as_positional=True, skip=skip, sub_configs=True)
+    settings = parser.instantiate(parser.parse_args(list(arguments)))
     return function(**settings.as_dict())
+
+
+def _place(parameter: inspect.Parameter) -> dict[str, Any]:
+    """How an argument that is told by its place is read: a list takes several words, a default makes it optional."""
+    if parameter.default is not parameter.empty:
+        return {"type": parameter.annotation, "nargs": "?", "default": parameter.default}
+    if typing.get_origin(parameter.annotation) is list:
+        return {"type": typing.get_args(parameter.annotation)[0], "nargs": "+"}
+    return {"type": parameter.annotation}
 
 
 def first_paragraph(docstring: str | None) -> str:

@@ -12,7 +12,9 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from omegaconf.errors import OmegaConfBaseException
 
+from zoo.checkpoints.lightning_checkpoint import RECIPE_KEY
 from zoo.cli import recipes, runs
 from zoo.cli.parsing import OneSentence
 from zoo.errors import ConfigError
@@ -33,27 +35,34 @@ class TrainingParser(OneSentence, LightningArgumentParser):
     """Parser of one of the four training commands."""
 
 
-class ZooCLI(LightningCLI):
-    """LightningCLI where a flag always beats what a checkpoint recorded."""
+class RecipeCLI(LightningCLI):
+    """LightningCLI that knows recipes and registry names; it builds what a recipe says and runs nothing.
 
-    def __init__(self, command: str, arguments: Sequence[str]) -> None:
+    Args:
+        arguments: `--config` and flags, as they are typed after a training command.
+        command: One of Lightning's four, which is then run; None stops after building.
+    """
+
+    def __init__(self, arguments: Sequence[str], command: str | None = None) -> None:
         self.command = command
         parser_kwargs = {"parser_mode": "omegaconf", "allow_abbrev": False}
+        of_command = {command: {**parser_kwargs, "prog": f"zoo {command}"}} if command else {}
         super().__init__(
             LightningModule,
             LightningDataModule,
             subclass_mode_model=True,
             subclass_mode_data=True,
             parser_class=TrainingParser,
-            parser_kwargs={**parser_kwargs, "prog": "zoo", command: {**parser_kwargs, "prog": f"zoo {command}"}},
+            parser_kwargs={**parser_kwargs, "prog": "zoo", **of_command},
             save_config_kwargs={"overwrite": True},
             seed_everything_default=DEFAULT_SEED,
-            args=[command, *arguments],
+            args=[*([command] if command else []), *arguments],
+            run=command is not None,
         )
 
     def subcommands(self) -> dict[str, set[str]]:
         """Only the one that was typed: each costs a parser with every argument of the Trainer."""
-        return {self.command: LightningCLI.subcommands()[self.command]}
+        return {name: skip for name, skip in LightningCLI.subcommands().items() if name == self.command}
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
         """A parser whose `--config` takes recipe names."""
@@ -63,17 +72,29 @@ class ZooCLI(LightningCLI):
         )
         return parser
 
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse what was typed; Lightning's own version warns whenever sys.argv is not empty."""
+        try:
+            self.config = parser.parse_args(args)
+        except OmegaConfBaseException as error:
+            raise ConfigError(f"{error.full_key}: {str(error).partition(chr(10))[0]}") from error
+
+    def _parse_ckpt_path(self) -> None:
+        """Do nothing: Lightning would silently put the checkpoint's hyper-parameters over the command line."""
+
+    def after_instantiate_classes(self) -> None:
+        """Let checkpoints carry the recipe of their module, as plain JSON, so that it can be rebuilt from the file."""
+        self._dump_config()
+        self.model.save_hyperparameters({RECIPE_KEY: self.config_dump["model"]}, logger=False)
+
+
+class ZooCLI(RecipeCLI):
+    """One of the four training commands; a flag always beats what a checkpoint recorded."""
+
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
         parser.set_defaults({"weights_only": True})  # Lightning unpickles anything from an address otherwise
         return parser
-
-    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Parse what was typed; Lightning's own version warns whenever sys.argv is not empty."""
-        self.config = parser.parse_args(args)
-
-    def _parse_ckpt_path(self) -> None:
-        """Do nothing: Lightning would silently put the checkpoint's hyper-parameters over the command line."""
 
     def before_instantiate_classes(self) -> None:
         """Decide where the run writes and what it starts from."""
@@ -153,4 +174,4 @@ def run(command: str, arguments: Sequence[str]) -> None:
         ConfigError: the arguments are wrong, or do not fit together.
     """
     _quieten()
-    ZooCLI(command, arguments)
+    ZooCLI(arguments, command)
