@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from zoo.report import write_report
-from zoo.report.curves import draw, panels, running_mean
+from zoo.report.curves import draw, panels, running_mean, short_names
 from zoo.report.files import read_metrics
 from zoo.report.page import title_of
 from zoo.shards.encode import encode_jpg, encode_mp4
@@ -188,9 +188,22 @@ def test_panels_show_each_curve_once():
     metrics = {"val/accuracy": curve, "val/qa/accuracy": list(curve), "val/qa/accuracy/count": [(0, 0.3), (1, 0.2)]}
     ((title, svg),) = panels(metrics | {"train/loss": [(0, 1.0)]})
     assert title == "Validation accuracy"
-    assert "val/accuracy" in svg
-    assert "val/qa/accuracy/count" in svg
-    assert "val/qa/accuracy<" not in svg
+    assert ">accuracy<" in svg
+    assert ">qa/accuracy/count<" in svg
+    assert ">qa/accuracy<" not in svg
+
+
+@pytest.mark.parametrize(
+    ("names", "short"),
+    [
+        (["train/loss"], ["train/loss"]),
+        (["train/loss", "val/loss"], ["train", "val"]),
+        (["val/accuracy", "val/qa/accuracy/count"], ["accuracy", "qa/accuracy/count"]),
+        (["a", "a"], ["a", "a"]),
+    ],
+)
+def test_short_names(names, short):
+    assert short_names(names) == short
 
 
 def test_curves_are_the_same_twice_and_follow_the_text_colour():

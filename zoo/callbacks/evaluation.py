@@ -102,9 +102,8 @@ def results_text(results: Mapping[str, Any]) -> str:
              for row in [head, *rows]]  # fmt: skip
     if any(scores["temporal"] for scores in results["families"].values()):
         lines.append("* the answer depends on the order of frames")
-        for name in controls:
-            whole, taken = results["temporal_accuracy"], results["controls"][name]["temporal"]
-            lines.append(f"temporal families: {percent(whole)}; with {name.replace('_', ' ')}: {percent(taken)}")
+        taken = [f"{name.replace('_', ' ')} {percent(results['controls'][name]['temporal'])}" for name in controls]
+        lines.append("; ".join([f"temporal families: {percent(results['temporal_accuracy'])}", *taken]))
     lines.append(f"{results['split']} accuracy: {percent(results['accuracy'])} ({results['questions']:,} questions)")
     if results["blind"] is not None:
         lines.append(f"blind baseline: {percent(results['blind'])}")

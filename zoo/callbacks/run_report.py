@@ -83,7 +83,7 @@ class RunReport(Callback):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         if trainer.state.fn == TrainerFn.FITTING:
             self._write(trainer, pl_module, "validate", stopped_by=type(exception).__name__)
-            self._say(trainer)
+            self._say(trainer, pl_module)
 
     # -- evaluation ---------------------------------------------------------------------------------------------------
 
@@ -131,7 +131,9 @@ class RunReport(Callback):
         self._write(trainer, pl_module, "predict")
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        self._say(trainer)  # as late as this, because Lightning prints its own table after the last hook of a test
+        self._say(
+            trainer, pl_module
+        )  # as late as this, because Lightning prints its own table after the last hook of a test
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
@@ -196,11 +198,12 @@ class RunReport(Callback):
         where = (
             torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} CPU threads"
         )
+        processes = f"{trainer.world_size} processes, " if trainer.world_size > 1 else ""
         return {
             "steps": trainer.global_step,
             "epochs": trainer.current_epoch,
             "seconds": time.perf_counter() - self._started,
-            "device": f"{where} x {trainer.world_size}, {trainer.precision}",
+            "device": f"{processes}{where}, {trainer.precision}",
             "stopped_by": stopped_by,
             **self._throughput.as_dict(),
         }
@@ -249,8 +252,10 @@ class RunReport(Callback):
         sampling = asdict(pl_module.processor.sampling) if hasattr(pl_module, "processor") else None
         write_json(self.folder / files.SAMPLES, {"split": SPLIT_NAMES[stage], "sampling": sampling, "samples": entries})
 
-    def _say(self, trainer: Trainer) -> None:
+    def _say(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._said and trainer.is_global_zero:
+            if trainer.progress_bar_callback is not None:  # draws its last state now, so that ours are the last lines
+                trainer.progress_bar_callback.teardown(trainer, pl_module, stage=str(trainer.state.stage))
             sys.stdout.write("\n".join(["", *self._said, ""]))
             sys.stdout.flush()
         self._said = []

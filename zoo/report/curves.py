@@ -12,7 +12,7 @@ SMOOTHED_FROM = 60  # points; longer series are drawn faint, with a running mean
 WINDOW_SHARE = 0.03  # of a series, for the running mean
 
 PANELS: tuple[tuple[str, str], ...] = (
-    ("Loss", r"^(train|val)/(.*/)?(loss|cross_entropy)$"),
+    ("Loss", r"^(train|val)/(.*/)?loss$"),
     ("Validation accuracy", r"^val/(.*/)?accuracy"),
     ("Learning rate", r"^(lr-|learning_rate)"),
     ("Gradient norm", r"^gradient_norm/"),
@@ -51,22 +51,26 @@ def draw(title: str, curves: Mapping[str, Series]) -> str:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    style = {"svg.fonttype": "none", "svg.hashsalt": title, "font.size": 9, "font.family": "sans-serif"}
+    style = {"svg.fonttype": "none", "svg.hashsalt": title, "font.size": 11, "font.family": "sans-serif"}
     colours = dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK)
     with mpl.rc_context({**style, **colours}):
         figure = Figure(figsize=(5.2, 3.0), layout="constrained")
         axes = figure.add_subplot()
-        for number, (name, values) in enumerate(curves.items()):
+        labels = short_names(list(curves))
+        for number, (label, values) in enumerate(zip(labels, curves.values(), strict=True)):
             colour = PALETTE[number % len(PALETTE)]
             steps, heights = [step for step, _ in values], [value for _, value in values]
             if len(values) >= SMOOTHED_FROM:
                 axes.plot(steps, heights, color=colour, alpha=0.25, linewidth=0.8)
                 heights = running_mean(heights, max(2, int(len(values) * WINDOW_SHARE)))
-            axes.plot(steps, heights, color=colour, linewidth=1.6, label=name, marker="." if len(values) < 15 else None)
+            axes.plot(
+                steps, heights, color=colour, linewidth=1.6, label=label, marker="." if len(values) < 15 else None
+            )
         axes.set_xlabel("step")
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(color=INK, alpha=0.12, linewidth=0.6)
-        axes.legend(frameon=False, fontsize=7, ncols=1 if len(curves) < 5 else 2)
+        if len(curves) > 1:
+            figure.legend(loc="outside lower center", frameon=False, fontsize=9, ncols=3)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     svg = buffer.getvalue()
@@ -74,6 +78,16 @@ def draw(title: str, curves: Mapping[str, Series]) -> str:
     return re.sub(
         r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', rf'<svg role="img" aria-label="{title}" viewBox="\1">', svg, count=1
     )
+
+
+def short_names(names: list[str]) -> list[str]:
+    """Names of curves without the path parts that all of them begin or end with."""
+    paths = [name.split("/") for name in names]
+    while len(names) > 1 and all(len(path) > 1 and path[0] == paths[0][0] for path in paths):
+        paths = [path[1:] for path in paths]
+    while len(names) > 1 and all(len(path) > 1 and path[-1] == paths[0][-1] for path in paths):
+        paths = [path[:-1] for path in paths]
+    return ["/".join(path) for path in paths]
 
 
 def running_mean(values: list[float], window: int) -> list[float]:

@@ -7,12 +7,15 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from zoo.errors import ConfigError, DataError
 from zoo.shards.decode import Clip, decode_image, decode_video
 from zoo.shards.sampling import FrameSampling
 
 MAX_BYTES = 4_000_000  # of a file that is put into the page; of a larger one only frames are shown
 THUMBNAIL = 160  # px, longer edge of a frame in the strip
+POSTER = 480  # px, longer edge of what stands in a player before it plays
 DEFAULT_SAMPLING = FrameSampling(max_frames=8, frame_rate=4.0)
 MIME = {".mp4": "video/mp4", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png"}
 
@@ -37,35 +40,40 @@ def media_html(path: Path, sampling: FrameSampling) -> str:
         return f'<p class="note">{escape(path.name)} is not in this folder.</p>'
     data = path.read_bytes()
     is_video = path.suffix == ".mp4"
-    parts = []
-    if len(data) <= MAX_BYTES:
-        source = data_url(data, MIME[path.suffix])
-        if is_video:
-            parts.append(f'<video controls loop muted playsinline preload="metadata" src="{source}"></video>')
-        else:
-            parts.append(f'<img class="still" alt="" src="{source}">')
     try:
-        clip = decode_video(data, sampling) if is_video else decode_image(data)
+        clip, fault = (decode_video(data, sampling) if is_video else decode_image(data)), ""
     except DataError as error:
-        return "".join([*parts, f'<p class="note">{escape(str(error))}</p>'])
-    if is_video or not parts:
+        clip, fault = None, f'<p class="note">{escape(str(error))}</p>'
+    parts = []
+    if len(data) <= MAX_BYTES and is_video:
+        poster = f' poster="{jpg_url(clip.frames[0])}"' if clip is not None else ""
+        source = data_url(data, MIME[path.suffix])
+        parts.append(f'<video controls loop muted playsinline preload="metadata"{poster} src="{source}"></video>')
+    elif len(data) <= MAX_BYTES:
+        parts.append(f'<img class="still" alt="" src="{data_url(data, MIME[path.suffix])}">')
+    if clip is not None and (is_video or not parts):
         parts.append(strip_html(clip))
-    return "".join(parts)
+    return "".join([*parts, fault])
 
 
 def strip_html(clip: Clip) -> str:
     """The frames of a clip side by side, each over its time."""
+    cells = [
+        f'<figure><img alt="" src="{jpg_url(pixels, THUMBNAIL)}"><figcaption>{time_s:.1f} s</figcaption></figure>'
+        for pixels, time_s in zip(clip.frames, clip.times_s, strict=True)
+    ]
+    return f'<div class="strip">{"".join(cells)}</div>'
+
+
+def jpg_url(pixels: np.ndarray, longest: int = POSTER) -> str:
+    """(height, width, 3) uint8 as a JPEG of at most `longest` pixels an edge, inside an address."""
     from PIL import Image
 
-    cells = []
-    for pixels, time_s in zip(clip.frames, clip.times_s, strict=True):
-        image = Image.fromarray(pixels)
-        image.thumbnail((THUMBNAIL, THUMBNAIL))
-        buffer = io.BytesIO()
-        image.save(buffer, "JPEG", quality=82)
-        source = data_url(buffer.getvalue(), "image/jpeg")
-        cells.append(f'<figure><img alt="" src="{source}"><figcaption>{time_s:.1f} s</figcaption></figure>')
-    return f'<div class="strip">{"".join(cells)}</div>'
+    image = Image.fromarray(pixels)
+    image.thumbnail((longest, longest))
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=82)
+    return data_url(buffer.getvalue(), "image/jpeg")
 
 
 def data_url(data: bytes, mime: str) -> str:

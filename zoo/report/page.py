@@ -85,8 +85,11 @@ def _facts(run: RunFiles) -> str:
     if isinstance(results.get("blind"), int | float):
         facts.append((percent(results["blind"]), "blind baseline: question text only"))
     for name, scores in _controls(results).items():
-        facts.append((percent(scores.get("temporal")), f"{_words(name)}, temporal families"))
-        facts.append((percent(scores.get("accuracy")), f"{_words(name)}, all"))
+        temporal = (
+            f"; temporal families {percent(scores.get('temporal'))}, were {percent(results.get('temporal_accuracy'))}"
+        )
+        text = _words(name) + (temporal if isinstance(scores.get("temporal"), int | float) else "")
+        facts.append((percent(scores.get("accuracy")), text))
     for key, text in (("samples_per_s", "clips a second in training"), ("tokens_per_s", "tokens a second in training")):
         if isinstance(speed.get(key), int | float):
             facts.append((f"{speed[key]:,.0f}" if speed[key] >= 100 else f"{speed[key]:.1f}", text))

@@ -9,13 +9,13 @@ STYLE = """
 body { margin: 0 auto; padding: 1.2rem; max-width: 76rem; background: var(--paper); color: var(--ink);
   font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
 h1 { font-size: 1.5rem; margin: .2rem 0 0; } h2 { font-size: 1.1rem; margin: 2.2rem 0 .7rem; }
-h3 { font-size: .95rem; margin: 0 0 .3rem; font-weight: 600; }
-.note, .meta { color: var(--soft); margin: .2rem 0; } .meta { font-size: .9rem; }
+h3 { font-size: .95rem; margin: 0 0 .3rem; font-weight: 600; overflow-wrap: anywhere; }
+.note, .meta { color: var(--soft); margin: .2rem 0; overflow-wrap: anywhere; } .meta { font-size: .9rem; }
 .facts { display: flex; flex-wrap: wrap; gap: .7rem; margin: 1rem 0; }
 .fact { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .5rem .9rem; }
 .fact b { display: block; font-size: 1.35rem; font-variant-numeric: tabular-nums; }
 .fact span { color: var(--soft); font-size: .82rem; }
-.scroll { overflow-x: auto; }
+.scroll { overflow-x: auto; scrollbar-width: thin; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: .35rem .6rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th { color: var(--soft); font-weight: 500; font-size: .85rem; }
@@ -28,7 +28,8 @@ td.bar { min-width: 9rem; padding-right: .9rem; } .track { position: relative; h
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .8rem; min-width: 0; }
 .card svg { width: 100%; height: auto; }
 video, img.still { width: 100%; border-radius: 5px; background: #000; display: block; }
-.strip { display: flex; gap: 3px; overflow-x: auto; margin: .5rem 0; } .strip figure { margin: 0; flex: 0 0 auto; }
+.strip { display: flex; gap: 3px; overflow-x: auto; scrollbar-width: thin; margin: .5rem 0; }
+.strip figure { margin: 0; flex: 0 0 auto; }
 .strip img { height: 64px; display: block; border-radius: 3px; }
 figcaption { font-size: .7rem; color: var(--soft); text-align: center; }
 ul.answers { list-style: none; margin: .5rem 0 0; padding: 0; }
