@@ -69,3 +69,19 @@ def recipe(tmp_path: Path) -> Path:
         " enable_progress_bar: false, enable_model_summary: false}\n"
     )
     return path
+
+
+@pytest.fixture
+def video_recipe(zoo: Callable[..., Answer], recipe: Path) -> Path:
+    """A recipe of a video-language model that reads a handful of clips, rendered for it."""
+    pytest.importorskip("mujoco")
+    flags = ("--train_clips=8", "--val_clips=2", "--test_clips=2", "--samples_per_shard=4", "--workers=0")
+    answer = zoo("generate", "tabletop", "--out=clips", *flags)
+    assert answer.code == 0, answer.err
+    recipe.write_text(
+        "model:\n  class_path: vlm\n  init_args:\n"
+        "    vision: vit-tiny\n    language: qwen3-tiny\n    tokenizer: words\n"
+        "    connector: {class_path: attention_pool, init_args: {head_dim: 32}}\n    heads: [qa]\n    max_frames: 4\n"
+        "data: {class_path: shards, init_args: {path: clips}}\n"
+    )
+    return recipe

@@ -28,7 +28,7 @@ def parse(zoo):
 
 
 def test_installed_jsonargparse_has_what_is_wrapped():
-    """If this fails, jsonargparse has changed inside: adapt zoo/cli/names.py, or bound the version in pyproject.toml."""
+    """If this fails, jsonargparse has changed inside: adapt zoo/cli/names.py, or bound it in pyproject.toml."""
     for name, arguments in names.WRAPPED.items():
         original = inspect.unwrap(vars(names.private)[name])
         assert original.__module__.startswith("jsonargparse")

@@ -1,0 +1,1 @@
+"""A pruner and a head from outside the zoo."""
