@@ -189,7 +189,7 @@ def test_panels_show_each_curve_once():
     ((title, svg),) = panels(metrics | {"train/loss": [(0, 1.0)]})
     assert title == "Validation accuracy"
     assert ">accuracy<" in svg
-    assert ">qa/accuracy/count<" in svg
+    assert ">qa/count<" in svg
     assert ">qa/accuracy<" not in svg
 
 
@@ -198,7 +198,7 @@ def test_panels_show_each_curve_once():
     [
         (["train/loss"], ["train/loss"]),
         (["train/loss", "val/loss"], ["train", "val"]),
-        (["val/accuracy", "val/qa/accuracy/count"], ["accuracy", "qa/accuracy/count"]),
+        (["val/accuracy", "val/qa/accuracy/count"], ["accuracy", "qa/count"]),
         (["a", "a"], ["a", "a"]),
     ],
 )

@@ -81,8 +81,8 @@ def draw(title: str, curves: Mapping[str, Series]) -> str:
 
 
 def short_names(names: list[str]) -> list[str]:
-    """Names of curves without the path parts that all of them begin or end with."""
-    paths = [name.split("/") for name in names]
+    """Names of curves without the path parts that all of them begin or end with; families without `accuracy/`."""
+    paths = [name.replace("/accuracy/", "/").split("/") for name in names]
     while len(names) > 1 and all(len(path) > 1 and path[0] == paths[0][0] for path in paths):
         paths = [path[1:] for path in paths]
     while len(names) > 1 and all(len(path) > 1 and path[-1] == paths[0][-1] for path in paths):
