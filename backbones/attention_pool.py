@@ -55,10 +55,15 @@ class AttentionPool(Connector):
     def forward(self, features: Tensor, table: Tensor) -> Tensor:
         valid = table >= 0  # (W, K)
         heads = (self.num_heads, self.head_dim)
+        slots = table.clamp(min=0).flatten()
+
+        def windows(states: Tensor) -> Tensor:  # (tokens, ...) -> (W, K, ...); index_select has the cheaper backward pass
+            return states.index_select(0, slots).unflatten(0, table.shape)
+
         # Keys and values once a patch, before windows gather them: a patch lies in one window, padding costs nothing.
-        k, v = (x(features).unflatten(-1, heads)[table].transpose(1, 2) for x in (self.key, self.value))  # (W, H, K, D)
+        k, v = (windows(x(features).unflatten(-1, heads)).transpose(1, 2) for x in (self.key, self.value))  # (W, H, K, D)
         count = valid.sum(1, keepdim=True).to(features.dtype)
-        mean = (features[table] * valid.unsqueeze(-1)).sum(1) / count  # (W, features)
+        mean = (windows(features) * valid.unsqueeze(-1)).sum(1) / count  # (W, features)
         q = self.query(mean).unflatten(-1, heads).unsqueeze(2)  # (W, H, 1, D)
         logits = (q * k).sum(-1).float() * self.head_dim**-0.5  # (W, H, K): one query, too thin for an attention kernel
         weights = logits.masked_fill(~valid.unsqueeze(1), -torch.inf).softmax(-1).to(v.dtype)

@@ -30,6 +30,7 @@ class TimmVisionEncoder(VisionEncoder):
         mean: RGB mean of pixels in [0, 1] that the weights expect.
         std: RGB standard deviation.
         feature_blocks: Blocks whose outputs the connector reads, joined in this order.
+        norm_features: Put features through the final norm.
         activation_checkpointing: Recompute blocks in the backward pass.
     Raises:
         ConfigError: the network is built of other blocks than timm's plain pre-norm ones.
@@ -42,9 +43,12 @@ class TimmVisionEncoder(VisionEncoder):
         mean: Sequence[float],
         std: Sequence[float],
         feature_blocks: Sequence[int],
+        norm_features: bool = False,
         activation_checkpointing: bool = False,
     ) -> None:
-        super().__init__(feature_blocks=feature_blocks, activation_checkpointing=activation_checkpointing)
+        super().__init__(
+            feature_blocks=feature_blocks, norm_features=norm_features, activation_checkpointing=activation_checkpointing
+        )
         foreign = {type(b).__name__ for b in vit.blocks if type(b) is not Block or type(b.attn) is not Attention}
         if foreign:
             raise ConfigError(f"vision encoder built of {sorted(foreign)}; only timm's plain VisionTransformer blocks run here")
@@ -225,5 +229,10 @@ def vit_tiny(
     )
     half = (0.5, 0.5, 0.5)
     return TimmVisionEncoder(
-        vit=vit, mean=half, std=half, feature_blocks=feature_blocks, activation_checkpointing=activation_checkpointing
+        vit=vit,
+        mean=half,
+        std=half,
+        feature_blocks=feature_blocks,
+        norm_features=True,
+        activation_checkpointing=activation_checkpointing,
     )

@@ -29,7 +29,10 @@ PREFIX_BRANCH = 10_000
 """Branch id of a tree's shared prefix: larger than any branch, so that every branch sees it."""
 
 PADDING_SHARE = 0.125
-"""Segments whose lengths differ by at most this share are padded into one kernel call."""
+"""Segments whose lengths differ by at most this share are padded into one kernel call,"""
+
+PADDING_SLOTS = 8
+"""or by at most this many tokens: below that a call costs more than its padding."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +166,7 @@ class Segments:
 
     @cached_property
     def groups(self) -> tuple[SegmentGroup, ...]:
-        """Segments sorted by length and cut where padding would exceed `PADDING_SHARE`."""
+        """Segments of similar length, each group one kernel call."""
         return tuple(self._group(members) for members in similar(self.lengths))
 
     def _slots(self, starts: Sequence[int], lengths: Sequence[int]) -> tuple[Tensor, Tensor | None]:
@@ -254,7 +257,9 @@ class Segments:
 
 
 def similar(lengths: Sequence[int]) -> list[list[int]]:
-    """Numbers of the non-empty lengths, grouped so that padding a group to its longest wastes at most `PADDING_SHARE`.
+    """Numbers of the non-empty lengths, grouped so that padding to the longest of a group wastes little.
+
+    A member is shorter than the longest by at most `PADDING_SHARE` of it, or `PADDING_SLOTS` tokens.
 
     Equal lengths stay in order in one group; otherwise groups run from the longest to the shortest.
     """
@@ -263,7 +268,8 @@ def similar(lengths: Sequence[int]) -> list[list[int]]:
         filled.sort(key=lambda number: -lengths[number])
     groups: list[list[int]] = []
     for number in filled:
-        if groups and lengths[number] >= (1 - PADDING_SHARE) * lengths[groups[-1][0]]:
+        longest = lengths[groups[-1][0]] if groups else 0
+        if groups and longest - lengths[number] <= max(PADDING_SLOTS, PADDING_SHARE * longest):
             groups[-1].append(number)
         else:
             groups.append([number])
@@ -333,6 +339,16 @@ def _sdpa(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, is_causal: bool,
     )
 
 
+def _take(packed: Tensor, rows: Tensor) -> Tensor:
+    """Rows of any shape out of a packed tensor; the backward pass of `index_select` adds, that of indexing sorts."""
+    return packed.index_select(0, rows.flatten()).unflatten(0, rows.shape)
+
+
+def _real(padded: Tensor, valid: Tensor) -> Tensor:
+    """(G, L, ...) without its padded slots: (tokens, ...)."""
+    return padded.flatten(0, 1).index_select(0, valid.flatten().nonzero().squeeze(1))
+
+
 def _logits(q: Tensor, k: Tensor, mask: Tensor | None, scale: float | None) -> Tensor:
     logits = (q * (q.shape[-1] ** -0.5 if scale is None else scale)) @ k.transpose(-1, -2)
     return logits if mask is None else logits + mask
@@ -356,27 +372,27 @@ def _attend_trees(query: Tensor, key: Tensor, value: Tensor, segments: Segments,
     branches, branch_rows = segments.branches
     whole = torch.empty_like(query)
     if len(prefix_rows):
-        prefix_out = _attend_by_segment(query[prefix_rows], key[prefix_rows], value[prefix_rows], prefixes, None, scale)
+        prefix_out = _attend_by_segment(*(_take(x, prefix_rows) for x in (query, key, value)), prefixes, None, scale)
         whole = whole.index_copy(0, prefix_rows, prefix_out)
     if not len(branch_rows):
         return whole
     shared = query.shape[1] // key.shape[1]
     if shared > 1:
         key, value = key.repeat_interleave(shared, dim=1), value.repeat_interleave(shared, dim=1)
-    own, own_normaliser = _own_branch(query[branch_rows], key[branch_rows], value[branch_rows], branches, scale)
+    own, own_normaliser = _own_branch(*(_take(x, branch_rows) for x in (query, key, value)), branches, scale)
     asked, asked_normaliser = torch.zeros_like(query), query.new_full(query.shape[:2], -torch.inf, dtype=torch.float32)
     for group in segments.tree_groups:
-        q, k, v = (x[rows].transpose(1, 2) for x, rows in ((query, group.queries), (key, group.prefix), (value, group.prefix)))
+        q, k, v = (_take(x, rows).transpose(1, 2) for x, rows in ((query, group.queries), (key, group.prefix), (value, group.prefix)))
         mask = None
         if group.prefix_valid is not None:
             mask = torch.zeros_like(group.prefix, dtype=q.dtype).masked_fill_(~group.prefix_valid, -torch.inf)[:, None, None]
         part, normaliser = (x.transpose(1, 2) for x in _attend_partially(q, k, v, mask, scale))
         rows = group.queries.flatten() if group.valid is None else group.queries[group.valid]
-        part, normaliser = (x.flatten(0, 1) if group.valid is None else x[group.valid] for x in (part, normaliser))
+        part, normaliser = (x.flatten(0, 1) if group.valid is None else _real(x, group.valid) for x in (part, normaliser))
         asked = asked.index_copy(0, rows, part)
         asked_normaliser = asked_normaliser.index_copy(0, rows, normaliser)
-    share = (asked_normaliser[branch_rows] - own_normaliser).sigmoid().unsqueeze(-1).to(own.dtype)
-    return whole.index_copy(0, branch_rows, torch.lerp(own, asked[branch_rows], share))
+    share = (_take(asked_normaliser, branch_rows) - own_normaliser).sigmoid().unsqueeze(-1).to(own.dtype)
+    return whole.index_copy(0, branch_rows, torch.lerp(own, _take(asked, branch_rows), share))
 
 
 def _attend_partially(
@@ -394,15 +410,15 @@ def _own_branch(
     """Every branch token's attention to its own branch, (T, H, D), and the log normaliser, (T, H)."""
     parts, normalisers, places = [], [], []
     for group in branches.groups:
-        q, k, v = (x[group.rows].transpose(1, 2) for x in (query, key, value))
+        q, k, v = (_take(x, group.rows).transpose(1, 2) for x in (query, key, value))
         mask = _causal_mask(q) if group.is_causal else group.additive_mask(q.dtype)
         part, normaliser = (x.transpose(1, 2) for x in _attend_partially(q, k, v, mask, scale))
         valid = group.valid
-        parts.append(part.flatten(0, 1) if valid is None else part[valid])
-        normalisers.append(normaliser.flatten(0, 1) if valid is None else normaliser[valid])
+        parts.append(part.flatten(0, 1) if valid is None else _real(part, valid))
+        normalisers.append(normaliser.flatten(0, 1) if valid is None else _real(normaliser, valid))
         places.append(group.rows.flatten() if valid is None else group.rows[valid])
     back = torch.cat(places).argsort()
-    return torch.cat(parts)[back], torch.cat(normalisers)[back]
+    return _take(torch.cat(parts), back), _take(torch.cat(normalisers), back)
 
 
 def _causal_mask(q: Tensor) -> Tensor:
@@ -419,10 +435,10 @@ def _attend_by_segment(
         return _attend_group(q, k, v, group, key_bias, scale).transpose(1, 2).reshape(query.shape)
     parts, places = [], []
     for group in segments.groups:
-        q, k, v = (x[group.rows].transpose(1, 2) for x in (query, key, value))  # (G, H, L, D)
+        q, k, v = (_take(x, group.rows).transpose(1, 2) for x in (query, key, value))  # (G, H, L, D)
         out = _attend_group(q, k, v, group, key_bias, scale).transpose(1, 2)
         valid = group.valid
-        parts.append(out.flatten(0, 1) if valid is None else out[valid])
+        parts.append(out.flatten(0, 1) if valid is None else _real(out, valid))
         places.append(group.rows.flatten() if valid is None else group.rows[valid])
     if not parts:
         return torch.empty_like(query)

@@ -44,6 +44,8 @@ class VisionEncoder(nn.Module, ABC):
 
     Args:
         feature_blocks: Blocks whose outputs are features, in the order in which they are joined; negative counts from the end.
+        norm_features: Put features through the final norm, which weights trained from nothing need: raw block outputs start out
+            far smaller than the embeddings that they join. Molmo2 takes them raw (sheet A1.1).
         activation_checkpointing: Recompute blocks in the backward pass.
     """
 
@@ -54,9 +56,10 @@ class VisionEncoder(nn.Module, ABC):
     num_blocks: int
     num_prefix_tokens: int
 
-    def __init__(self, *, feature_blocks: Sequence[int], activation_checkpointing: bool) -> None:
+    def __init__(self, *, feature_blocks: Sequence[int], norm_features: bool, activation_checkpointing: bool) -> None:
         super().__init__()
         self.feature_blocks = tuple(feature_blocks)
+        self.norm_features = norm_features
         self.activation_checkpointing = activation_checkpointing
 
     @abstractmethod
@@ -73,7 +76,7 @@ class VisionEncoder(nn.Module, ABC):
 
     @abstractmethod
     def final_norm(self, states: Tensor) -> Tensor:
-        """The norm that follows the last block in the published model; features are taken before it."""
+        """The norm that follows the last block in the published model."""
 
     def sites(self) -> tuple[Site, ...]:
         """Where pruners may act."""
@@ -106,7 +109,8 @@ class VisionEncoder(nn.Module, ABC):
             if index in wanted:
                 run.features[index] = run.patch_states
         run.cut(Site("vit.output"), run.select(Site("vit.output")))
-        return VisionFeatures(states=torch.cat([run.features[i] for i in wanted], dim=1), layout=run.layout)
+        features = [self.final_norm(run.features[i]) if self.norm_features else run.features[i] for i in wanted]
+        return VisionFeatures(states=torch.cat(features, dim=1), layout=run.layout)
 
 
 class _VisionRun:

@@ -6,6 +6,7 @@ Source: Molmo2 sheet A7 (loss normaliser, optimiser); DESIGN contract of ZooModu
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -17,7 +18,14 @@ from zoo.batch import Batch
 from zoo.errors import ConfigError
 from zoo.head import Head, Prediction, TrunkOutputs
 from zoo.model import PositionRule, VideoLanguageModel
-from zoo.optimisation import Component, OptimiserSettings, clip_by_component, learning_rate_share, parameter_groups
+from zoo.optimisation import (
+    Component,
+    OptimiserSettings,
+    build_optimizer,
+    clip_by_component,
+    learning_rate_share,
+    parameter_groups,
+)
 from zoo.processor import Processor, TextTokenizer
 from zoo.pruner import Pruner
 from zoo.shards.sampling import FrameSampling
@@ -135,7 +143,7 @@ class ZooModule(LightningModule):
     def configure_optimizers(self) -> dict[str, object]:
         settings = self.optimiser
         groups = parameter_groups(self.components(), settings)
-        optimizer = torch.optim.AdamW(groups, betas=settings.betas, eps=settings.eps)
+        optimizer = build_optimizer(groups, settings)
         total = int(min(self.trainer.estimated_stepping_batches, 2**31))
 
         def share(warmup_steps: int):  # noqa: ANN202 - step -> share of the peak
@@ -168,8 +176,6 @@ class ZooModule(LightningModule):
         """Losses are means over the global batch: every process divides by the mean of all weight sums (sheet A7.1)."""
         if self._trainer is None or self.trainer.world_size == 1:
             return outputs
-        from dataclasses import replace
-
         return replace(outputs, total_weight=self.trainer.strategy.reduce(outputs.total_weight, reduce_op="mean"))
 
     def _losses(self, outputs: TrunkOutputs, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:

@@ -1,7 +1,7 @@
 """Optimiser groups of a composed model: one a component, each with its own rate, warm-up and clipping.
 
 Source: Molmo2 sheet A7.2: AdamW, linear warm-up, cosine to a tenth of the peak, gradient norm clipped separately in each group,
-the extra embedding in the connector's group.
+the extra embedding in the connector's group. Beside it timm's Muon, for weights that start from nothing.
 """
 
 from __future__ import annotations
@@ -40,20 +40,23 @@ class Group:
 
 @dataclass(frozen=True, kw_only=True)
 class OptimiserSettings:
-    """AdamW with a group a component.
+    """Groups a component, and what they share.
 
     Args:
+        method: `adamw`, or `muon`: orthogonalised momentum for hidden matrices and AdamW for everything else.
         vision: The vision encoder.
         connector: The connector and the embedding of vision tokens.
         language: The language model.
         pruner: Parameters of pruners.
         heads: Parameters of heads.
-        betas: Decay of the first and second moments.
-        eps: Added to the root of the second moment.
+        betas: Decay of AdamW's first and second moments.
+        eps: Added to the root of AdamW's second moment.
+        muon_scale: Under `muon`, rate of the hidden matrices over that of everything else.
         final_share: Share of the peak rate that the cosine ends at.
         clip_norm: Largest gradient norm of each group; 0 clips nothing.
     """
 
+    method: Literal["adamw", "muon"] = "adamw"
     vision: Group = field(default_factory=lambda: Group(learning_rate=5e-6))
     connector: Group = field(default_factory=lambda: Group(learning_rate=5e-6))
     language: Group = field(default_factory=lambda: Group(learning_rate=1e-5))
@@ -61,6 +64,7 @@ class OptimiserSettings:
     heads: Group = field(default_factory=lambda: Group(learning_rate=1e-4))
     betas: tuple[float, float] = (0.9, 0.95)
     eps: float = 1e-6
+    muon_scale: float = 5.0
     final_share: float = 0.1
     clip_norm: float = 1.0
 
@@ -76,17 +80,18 @@ def learning_rate_share(step: int, *, warmup_steps: int, total_steps: int, final
     return final_share + (1 - final_share) * (1 + math.cos(math.pi * progress)) / 2
 
 
-def _decayed(module: nn.Module) -> Iterator[tuple[nn.Parameter, bool]]:
-    """A module's parameters, and whether weight decay applies to each."""
-    embeddings = {id(m.weight) for m in module.modules() if isinstance(m, nn.Embedding)}
+def _matrices(module: nn.Module) -> Iterator[tuple[nn.Parameter, bool]]:
+    """A module's trainable parameters, and whether each is a weight matrix: no norm, bias, table or output head."""
+    tables = {id(m.weight) for m in module.modules() if isinstance(m, nn.Embedding)}
     for parameter in module.parameters():
-        yield parameter, parameter.ndim > 1 and id(parameter) not in embeddings
+        if parameter.requires_grad:
+            yield parameter, parameter.ndim > 1 and id(parameter) not in tables
 
 
 def parameter_groups(
     components: dict[Component, list[nn.Module]], settings: OptimiserSettings
 ) -> list[dict[str, object]]:
-    """AdamW groups of all trainable parameters, each named after its component.
+    """Optimiser groups of all trainable parameters, each named after its component.
 
     A component with rate 0 is frozen here: its parameters stop requiring gradients.
 
@@ -100,20 +105,31 @@ def parameter_groups(
             for module in modules:
                 module.requires_grad_(False)
             continue
-        decays = [(p, decay) for module in modules for p, decay in _decayed(module) if p.requires_grad]
-        for wanted in (True, False):
-            chosen = [p for p, decay in decays if decay == wanted]
+        found = [pair for module in modules for pair in _matrices(module)]
+        for is_matrix in (True, False):
+            chosen = [parameter for parameter, matrix in found if matrix == is_matrix]
             if chosen:
+                by_muon = is_matrix and settings.method == "muon"
                 groups.append({
                     "name": component,
                     "params": chosen,
-                    "lr": group.learning_rate,
-                    "weight_decay": group.weight_decay if wanted else 0.0,
+                    "lr": group.learning_rate * (settings.muon_scale if by_muon else 1.0),
+                    "weight_decay": group.weight_decay if is_matrix else 0.0,
+                    "use_fallback": not by_muon,  # timm's word for AdamW inside Muon
                     "warmup_steps": group.warmup_steps,
                 })
     if not groups:
         raise ConfigError("every component has learning_rate 0: nothing is left to train; raise one under model.optimiser")
     return groups
+
+
+def build_optimizer(groups: list[dict[str, object]], settings: OptimiserSettings) -> torch.optim.Optimizer:
+    """The optimiser of the settings over groups made by `parameter_groups`."""
+    if settings.method == "adamw":
+        return torch.optim.AdamW(groups, betas=settings.betas, eps=settings.eps)
+    from timm.optim import Muon  # timm takes half a second that `zoo fit --help` can do without
+
+    return Muon(groups, betas=settings.betas, nesterov=True)
 
 
 def clip_by_component(optimizer: torch.optim.Optimizer, clip_norm: float) -> dict[str, torch.Tensor]:

@@ -108,7 +108,8 @@ def test_similar_lengths_cover_every_filled_one_once_and_waste_little(lengths):
     groups = similar(lengths)
     assert sorted(n for group in groups for n in group) == [n for n, length in enumerate(lengths) if length]
     for group in groups:
-        assert min(lengths[n] for n in group) >= 0.875 * max(lengths[n] for n in group)
+        longest, shortest = max(lengths[n] for n in group), min(lengths[n] for n in group)
+        assert longest - shortest <= max(8, longest / 8)
 
 
 @given(seed=st.integers(0, 2**16))

@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+
+from zoo.heads.qa import QuestionAnswering, normalised
+from zoo.shards.reader import Sample
+
+RECORD = {
+    "annotations": [
+        {"family": "count", "question": f"How many {n}?", "answer": str(n), "temporal": n == 2} for n in range(5)
+    ],
+    "statements": ["the red object moved", "there are 3 objects"],
+}
+SAMPLE = Sample("clip", "shard", RECORD, {})
+
+
+def render(training=True, **arguments):
+    return QuestionAnswering(**arguments).renderer()(SAMPLE, np.random.default_rng(0), training=training)
+
+
+def test_annotations_become_messages():
+    messages = render()
+    assert [(m.prompt, m.answer, m.temporal) for m in messages] == [(f"How many {n}?", str(n), n == 2) for n in range(5)]
+
+
+def test_questions_are_drawn_without_repeats_and_in_order():
+    prompts = [m.prompt for m in render(max_questions=3)]
+    assert len(prompts) == 3
+    assert prompts == sorted(set(prompts))
+
+
+def test_statements_are_learnt_from_and_never_scored():
+    *_, described = render(statements=8)
+    assert not described.is_scored
+    assert sorted(described.answer.split(". ")) == sorted(RECORD["statements"])
+    assert all(m.is_scored for m in render(training=False, statements=8))
+
+
+@pytest.mark.parametrize(("text", "expected"), [("  Red ", "red"), ("two  words.", "two words"), ("", "")])
+def test_answers_are_compared_without_case_and_spaces(text, expected):
+    assert normalised(text) == expected

@@ -1,0 +1,74 @@
+import pytest
+import torch
+from torch import nn
+
+from zoo.errors import ConfigError
+from zoo.optimisation import (
+    Group,
+    OptimiserSettings,
+    build_optimizer,
+    clip_by_component,
+    learning_rate_share,
+    parameter_groups,
+)
+
+
+def test_the_rate_grows_then_falls_along_a_cosine():
+    share = [learning_rate_share(s, warmup_steps=10, total_steps=110, final_share=0.1) for s in (0, 5, 10, 60, 110, 500)]
+    assert share == pytest.approx([0, 0.5, 1, 0.55, 0.1, 0.1])
+
+
+def test_each_component_has_its_rate_and_only_matrices_decay():
+    vision, language = nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4)), nn.Sequential(nn.Embedding(5, 3), nn.Linear(3, 2))
+    settings = OptimiserSettings(vision=Group(learning_rate=1e-3, weight_decay=0.1), language=Group(learning_rate=1e-4, weight_decay=0.2))
+    groups = parameter_groups({"vision": [vision], "language": [language]}, settings)
+    found = {(g["name"], g["lr"], g["weight_decay"]): {id(p) for p in g["params"]} for g in groups}
+    assert found == {
+        ("vision", 1e-3, 0.1): {id(vision[0].weight)},
+        ("vision", 1e-3, 0.0): {id(vision[0].bias), id(vision[1].weight), id(vision[1].bias)},
+        ("language", 1e-4, 0.2): {id(language[1].weight)},
+        ("language", 1e-4, 0.0): {id(language[0].weight), id(language[1].bias)},
+    }
+
+
+def test_rate_zero_freezes_a_component():
+    vision, language = nn.Linear(2, 2), nn.Linear(2, 2)
+    groups = parameter_groups({"vision": [vision], "language": [language]}, OptimiserSettings(vision=Group(learning_rate=0)))
+    assert {g["name"] for g in groups} == {"language"}
+    assert not vision.weight.requires_grad
+
+
+def test_freezing_everything_is_refused():
+    with pytest.raises(ConfigError, match="nothing is left to train"):
+        parameter_groups({"vision": [nn.Linear(2, 2)]}, OptimiserSettings(vision=Group(learning_rate=0)))
+
+
+def test_gradients_are_clipped_component_by_component():
+    parts = {"vision": [nn.Linear(2, 2)], "language": [nn.Linear(2, 2)]}
+    optimizer = torch.optim.AdamW(parameter_groups(parts, OptimiserSettings()))
+    for p in parts["vision"][0].parameters():
+        p.grad = torch.full_like(p, 100.0)
+    for p in parts["language"][0].parameters():
+        p.grad = torch.full_like(p, 0.01)
+    before = clip_by_component(optimizer, 1.0)
+    norms = {n: torch.cat([p.grad.flatten() for p in m[0].parameters()]).norm() for n, m in parts.items()}
+    assert before["vision"] == pytest.approx(100 * 6**0.5)
+    assert norms["vision"] == pytest.approx(1.0, abs=1e-4)
+    assert norms["language"] == pytest.approx(0.01 * 6**0.5)
+
+
+def test_a_negative_rate_is_refused():
+    with pytest.raises(ConfigError, match="may be negative"):
+        Group(learning_rate=-1.0)
+
+
+def test_muon_takes_hidden_matrices_and_leaves_the_rest_to_adamw():
+    parts = {"language": [nn.Sequential(nn.Embedding(5, 3), nn.Linear(3, 2))]}
+    settings = OptimiserSettings(method="muon", language=Group(learning_rate=1e-3, warmup_steps=0), muon_scale=4.0)
+    optimizer = build_optimizer(parameter_groups(parts, settings), settings)
+    assert [(g["use_fallback"], g["lr"], len(g["params"])) for g in optimizer.param_groups] == [(False, 4e-3, 1), (True, 1e-3, 2)]
+    before = [p.detach().clone() for p in parts["language"][0].parameters()]
+    for p in parts["language"][0].parameters():
+        p.grad = torch.ones_like(p)
+    optimizer.step()
+    assert all(not torch.equal(p, old) for p, old in zip(parts["language"][0].parameters(), before, strict=True))
