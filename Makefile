@@ -19,6 +19,9 @@ QUICKSTART ?= \
 	$(BIN)/zoo fit --config $(RECIPE); \
 	$(BIN)/zoo test --config $(RECIPE) --ckpt_path last
 
+# Warnings of build tools about editable installs would hide the lines that matter.
+PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip --quiet --disable-pip-version-check
+
 # One thread a worker: torch, BLAS and the software renderer would fight over the cores otherwise.
 TEST_ENVIRONMENT := OMP_NUM_THREADS=1 LP_NUM_THREADS=1
 PYTEST := $(TEST_ENVIRONMENT) $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
@@ -48,13 +51,13 @@ venv: $(INSTALLED)
 $(INSTALLED): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 with venv is needed; name one: make PYTHON=/path/to/python3.11"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	$(PIP) install --upgrade pip
+	$(PIP) install --editable ".[dev]"
 	touch $@
 
 # A package of its own that adds a pruner and a head: the tests that run over the registry run on them too.
 $(PLUGIN): $(INSTALLED) $(shell find tests/plugin_package -name '*.py' -o -name pyproject.toml)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall tests/plugin_package
+	$(PIP) install --no-deps --no-build-isolation --force-reinstall tests/plugin_package
 	rm -rf tests/plugin_package/build tests/plugin_package/*.egg-info
 	touch $@
 
