@@ -6,7 +6,7 @@ single samples, in the stored order. Whatever is drawn depends on (seed, epoch, 
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal, Protocol
@@ -32,12 +32,22 @@ class SampleProcessor(Protocol):
     """What the streams need of `zoo.processor.Processor`; picklable."""
 
     sampling: FrameSampling
+    suffixes: Collection[str]
 
     def messages(self, sample: Sample, generator: np.random.Generator, *, training: bool) -> Sequence[Any]: ...
 
     def example(
-        self, *, key: str, frames: np.ndarray, times_s: np.ndarray, messages: Sequence[Any], is_video: bool
+        self,
+        *,
+        key: str,
+        frames: np.ndarray,
+        times_s: np.ndarray,
+        messages: Sequence[Any],
+        labels: Sequence[Any],
+        is_video: bool,
     ) -> Any: ...
+
+    def labels(self, sample: Sample, indices: np.ndarray) -> Sequence[Any]: ...
 
     def collate(self, examples: Sequence[Any]) -> Any: ...
 
@@ -112,6 +122,7 @@ def prepare(sample: Sample, processor: SampleProcessor, *, seed: int, epoch: int
             frames=clip.frames,
             times_s=clip.times_s,
             messages=messages,
+            labels=processor.labels(sample, clip.indices) if training else (),
             is_video=media_suffix(sample.files) in VIDEO_SUFFIXES,
         )
     except ZooError:
@@ -274,7 +285,7 @@ class TrainStream(ClipStream):
         generator = np.random.default_rng([self.spec.seed, epoch, index, reader])
         while True:
             good_before = faults.num_good
-            yield from self._shuffled(_read(source, mine, faults), generator)
+            yield from self._shuffled(_read(source, mine, self.spec.processor.suffixes, faults), generator)
             if faults.num_good == good_before:
                 raise DataError(
                     f"{source.folder}: a pass over {len(mine)} shards gave no sample to learn from "
@@ -379,9 +390,11 @@ def check_readers(spec: StreamSpec) -> None:
             )
 
 
-def _read(source: Source, order: Iterable[int], faults: FaultCounter) -> Iterator[Sample]:
+def _read(
+    source: Source, order: Iterable[int], suffixes: Collection[str], faults: FaultCounter
+) -> Iterator[Sample]:
     for index in order:
-        yield from read_shard(source.shards[index].path, suffixes=MEDIA_AND_JSON, report=faults.report)
+        yield from read_shard(source.shards[index].path, suffixes=suffixes, report=faults.report)
 
 
 def _pop_random(buffer: list[Sample], generator: np.random.Generator) -> Sample:

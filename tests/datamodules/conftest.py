@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from zoo.shards.encode import encode_mp4
+from zoo.shards.reader import MEDIA_AND_JSON
 from zoo.shards.sampling import FrameSampling
 from zoo.shards.schema import SCHEMA_NAME, SCHEMA_VERSION
 from zoo.shards.writer import ShardWriter, shard_name, write_index
@@ -74,7 +75,12 @@ class PlainProcessor:
             for note in sample.record["annotations"]
         ]
 
-    def example(self, *, key, frames, times_s, messages, is_video):
+    suffixes = MEDIA_AND_JSON
+
+    def labels(self, sample, indices):
+        return ()
+
+    def example(self, *, key, frames, times_s, messages, labels, is_video):
         assert frames.dtype == np.uint8
         assert is_video
         return {"key": key, "draw": messages[0][2], "pixels": torch.from_numpy(frames), "times_s": times_s}

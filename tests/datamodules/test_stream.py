@@ -97,7 +97,12 @@ def test_evaluation_reads_every_sample_once(blocks, letters, world_size, num_wor
         def messages(self, sample, generator, *, training):
             return [sample.key]
 
-        def example(self, *, key, frames, times_s, messages, is_video):
+        suffixes = ("mp4",)
+
+        def labels(self, sample, indices):
+            return ()
+
+        def example(self, *, key, frames, times_s, messages, labels, is_video):
             return key
 
         def collate(self, examples):

@@ -1,12 +1,14 @@
 """Decode the sampled frames of a clip to RGB with their true times; a still image is a clip of one frame at 0 s.
 
-The hot path of every loader. A video's packets are read first, which costs little and tells every frame's time; then
-only the groups of pictures that hold a wanted frame are decoded, and only wanted frames are converted to RGB. Decoding
+The hot path of every loader. The table of a video's packets is read first, which costs little and tells every frame's
+time; then only the groups of pictures that hold a wanted frame are decoded, and only wanted frames become RGB. Decoding
 uses one thread: clips are small and loaders run in workers (20 frames of 144 px: 3.3 ms on one thread, 3.8 on two).
 Differs from a plain PyAV loop over `decode(video=0)`: skips unwanted frames that no other refers to. The pixels agree.
 """
 
 import io
+import threading
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,16 +16,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo.errors import DataError
+from zoo.shards.mp4 import Mp4Index, read_index
 from zoo.shards.sampling import FrameSampling
 
 if TYPE_CHECKING:
     from av import Packet, VideoFrame
     from av.codec.context import CodecContext
+    from av.container import InputContainer
 
     from zoo.shards.reader import Sample
 
 VIDEO_SUFFIXES = ("mp4",)
 IMAGE_SUFFIXES = ("jpg", "jpeg", "png")
+
+MAX_DECODERS = 8  # kept by a thread, one for each configuration of an encoder that was met lately
 
 ChooseFrames = Callable[[np.ndarray], np.ndarray]
 """(frames,) times of all stored frames in seconds → (sampled,) growing indices of those to decode."""
@@ -42,6 +48,16 @@ class Clip:
     frames: np.ndarray
     times_s: np.ndarray
     indices: np.ndarray
+
+
+class _Kept(threading.local):
+    """Decoders by configuration, apart for each thread: a decoder has a state while it works on a clip."""
+
+    def __init__(self) -> None:
+        self.decoders: dict[bytes, CodecContext] = {}
+
+
+_kept = _Kept()
 
 
 def decode_sample(sample: "Sample", choose: FrameSampling | ChooseFrames) -> Clip:
@@ -102,22 +118,81 @@ def decode_video(data: bytes, choose: FrameSampling | ChooseFrames, *, expected_
 
     if isinstance(choose, FrameSampling):
         choose = choose.indices
+    index = read_index(data)
     try:
-        with av.open(io.BytesIO(data), metadata_errors="replace") as container:
-            if not container.streams.video:
-                raise DataError(f"no video stream in {len(data)} bytes")
-            stream = container.streams.video[0]
-            if stream.codec_context is None:
-                raise DataError("the video is in a codec that this build of PyAV cannot decode")
-            packets = [packet for packet in container.demux(stream) if packet.size]
-            pts = _presentation_times(packets, promised=(stream.frames, expected_frames))
-            times_s = (pts - pts[0]) * float(stream.time_base)
-            indices = np.asarray(choose(times_s), dtype=np.int64)
-            stream.codec_context.thread_type, stream.codec_context.thread_count = "NONE", 1
-            frames = _to_rgb(_decode(stream.codec_context, packets, pts[indices]), pts[indices])
+        if index is not None:
+            return _decode_indexed(data, index, choose, expected_frames)
+        return _decode_container(data, choose, expected_frames)
     except av.FFmpegError as error:
         raise DataError(f"corrupt or truncated video of {len(data)} bytes: {error.strerror}") from error
+
+
+def _decode_indexed(data: bytes, index: Mp4Index, choose: ChooseFrames, expected_frames: int | None) -> Clip:
+    """The quick way, for plain mp4: no demuxer, and a decoder that served clips of the same encoder before."""
+    import av
+
+    _check_number((len(index.pts),), (expected_frames,))
+    shown = np.sort(index.pts)
+    times_s = (shown - shown[0]) / index.time_scale
+    indices = np.asarray(choose(times_s), dtype=np.int64)
+    view, starts, ends = memoryview(data), index.offsets.tolist(), (index.offsets + index.sizes).tolist()
+    pts = index.pts.tolist()
+
+    def packet(place: int) -> "Packet":
+        made = av.Packet(view[starts[place] : ends[place]])
+        made.pts = pts[place]
+        return made
+
+    codec = _decoder(index.avc_config)
+    try:
+        frames = _to_rgb(_decode(codec, packet, pts, np.flatnonzero(index.is_key), shown[indices]), shown[indices])
+    except (av.FFmpegError, DataError):
+        _kept.decoders.clear()  # whatever the bad clip left in it must not reach the next one
+        raise
+    codec.flush_buffers()
     return Clip(frames=frames, times_s=times_s[indices], indices=indices)
+
+
+def _decode_container(data: bytes, choose: ChooseFrames, expected_frames: int | None) -> Clip:
+    """The way for every other file: FFmpeg's demuxer."""
+    with _open(data) as container:
+        if not container.streams.video:
+            raise DataError(f"no video stream in {len(data)} bytes")
+        stream = container.streams.video[0]
+        if stream.codec_context is None:
+            raise DataError("the video is in a codec that this build of PyAV cannot decode")
+        packets = [packet for packet in container.demux(stream) if packet.size]
+        shown = _presentation_times(packets, promised=(stream.frames, expected_frames))
+        times_s = (shown - shown[0]) * float(stream.time_base)
+        indices = np.asarray(choose(times_s), dtype=np.int64)
+        stream.codec_context.thread_type, stream.codec_context.thread_count = "NONE", 1
+        keys = np.flatnonzero([packet.is_keyframe for packet in packets])
+        pts = [packet.pts for packet in packets]
+        frames = _to_rgb(_decode(stream.codec_context, packets.__getitem__, pts, keys, shown[indices]), shown[indices])
+    return Clip(frames=frames, times_s=times_s[indices], indices=indices)
+
+
+def _open(data: bytes) -> "InputContainer":
+    import av
+
+    # Tags need not be UTF-8. From version 19 on PyAV reads them so by itself, and has no such argument any more.
+    tolerant = {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
+    return av.open(io.BytesIO(data), **tolerant)
+
+
+def _decoder(avc_config: bytes) -> "CodecContext":
+    """The thread's H.264 decoder for streams of one configuration; a new one costs as much as four small frames."""
+    from av import CodecContext
+
+    codec = _kept.decoders.get(avc_config)
+    if codec is None:
+        if len(_kept.decoders) >= MAX_DECODERS:
+            _kept.decoders.clear()
+        codec = CodecContext.create("h264", "r")
+        codec.extradata = avc_config
+        codec.thread_type, codec.thread_count = "NONE", 1
+        _kept.decoders[avc_config] = codec
+    return codec
 
 
 def _presentation_times(packets: list["Packet"], *, promised: tuple[int | None, ...]) -> np.ndarray:
@@ -127,38 +202,44 @@ def _presentation_times(packets: list["Packet"], *, promised: tuple[int | None, 
         raise DataError("the video holds no frames")
     if None in shown:
         raise DataError("the video stores no presentation times; copy it into mp4: ffmpeg -i IN -c copy OUT.mp4")
-    for number in promised:
-        if number and number != len(shown) and number != len(packets):  # containers write 0 for "unknown"
-            raise DataError(f"truncated video: {len(shown)} of {number} promised frames are there")
+    _check_number((len(shown), len(packets)), promised)  # a promise may count the frames that an edit hides
     return np.unique(np.array(shown, dtype=np.int64))
 
 
-def _decode(codec: "CodecContext", packets: list["Packet"], wanted: np.ndarray) -> Iterator["VideoFrame"]:
+def _check_number(found: tuple[int, ...], promised: tuple[int | None, ...]) -> None:
+    for number in promised:
+        if number and number not in found:  # containers write 0 for "unknown"
+            raise DataError(f"truncated video: {found[0]} of {number} promised frames are there")
+
+
+def _decode(
+    codec: "CodecContext", packet: Callable[[int], "Packet"], pts: list[int], keys: np.ndarray, wanted: np.ndarray
+) -> Iterator["VideoFrame"]:
     """Yield frames, among them all of the wanted times, decoding as few packets as references allow.
 
     Args:
-        codec: Fresh decoder of the stream.
-        packets: All packets in decoding order.
-        wanted: (sampled,) growing times in the stream's time base.
+        codec: Decoder of the stream, fresh or flushed.
+        packet: Gives the packet of a place in decoding order.
+        pts: Times of all packets in decoding order, in the stream's time base.
+        keys: Growing places of the key frames.
+        wanted: (sampled,) growing times.
     """
-    place = {packet.pts: index for index, packet in enumerate(packets)}
-    keys = [index for index, packet in enumerate(packets) if packet.is_keyframe]
-    key_pts = np.array([packets[index].pts for index in keys], dtype=np.int64)
+    places = {time: place for place, time in enumerate(pts)}
+    key_pts = [pts[place] for place in keys.tolist()]
     targets = set(wanted.tolist())
     fed = 0
-    for pts in wanted.tolist():
+    for time in wanted.tolist():
         # Frames shown before the next key frame may need this one, even if they are stored after that next one.
-        before = int(np.searchsorted(key_pts, pts, side="right")) - 1
-        start = keys[before] if before >= 0 else 0
+        before = bisect_right(key_pts, time) - 1
+        start = int(keys[before]) if before >= 0 else 0
         if start > fed:
             if fed:
                 yield from codec.decode(None)
                 codec.flush_buffers()
             fed = start
-        while fed <= place[pts]:
-            packet = packets[fed]
-            codec.skip_frame = "DEFAULT" if packet.pts in targets else "NONREF"
-            yield from codec.decode(packet)
+        while fed <= places[time]:
+            codec.skip_frame = "DEFAULT" if pts[fed] in targets else "NONREF"
+            yield from codec.decode(packet(fed))
             fed += 1
     yield from codec.decode(None)
 
@@ -169,14 +250,18 @@ def _to_rgb(decoded: Iterator["VideoFrame"], wanted: np.ndarray) -> np.ndarray:
 
     reformatter = VideoReformatter()  # its set-up costs as much as a small frame: once a clip, not once a frame
     slots = {pts: slot for slot, pts in enumerate(wanted.tolist())}
-    frames: list[np.ndarray | None] = [None] * len(slots)
+    frames: np.ndarray | None = None
     for frame in decoded:
-        slot = slots.get(frame.pts)
-        if slot is not None:
-            frames[slot] = reformatter.reformat(frame, format="rgb24").to_ndarray()
-    missing = [slot for slot, pixels in enumerate(frames) if pixels is None]
-    if missing:
-        raise DataError(f"corrupt video: {len(missing)} of {len(frames)} sampled frames do not decode")
-    if len({pixels.shape for pixels in frames}) > 1:
-        raise DataError("the video changes its size half-way")
-    return np.stack(frames)
+        slot = slots.pop(frame.pts, None)
+        if slot is None:
+            continue
+        # One thread: PyAV starts one per core otherwise, and waiting for them takes longer than a small frame.
+        pixels = reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
+        if frames is None:
+            frames = np.empty((len(wanted), *pixels.shape), np.uint8)
+        if pixels.shape != frames.shape[1:]:
+            raise DataError("the video changes its size half-way")
+        frames[slot] = pixels
+    if frames is None or slots:
+        raise DataError(f"corrupt video: {len(slots)} of {len(wanted)} sampled frames do not decode")
+    return frames

@@ -9,10 +9,14 @@ import io
 import json
 import os
 import tarfile
+import zipfile
+import zlib
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from zoo.errors import DataError
 from zoo.shards.schema import check_header
@@ -39,6 +43,18 @@ class Sample:
     shard: str
     record: dict[str, Any]
     files: dict[str, bytes]
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The npz file's arrays; pickled objects are refused.
+
+        Raises:
+            DataError: the file is missing or broken.
+        """
+        try:
+            with np.load(io.BytesIO(self.files["npz"]), allow_pickle=False) as stored:
+                return {name: stored[name] for name in stored.files}
+        except (KeyError, OSError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+            raise DataError(f"{self.shard}: sample {self.key!r} has no readable npz: {error}") from error
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -193,15 +209,47 @@ def _groups(
 
 def _members(stream: io.BufferedReader) -> Iterator[tuple[str, str, int, int]]:
     """(key, suffix, start, size) of each regular file of a tar; raises TarError where the tar is cut or corrupt."""
+    for name, start, size in _plain_members(stream):
+        folder, slash, file = name.rpartition("/")
+        stem, _, suffix = file.partition(".")
+        if stem and suffix:  # as webdataset: hidden files and files without a suffix belong to no sample
+            yield folder + slash + stem, suffix.lower(), start, size
+
+
+def _plain_members(stream: io.BufferedReader) -> Iterator[tuple[str, int, int]]:
+    """(name, start, size) of each regular file, read from plain ustar headers; ten times as fast as tarfile."""
+    offset = 0
+    while True:
+        stream.seek(offset)
+        header = stream.read(_BLOCK)
+        if header == bytes(_BLOCK) and offset:
+            return
+        size, checksum = _octal(header[124:136]), _octal(header[148:156])
+        is_plain = len(header) == _BLOCK and header[156:157] in b"0\0" and header[257:262] == b"ustar"
+        if not is_plain or size is None or checksum != sum(header) - sum(header[148:156]) + 8 * ord(" "):
+            yield from _all_members(stream, offset)  # long names, other dialects, damage: tarfile's business
+            return
+        name, prefix = header[:100].rstrip(b"\0"), header[345:500].rstrip(b"\0")
+        full = name if not prefix or header[263:265] != b"00" else prefix + b"/" + name
+        yield full.decode("utf-8", "surrogateescape"), offset + _BLOCK, size
+        offset += _BLOCK + -(-size // _BLOCK) * _BLOCK
+
+
+def _octal(field: bytes) -> int | None:
+    try:
+        return int(field.strip(b" \0"), 8)
+    except ValueError:
+        return None
+
+
+def _all_members(stream: io.BufferedReader, offset: int) -> Iterator[tuple[str, int, int]]:
+    """The same from tarfile, for the rest of an archive."""
+    stream.seek(offset)
     with tarfile.open(fileobj=stream, mode="r:") as tar:
         while (member := tar.next()) is not None:
             tar.members = []  # tarfile would keep every header of the shard
-            if not member.isreg():
-                continue
-            folder, slash, name = member.name.rpartition("/")
-            stem, _, suffix = name.partition(".")
-            if stem and suffix:  # as webdataset: hidden files and files without a suffix belong to no sample
-                yield folder + slash + stem, suffix.lower(), member.offset_data, member.size
+            if member.isreg():
+                yield member.name, member.offset_data, member.size
         stream.seek(tar.offset)
         # tarfile takes a cut or garbled header for the end of the archive; only zeros are one.
         if stream.read(_BLOCK) != bytes(_BLOCK):

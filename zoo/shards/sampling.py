@@ -71,4 +71,5 @@ class FrameSampling:
         first = float(frame_times_s[0])
         wanted = self.times(float(frame_times_s[-1]) - first) + first
         halfway = (frame_times_s[1:] + frame_times_s[:-1]) / 2
-        return np.unique(np.searchsorted(halfway, wanted, side="left"))
+        nearest = np.searchsorted(halfway, wanted, side="left")
+        return nearest[np.diff(nearest, prepend=-1) > 0]
