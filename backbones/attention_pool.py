@@ -14,6 +14,10 @@ from torch.nn import functional as F
 from zoo.backbone import Connector
 from zoo.errors import ConfigError
 
+GATE_GAIN = 2.0
+"""Averaging a window makes its vector small, where silu(gate) * up is a product of two small numbers
+and hardly learns."""
+
 
 class AttentionPool(Connector):
     """One vector a window: the window's mean asks its patches.
@@ -51,17 +55,25 @@ class AttentionPool(Connector):
         self.gate = nn.Linear(vision_size, width, bias=False)
         self.up = nn.Linear(vision_size, width, bias=False)
         self.down = nn.Linear(width, hidden_size, bias=False)
+        for layer in (self.query, self.key, self.value, self.output, self.gate, self.up, self.down):
+            nn.init.normal_(layer.weight, std=layer.in_features**-0.5)
+        for layer in (self.gate, self.up):
+            layer.weight.data.mul_(GATE_GAIN)
 
     def forward(self, features: Tensor, table: Tensor) -> Tensor:
         valid = table >= 0  # (W, K)
         heads = (self.num_heads, self.head_dim)
         slots = table.clamp(min=0).flatten()
 
-        def windows(states: Tensor) -> Tensor:  # (tokens, ...) -> (W, K, ...); index_select has the cheaper backward pass
+        def windows(
+            states: Tensor,
+        ) -> Tensor:  # (tokens, ...) -> (W, K, ...); index_select has the cheaper backward pass
             return states.index_select(0, slots).unflatten(0, table.shape)
 
         # Keys and values once a patch, before windows gather them: a patch lies in one window, padding costs nothing.
-        k, v = (windows(x(features).unflatten(-1, heads)).transpose(1, 2) for x in (self.key, self.value))  # (W, H, K, D)
+        k, v = (
+            windows(x(features).unflatten(-1, heads)).transpose(1, 2) for x in (self.key, self.value)
+        )  # (W, H, K, D)
         count = valid.sum(1, keepdim=True).to(features.dtype)
         mean = (windows(features) * valid.unsqueeze(-1)).sum(1) / count  # (W, features)
         q = self.query(mean).unflatten(-1, heads).unsqueeze(2)  # (W, H, 1, D)

@@ -1,8 +1,8 @@
 """Decoders of transformers with the zoo's layer loop.
 
-Source: transformers' Qwen3 and Llama layers (weights, norms, rotary tables, MLPs); Molmo2 sheet A1.3. Differs: attention is
-routed to `LayerContext` through transformers' public attention interface, so packing, caches, pruning and capture are ours for
-every architecture.
+Source: transformers' Qwen3 and Llama layers (weights, norms, rotary tables, MLPs); Molmo2 sheet A1.3. Differs:
+    attention is routed to `LayerContext` through transformers' public attention interface, so packing, caches,
+    pruning and capture are ours for every architecture.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _packed_attention(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    attention_mask: Tensor | None,  # noqa: ARG001 - transformers passes it by position
+    attention_mask: Tensor | None,
     *,
     scaling: float,
     context: LayerContext,
@@ -61,7 +61,9 @@ class TransformersLanguageModel(LanguageModel):
         super().__init__(activation_checkpointing=activation_checkpointing)
         config = model.config
         if "sliding_attention" in (getattr(config, "layer_types", None) or ()):
-            raise ConfigError(f"{type(model).__name__} has sliding-window layers; packed execution attends to whole segments")
+            raise ConfigError(
+                f"{type(model).__name__} has sliding-window layers; packed execution attends to whole segments"
+            )
         model.set_attn_implementation(ATTENTION)
         self.model = model
         self.hidden_size = config.hidden_size
@@ -104,7 +106,9 @@ def from_hf(name: str, *, pretrained: bool = True, activation_checkpointing: boo
         )
     except (OSError, ValueError) as error:  # transformers' words for absent files and for other kinds of model
         where = "folder" if Path(name).exists() else "hub id or folder"
-        raise ConfigError(f"hf:{name}: {where} cannot be read as a causal language model: {str(error).splitlines()[0]}") from error
+        raise ConfigError(
+            f"hf:{name}: {where} cannot be read as a causal language model: {str(error).splitlines()[0]}"
+        ) from error
     return TransformersLanguageModel(model=model, activation_checkpointing=activation_checkpointing)
 
 

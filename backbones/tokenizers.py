@@ -1,7 +1,7 @@
 """Tokenizers: a small one that ships with the zoo, and any of transformers.
 
-The shipped vocabulary is a byte-level BPE trained on the tabletop questions by tools/train_tokenizer.py: frequent words are one
-token, and any other text still has ids.
+The shipped vocabulary is a byte-level BPE trained on the tabletop questions by tools/train_tokenizer.py: frequent
+words are one token, and any other text still has ids.
 """
 
 from __future__ import annotations

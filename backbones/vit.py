@@ -47,11 +47,15 @@ class TimmVisionEncoder(VisionEncoder):
         activation_checkpointing: bool = False,
     ) -> None:
         super().__init__(
-            feature_blocks=feature_blocks, norm_features=norm_features, activation_checkpointing=activation_checkpointing
+            feature_blocks=feature_blocks,
+            norm_features=norm_features,
+            activation_checkpointing=activation_checkpointing,
         )
         foreign = {type(b).__name__ for b in vit.blocks if type(b) is not Block or type(b.attn) is not Attention}
         if foreign:
-            raise ConfigError(f"vision encoder built of {sorted(foreign)}; only timm's plain VisionTransformer blocks run here")
+            raise ConfigError(
+                f"vision encoder built of {sorted(foreign)}; only timm's plain VisionTransformer blocks run here"
+            )
         self.vit = vit
         self.image_size = tuple(vit.patch_embed.img_size)
         self.grid = tuple(vit.patch_embed.grid_size)
@@ -69,11 +73,13 @@ class TimmVisionEncoder(VisionEncoder):
         vit = self.vit
         if not pixels.is_cuda:
             pixels = pixels.contiguous(memory_format=torch.channels_last)  # 6x on a CPU for strided convolutions
-        return vit.norm_pre(vit._pos_embed(vit.patch_embed(pixels)))
+        return vit.norm_pre(vit._pos_embed(vit.patch_embed(pixels)))  # noqa: SLF001 - guarded by a test on timm
 
     def block(self, index: int, states: Tensor, segments: Segments, key_bias: Tensor | None) -> Tensor:
         block = self.vit.blocks[index]
-        states = states + block.drop_path1(block.ls1(self._attention(block.attn, block.norm1(states), segments, key_bias)))
+        states = states + block.drop_path1(
+            block.ls1(self._attention(block.attn, block.norm1(states), segments, key_bias))
+        )
         return states + block.drop_path2(block.ls2(block.mlp(block.norm2(states))))
 
     def _attention(self, attn: Attention, states: Tensor, segments: Segments, key_bias: Tensor | None) -> Tensor:
@@ -185,7 +191,7 @@ def siglip2_so400m(
 
 
 def _conv_stem_embed(stem_channels: int, **arguments: object) -> HybridEmbed:
-    """timm's patch embedding behind three strided convolutions: 8 pixels a patch."""
+    """Timm's patch embedding behind three strided convolutions: 8 pixels a patch."""
     arguments.pop("dynamic_img_pad")
     arguments.pop("patch_size")
     # Not batch norm: the frames of one clip are no independent samples.
@@ -226,7 +232,10 @@ def vit_tiny(
         class_token=False,
         act_layer="gelu_tanh",
         embed_layer=partial(_conv_stem_embed, stem_channels),
+        weight_init="jax",  # scaled by width; the default of 0.02 leaves blocks this narrow nearly silent
     )
+    # timm's 0.02 suits embeddings of that size; the stem's outputs are ten times larger and would drown the positions.
+    nn.init.trunc_normal_(vit.pos_embed, std=0.2)
     half = (0.5, 0.5, 0.5)
     return TimmVisionEncoder(
         vit=vit,

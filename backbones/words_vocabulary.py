@@ -16,12 +16,13 @@ VOCAB_SIZE = 512
 
 
 def texts(folder: Path) -> Iterator[str]:
-    """Every question, answer and statement of the train split, and times as prompts write them."""
+    """Every question, answer, statement and description of the train split, and times as prompts write them."""
     for record in read_records(folder, "train"):
         for annotation in record["annotations"]:
             yield annotation["question"]
             yield annotation["answer"]
         yield ". ".join(record["statements"])
+        yield from (description["text"] for description in record["descriptions"])
     for tenths in range(100):
         yield f" {tenths / 10:.1f} "
 
@@ -29,10 +30,12 @@ def texts(folder: Path) -> Iterator[str]:
 def train(folder: Path) -> Tokenizer:
     """A byte-level BPE whose digits stay single, so that numbers are read alike everywhere."""
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
-        pre_tokenizers.Split(Regex(r"\d| ?\p{L}+| ?[^\s\p{L}\d]+|\s+"), "isolated"),
-        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-    ])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(r"\d| ?\p{L}+| ?[^\s\p{L}\d]+|\s+"), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=VOCAB_SIZE,

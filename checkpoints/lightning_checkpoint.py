@@ -31,7 +31,9 @@ def find_checkpoint(path: Path) -> Path:
         return path
     found = sorted(path.rglob("checkpoints/*.ckpt"), key=lambda file: file.stat().st_mtime)
     if not found:
-        raise ConfigError(f"no checkpoint at {path}; give a .ckpt file or a run folder such as runs/molmo2/tiny/version_0")
+        raise ConfigError(
+            f"no checkpoint at {path}; give a .ckpt file or a run folder such as runs/molmo2/tiny/version_0"
+        )
     return found[-1]
 
 
@@ -57,8 +59,8 @@ def check_allowed(spec: object) -> None:
     foreign = sorted({path for path in class_paths(spec) if path not in known})
     if foreign:
         raise ConfigError(
-            f"the checkpoint's recipe names {', '.join(foreign)}, which no registered component is; install the plug-in that "
-            "offers it (zoo list), or rebuild the module in Python and load the weights yourself"
+            f"the checkpoint's recipe names {', '.join(foreign)}, which no registered component is; install "
+            "the plug-in that offers it (zoo list), or rebuild the module in Python and load the weights yourself"
         )
 
 
@@ -74,7 +76,9 @@ def load_module(path: Path) -> LightningModule:
     try:
         saved = torch.load(file, map_location="cpu", weights_only=True)
     except (UnpicklingError, RuntimeError, EOFError) as error:
-        raise ConfigError(f"{file} is not a checkpoint that can be read safely: {str(error).splitlines()[0]}") from error
+        raise ConfigError(
+            f"{file} is not a checkpoint that can be read safely: {str(error).splitlines()[0]}"
+        ) from error
     spec = saved.get("hyper_parameters", {}).get(RECIPE_KEY) if isinstance(saved, dict) else None
     if spec is None:
         raise ConfigError(f"{file} holds no recipe; checkpoints written by zoo fit do")

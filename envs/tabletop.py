@@ -8,7 +8,7 @@ import numpy as np
 from zoo.envs.rendering import OffscreenRenderer
 from zoo.envs.simulator import mujoco
 from zoo.envs.tabletop_facts import AREA_SIZE, ClipFacts, motion_is_clear, read_facts
-from zoo.envs.tabletop_questions import QuestionBalancer, candidates, statements
+from zoo.envs.tabletop_questions import QuestionBalancer, candidates, descriptions, statements
 from zoo.envs.tabletop_sampling import MAX_OBJECTS, sample_scene
 from zoo.envs.tabletop_scene import SceneSpec, Trajectory, build_model, simulate
 from zoo.errors import ConfigError
@@ -46,7 +46,7 @@ class Tabletop(ShardGenerator):
     """
 
     name: ClassVar[str] = "tabletop"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     example_args: ClassVar[dict[str, Any]] = {"train_clips": 4, "val_clips": 0, "test_clips": 2, "samples_per_shard": 2}
 
     def __init__(
@@ -133,6 +133,11 @@ class Tabletop(ShardGenerator):
             "fps": self.fps,
             "annotations": annotations,
             "statements": statements(clip.facts),
+            "descriptions": [{"request": request, "text": text} for request, text in descriptions(clip.facts)],
+            "instances": [
+                {"id": index + 1, "text": f"{item.colour} {item.size} {item.shape}"}
+                for index, item in enumerate(clip.facts.objects)
+            ],
             "meta": {
                 "objects": [
                     {

@@ -321,6 +321,31 @@ def statements(facts: ClipFacts) -> list[str]:
     return lines
 
 
+def descriptions(facts: ClipFacts) -> list[tuple[str, str]]:
+    """Requests and their whole answers: what is there, and what it did, object by object in the order of the colours'
+    names.
+
+    One fixed order makes the text follow from the clip, so that every word of it can be learnt from.
+
+    Args:
+        facts: What the clip shows.
+    """
+    order = sorted(range(len(facts.objects)), key=lambda index: facts.objects[index].colour)
+    things = [facts.objects[index] for index in order]
+    ranks = {facts.movers[rank]: word for word, rank in facts.ranks.items()}
+    deeds = []
+    for index, item in zip(order, things, strict=True):
+        words = [item.colour, "moved" if item.moved else "stood still"]
+        words += [item.direction] if item.direction is not None else []
+        words += [ranks[index]] if index in ranks else []
+        words += [f"{item.view} the view"] if item.view != "stayed" else []
+        deeds.append(" ".join(words))
+    return [
+        ("Describe the objects.", ", ".join(f"{item.colour} {item.size} {item.shape}" for item in things)),
+        ("Describe what happened.", ", ".join(deeds)),
+    ]
+
+
 def _colour_question(family: str, template: str, text: str, colour: str, *, temporal: bool = False) -> Question:
     return Question(family=family, template=template, text=text, answer=colour, choices=COLOUR_NAMES, temporal=temporal)
 

@@ -1,7 +1,10 @@
-"""What is asked of the trunk: each head renders samples into prompts and targets, and turns hidden states into predictions."""
+"""What is asked of the trunk: each head renders samples into prompts and targets, and turns hidden states into
+predictions.
+"""
 
 COMPONENTS = {
     "head": {
+        "grounding": "zoo.heads.grounding:WordGrounding",
         "qa": "zoo.heads.qa:QuestionAnswering",
     },
 }

@@ -1,7 +1,7 @@
 """Question answering: questions of a sample as branches of one tree, answers generated and compared as text.
 
-Source: Molmo2 sheet A5 (layout), A7.1 (token-weighted loss with z-loss), A7.4 (greedy decoding). Exact match after case and
-spaces are normalised.
+Source: Molmo2 sheet A5 (layout), A7.1 (token-weighted loss with z-loss), A7.4 (greedy decoding). Exact match after
+    case and spaces are normalised.
 """
 
 from __future__ import annotations
@@ -23,38 +23,43 @@ from zoo.shards.reader import Sample
 
 @dataclass(frozen=True, slots=True)
 class RenderQuestions:
-    """Data half: the annotations of a sample, and its true statements as text to learn from.
+    """Data half: the annotations of a sample, and its descriptions to learn from.
 
     Args:
         max_questions: Questions of a sample that are drawn; all where it has fewer.
-        statements: Statements of a sample that are drawn beside them and never scored.
+        description_weight: Loss weight of a description over that of an answer; 0 leaves descriptions out.
     """
 
     max_questions: int
-    statements: int
+    description_weight: float
 
     def __call__(self, sample: Sample, generator: np.random.Generator, *, training: bool) -> list[Message]:
         annotations = sample.record["annotations"]
-        if len(annotations) > self.max_questions:
+        if training and len(annotations) > self.max_questions:
             chosen = np.sort(generator.choice(len(annotations), self.max_questions, replace=False))
             annotations = [annotations[i] for i in chosen]
         messages = [
             Message(
-                head=QuestionAnswering.name, prompt=a["question"], answer=a["answer"], family=a["family"],
+                head=QuestionAnswering.name,
+                prompt=a["question"],
+                answer=a["answer"],
+                family=a["family"],
                 temporal=a.get("temporal", False),
             )
             for a in annotations
-        ]  # fmt: skip
-        return [*messages, *self._described(sample, generator)] if training else messages
-
-    def _described(self, sample: Sample, generator: np.random.Generator) -> list[Message]:
-        statements = sample.record.get("statements", [])
-        if not self.statements or not statements:
-            return []
-        chosen = generator.permutation(len(statements))[: self.statements]
-        text = ". ".join(statements[i] for i in chosen)
-        return [
-            Message(head=QuestionAnswering.name, prompt="Describe.", answer=text, family="description", is_scored=False)
+        ]
+        if not training or not self.description_weight:
+            return messages
+        return messages + [
+            Message(
+                head=QuestionAnswering.name,
+                prompt=d["request"],
+                answer=d["text"],
+                family="description",
+                is_scored=False,
+                weight=self.description_weight,
+            )
+            for d in sample.record.get("descriptions", [])
         ]
 
 
@@ -67,8 +72,9 @@ class QuestionAnswering(Head):
     """Questions in words, answers in words.
 
     Args:
-        max_questions: Questions of a sample that are asked at once, as branches of one tree.
-        statements: True statements of a sample that a training description is made of; 0: no descriptions.
+        max_questions: Questions of a training sample that are asked at once, as branches of one tree; tests ask all.
+        description_weight: Loss weight of a sample's descriptions in training, over that of an answer; 0: questions
+            only.
         max_new_tokens: Longest answer, tokens.
         z_loss: Weight of the squared log normaliser of the logits.
     """
@@ -77,16 +83,21 @@ class QuestionAnswering(Head):
     example_args: ClassVar = {"max_questions": 4}
 
     def __init__(
-        self, *, max_questions: int = 32, statements: int = 0, max_new_tokens: int = 12, z_loss: float = 1e-4
+        self,
+        *,
+        max_questions: int = 32,
+        description_weight: float = 0.0,
+        max_new_tokens: int = 12,
+        z_loss: float = 1e-4,
     ) -> None:
         super().__init__()
         self.max_questions = max_questions
-        self.statements = statements
+        self.description_weight = description_weight
         self.max_new_tokens = max_new_tokens
         self.z_loss = z_loss
 
     def renderer(self) -> Renderer:
-        return RenderQuestions(self.max_questions, self.statements)
+        return RenderQuestions(self.max_questions, self.description_weight)
 
     def parse(self, text: str) -> str:
         return text.strip()
@@ -104,12 +115,17 @@ class QuestionAnswering(Head):
         answers = session.generate(max_new_tokens=self.max_new_tokens)
         return [
             Prediction(
-                key=batch.keys[turn.example], head=self.name, family=turn.message.family, prompt=turn.message.prompt,
-                truth=turn.message.answer, answer=(text := self.parse(session.decode(ids))),
-                correct=normalised(text) == normalised(turn.message.answer), temporal=turn.message.temporal,
+                key=batch.keys[turn.example],
+                head=self.name,
+                family=turn.message.family,
+                prompt=turn.message.prompt,
+                truth=turn.message.answer,
+                answer=(text := self.parse(session.decode(ids))),
+                correct=normalised(text) == normalised(turn.message.answer),
+                temporal=turn.message.temporal,
             )
             for turn, ids in zip(session.turns, answers, strict=True)
-        ]  # fmt: skip
+        ]
 
     def metrics(self) -> MetricCollection:
         return MetricCollection({"by_family": FamilyAccuracy()})

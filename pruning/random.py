@@ -1,6 +1,7 @@
 """Drop windows uniformly at random over the clip: the control that every learnt pruner has to beat.
 
-Source: molmo2_stts sheet B11 and part C. Differs: the draw is fixed by (seed, sample key, site), so a clip is always cut the same way.
+Source: molmo2_stts sheet B11 and part C. Differs: the draw is fixed by (seed, sample key, site), so a clip is always
+    cut the same way.
 """
 
 from typing import ClassVar

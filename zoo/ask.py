@@ -48,7 +48,13 @@ def overlay(clip: Clip, layout: TokenLayout, caption: str) -> Image.Image:
         shade = Image.fromarray((alive[number] * 175 + 80).astype(np.uint8)).resize(size, Image.Resampling.NEAREST)
         picture = Image.fromarray(frame).resize(size)
         sheet.paste(Image.composite(picture, Image.new("RGB", size, "grey"), shade), (number * size[0], 0))
-        ImageDraw.Draw(sheet).text((number * size[0] + 4, 4), f"{clip.times_s[number]:.1f} s", fill="white", stroke_width=1, stroke_fill="black")
+        ImageDraw.Draw(sheet).text(
+            (number * size[0] + 4, 4),
+            f"{clip.times_s[number]:.1f} s",
+            fill="white",
+            stroke_width=1,
+            stroke_fill="black",
+        )
     ImageDraw.Draw(sheet).text((6, FRAME_HEIGHT_PX + 8), caption, fill="black", font_size=16)
     return sheet
 

@@ -1,7 +1,7 @@
 """Attention described by segments instead of masks, with three executions that give one answer.
 
-A packed sequence is (tokens, channels); `Segments` says which tokens form an example, which are vision, and which branch of
-a message tree they belong to. Token i may attend to token j iff
+A packed sequence is (tokens, channels); `Segments` says which tokens form an example, which are vision, and which
+branch of a message tree they belong to. Token i may attend to token j iff
 
     segment(i) = segment(j)  and  [not causal or j <= i or (vision(i) and vision(j))]  and  branch(i) <= branch(j)
 
@@ -24,6 +24,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 Execution = Literal["auto", "dense", "segments", "flex"]
+
+CPU = torch.device("cpu")
 
 PREFIX_BRANCH = 10_000
 """Branch id of a tree's shared prefix: larger than any branch, so that every branch sees it."""
@@ -97,7 +99,7 @@ class Segments:
     runs: tuple[tuple[int, ...], ...]
     causal: bool = True
     is_vision: Tensor | None = None
-    device: torch.device = torch.device("cpu")
+    device: torch.device = CPU
 
     def __post_init__(self) -> None:
         if self.is_vision is not None and self.is_vision.shape != (self.num_tokens,):
@@ -105,7 +107,7 @@ class Segments:
 
     @classmethod
     def plain(
-        cls, lengths: Sequence[int], *, causal: bool = True, is_vision: Tensor | None = None, device: torch.device = torch.device("cpu")
+        cls, lengths: Sequence[int], *, causal: bool = True, is_vision: Tensor | None = None, device: torch.device = CPU
     ) -> Segments:
         """Segments without branches."""
         return cls(runs=tuple((n,) for n in lengths), causal=causal, is_vision=is_vision, device=device)
@@ -190,7 +192,7 @@ class Segments:
         return SegmentGroup(rows=rows, valid=valid, mask=mask.unsqueeze(1), is_causal=False)
 
     @cached_property
-    def _is_one_view(self) -> bool:
+    def is_one_view(self) -> bool:
         return len(self.groups) == 1 and self.groups[0].valid is None and 0 not in self.lengths
 
     @cached_property
@@ -214,17 +216,17 @@ class Segments:
         """Trees with similar numbers of branch tokens; prefixes are padded to the longest of their group."""
         groups = []
         for members in similar([length - runs[0] for length, runs in zip(self.lengths, self.runs, strict=True)]):
-            members = [s for s in members if self.runs[s][0]]
-            if not members:
+            trees = [s for s in members if self.runs[s][0]]
+            if not trees:
                 continue
-            sizes = [self.lengths[s] - self.runs[s][0] for s in members]
-            queries, valid = self._slots([self.starts[s] + self.runs[s][0] for s in members], sizes)
-            prefix, prefix_valid = self._slots([self.starts[s] for s in members], [self.runs[s][0] for s in members])
+            sizes = [self.lengths[s] - self.runs[s][0] for s in trees]
+            queries, valid = self._slots([self.starts[s] + self.runs[s][0] for s in trees], sizes)
+            prefix, prefix_valid = self._slots([self.starts[s] for s in trees], [self.runs[s][0] for s in trees])
             groups.append(TreeGroup(queries=queries, valid=valid, prefix=prefix, prefix_valid=prefix_valid))
         return tuple(groups)
 
     @cached_property
-    def block_mask(self):  # noqa: ANN201 - flex's BlockMask lives in an experimental module
+    def block_mask(self):
         """The rule as flex attention's block mask over a sequence of one batch row."""
         from torch.nn.attention.flex_attention import create_block_mask
 
@@ -328,7 +330,8 @@ def attend(
 
 
 SHORT_KEYS = 192
-"""On a CPU the fused backward pass loses to plain matrix products up to about this many keys (2.7x at 81 keys, bfloat16)."""
+"""On a CPU the fused backward pass loses to plain matrix products up to about this many keys (2.7x
+at 81 keys, bfloat16)."""
 
 
 def _sdpa(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, is_causal: bool, scale: float | None) -> Tensor:
@@ -382,13 +385,20 @@ def _attend_trees(query: Tensor, key: Tensor, value: Tensor, segments: Segments,
     own, own_normaliser = _own_branch(*(_take(x, branch_rows) for x in (query, key, value)), branches, scale)
     asked, asked_normaliser = torch.zeros_like(query), query.new_full(query.shape[:2], -torch.inf, dtype=torch.float32)
     for group in segments.tree_groups:
-        q, k, v = (_take(x, rows).transpose(1, 2) for x, rows in ((query, group.queries), (key, group.prefix), (value, group.prefix)))
+        q, k, v = (
+            _take(x, rows).transpose(1, 2)
+            for x, rows in ((query, group.queries), (key, group.prefix), (value, group.prefix))
+        )
         mask = None
         if group.prefix_valid is not None:
-            mask = torch.zeros_like(group.prefix, dtype=q.dtype).masked_fill_(~group.prefix_valid, -torch.inf)[:, None, None]
+            mask = torch.zeros_like(group.prefix, dtype=q.dtype).masked_fill_(~group.prefix_valid, -torch.inf)[
+                :, None, None
+            ]
         part, normaliser = (x.transpose(1, 2) for x in _attend_partially(q, k, v, mask, scale))
         rows = group.queries.flatten() if group.valid is None else group.queries[group.valid]
-        part, normaliser = (x.flatten(0, 1) if group.valid is None else _real(x, group.valid) for x in (part, normaliser))
+        part, normaliser = (
+            x.flatten(0, 1) if group.valid is None else _real(x, group.valid) for x in (part, normaliser)
+        )
         asked = asked.index_copy(0, rows, part)
         asked_normaliser = asked_normaliser.index_copy(0, rows, normaliser)
     share = (_take(asked_normaliser, branch_rows) - own_normaliser).sigmoid().unsqueeze(-1).to(own.dtype)
@@ -398,7 +408,9 @@ def _attend_trees(query: Tensor, key: Tensor, value: Tensor, segments: Segments,
 def _attend_partially(
     q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float | None
 ) -> tuple[Tensor, Tensor]:
-    """Attention over some of the keys, and (..., queries) the float32 log normaliser that weighs it against the rest."""
+    """Attention over some of the keys, and (..., queries) the float32 log normaliser that weighs it against the
+    rest.
+    """
     logits = _logits(q, k, mask, scale).float()
     normaliser = logits.logsumexp(-1)
     return (logits - normaliser.unsqueeze(-1)).exp().to(v.dtype) @ v, normaliser
@@ -429,7 +441,7 @@ def _causal_mask(q: Tensor) -> Tensor:
 def _attend_by_segment(
     query: Tensor, key: Tensor, value: Tensor, segments: Segments, key_bias: Tensor | None, scale: float | None
 ) -> Tensor:
-    if segments._is_one_view:
+    if segments.is_one_view:
         group = segments.groups[0]
         q, k, v = (x.view(*group.rows.shape, *x.shape[1:]).transpose(1, 2) for x in (query, key, value))
         return _attend_group(q, k, v, group, key_bias, scale).transpose(1, 2).reshape(query.shape)
@@ -459,7 +471,7 @@ def _attend_group(
 
 
 @lru_cache(maxsize=1)
-def _compiled_flex():  # noqa: ANN202 - the compiled callable has no public type
+def _compiled_flex():
     from torch.nn.attention.flex_attention import flex_attention
 
     return torch.compile(flex_attention, dynamic=True)
@@ -487,7 +499,9 @@ def _attend_flex(
     return out.squeeze(0).transpose(0, 1)
 
 
-def received_attention(query: Tensor, key: Tensor, segments: Segments, rows: Tensor, scale: float | None = None) -> Tensor:
+def received_attention(
+    query: Tensor, key: Tensor, segments: Segments, rows: Tensor, scale: float | None = None
+) -> Tensor:
     """Attention that every token receives from asked query rows, averaged over heads and over the rows of its segment.
 
     Fused kernels return no attention map, so the asked rows are computed here: memory is rows x T, never T x T.

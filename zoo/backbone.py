@@ -1,7 +1,7 @@
 """Contracts of the trunk's parts: vision encoder, connector, language model.
 
-The loops over blocks and layers live here, because pruning, capture and packing must mean the same for every backbone; a
-backbone says only what one stem, block or layer does. Source: docs/architecture.md.
+The loops over blocks and layers live here, because pruning, capture and packing must mean the same for every
+backbone; a backbone says only what one stem, block or layer does. Source: docs/architecture.md.
 
 Shapes: F frames, P patches of a frame, T packed tokens, W windows, C channels, H heads, D head_dim.
 """
@@ -31,7 +31,8 @@ class VisionFeatures:
     """What a vision encoder gives.
 
     Args:
-        states: (tokens, features * channels), the asked blocks' outputs of the survivors, side by side in the asked order.
+        states: (tokens, features * channels), the asked blocks' outputs of the survivors, side by side in the asked
+            order.
         layout: Where the survivors came from.
     """
 
@@ -43,9 +44,10 @@ class VisionEncoder(nn.Module, ABC):
     """Frames to patch states, block by block.
 
     Args:
-        feature_blocks: Blocks whose outputs are features, in the order in which they are joined; negative counts from the end.
-        norm_features: Put features through the final norm, which weights trained from nothing need: raw block outputs start out
-            far smaller than the embeddings that they join. Molmo2 takes them raw (sheet A1.1).
+        feature_blocks: Blocks whose outputs are features, in the order in which they are joined; negative counts from
+            the end.
+        norm_features: Put features through the final norm, which weights trained from nothing need: raw block outputs
+            start out far smaller than the embeddings that they join. Molmo2 takes them raw (sheet A1.1).
         activation_checkpointing: Recompute blocks in the backward pass.
     """
 
@@ -80,7 +82,7 @@ class VisionEncoder(nn.Module, ABC):
 
     def sites(self) -> tuple[Site, ...]:
         """Where pruners may act."""
-        return (Site("pixels"), *(Site("vit.block", l) for l in range(self.num_blocks)), Site("vit.output"))
+        return (Site("pixels"), *(Site("vit.block", block) for block in range(self.num_blocks)), Site("vit.output"))
 
     def last_block(self) -> int:
         """Index of the last block that any feature needs."""
@@ -89,7 +91,9 @@ class VisionEncoder(nn.Module, ABC):
     def _feature_index(self, block: int) -> int:
         index = block if block >= 0 else self.num_blocks + block
         if not 0 <= index < self.num_blocks:
-            raise ConfigError(f"feature block {block} of {self.num_blocks} blocks; use 0 to {self.num_blocks - 1} or negatives")
+            raise ConfigError(
+                f"feature block {block} of {self.num_blocks} blocks; use 0 to {self.num_blocks - 1} or negatives"
+            )
         return index
 
     def forward(self, pixels: Tensor, layout: TokenLayout, pruning: PruningPass | None = None) -> VisionFeatures:
@@ -166,7 +170,9 @@ class _VisionRun:
     def _bias_of_all_tokens(self) -> Tensor | None:
         if self.key_bias is None or not self.encoder.num_prefix_tokens:
             return self.key_bias
-        return self.states.new_zeros(len(self.states)).masked_scatter(self.is_patch, self.key_bias.to(self.states.dtype))
+        return self.states.new_zeros(len(self.states)).masked_scatter(
+            self.is_patch, self.key_bias.to(self.states.dtype)
+        )
 
     def cut(self, site: Site, selection: Selection | None) -> None:
         if selection is None:
@@ -228,7 +234,8 @@ class Capture:
     """What was seen inside the language model, by layer index.
 
     Args:
-        hidden: (T, C) residual stream before each asked layer; index `num_layers` is the stream after the last, before the norm.
+        hidden: (T, C) residual stream before each asked layer; index `num_layers` is the stream after the last,
+            before the norm.
         keys: (T, KV, D), after rotation.
         values: (T, KV, D).
         received: (T,) attention received from the asked rows.
@@ -420,7 +427,10 @@ class LanguageModel(nn.Module, ABC):
         if received and rows is None:
             raise ConfigError("capture(received=...) averages over query rows; pass rows=, places in the sequence")
         capture = Capture(
-            hidden_layers=frozenset(hidden), key_layers=frozenset(keys_values), received_layers=frozenset(received), rows=rows
+            hidden_layers=frozenset(hidden),
+            key_layers=frozenset(keys_values),
+            received_layers=frozenset(received),
+            rows=rows,
         )
         self._captures.append(capture)
         try:
@@ -475,7 +485,11 @@ class LanguageModel(nn.Module, ABC):
         bias = torch.zeros(heads, *[len(query)] * 2, dtype=query.dtype, device=query.device)
         for blocked in blocks:
             pairs = blocked.queries[stream.index][:, None] & blocked.keys[stream.index][None, :]
-            chosen = slice(None) if blocked.kv_head is None else slice(blocked.kv_head * shared, (blocked.kv_head + 1) * shared)
+            chosen = (
+                slice(None)
+                if blocked.kv_head is None
+                else slice(blocked.kv_head * shared, (blocked.kv_head + 1) * shared)
+            )
             # Not -inf: a query whose every key is blocked would turn into NaN.
             bias[chosen] = bias[chosen].masked_fill(pairs, torch.finfo(query.dtype).min / 2)
         return bias

@@ -55,6 +55,8 @@ class Batch:
         labels: (tokens,) int64, the next token where it is a target, else IGNORE_INDEX.
         loss_weights: (tokens,) float32, 0 where there is no target.
         turns: All branches of all examples.
+        patch_words: (pairs, 2) int64, original patch and id of a word that names what it shows.
+        empty_word: Id that names a window without a named patch.
     """
 
     keys: tuple[str, ...]
@@ -69,6 +71,8 @@ class Batch:
     labels: Tensor
     loss_weights: Tensor
     turns: tuple[Turn, ...]
+    patch_words: Tensor
+    empty_word: int
 
     def __post_init__(self) -> None:
         total = sum(map(sum, self.runs))
@@ -81,7 +85,7 @@ class Batch:
     def __len__(self) -> int:
         return len(self.keys)
 
-    def _map(self, change) -> Batch:  # noqa: ANN001 - Tensor -> Tensor
+    def _map(self, change) -> Batch:
         tensors = {f.name: getattr(self, f.name) for f in fields(self)}
         return replace(self, **{k: change(v) for k, v in tensors.items() if isinstance(v, Tensor)})
 

@@ -1,7 +1,8 @@
 """Keys and values of a generation: one row a turn, of its own length in every layer.
 
-Rows are gathered from a packed prefill, so that many questions about one clip share its single forward pass, and a layer
-whose tokens were pruned simply has shorter rows. Source: DESIGN contract of the language model; Molmo2 sheet A6.2 (decoding is causal).
+Rows are gathered from a packed prefill, so that many questions about one clip share its single forward pass, and a
+layer whose tokens were pruned simply has shorter rows. Source: DESIGN contract of the language model; Molmo2 sheet
+A6.2 (decoding is causal).
 
 Shapes: R rows, L slots, T packed tokens, KV key/value heads, D head_dim.
 """
@@ -90,9 +91,7 @@ class KeyValueCache:
         self.layers[layer] = LayerCache(keys=keys[places], values=values[places], lengths=lengths)
         self.longest[layer] = places.shape[1]
 
-    def attend(
-        self, layer: int, query: Tensor, keys: Tensor, values: Tensor, counts: Tensor, scale: float
-    ) -> Tensor:
+    def attend(self, layer: int, query: Tensor, keys: Tensor, values: Tensor, counts: Tensor, scale: float) -> Tensor:
         """Append new tokens to a layer and let them attend to their row, causally.
 
         Args:

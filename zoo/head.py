@@ -66,6 +66,26 @@ class Renderer(Protocol):
         """Messages about a sample; text that is only learnt from is left out where `training` is false."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PatchText:
+    """What some patches of a sample show, in words.
+
+    Args:
+        text: The words.
+        patches: (frames, rows, columns) bool, of the shown frames.
+    """
+
+    text: str
+    patches: np.ndarray
+
+
+class Labeller(Protocol):
+    """Data half of a head that labels patches: picklable, pure."""
+
+    def __call__(self, sample: Sample, indices: np.ndarray, grid: tuple[int, int]) -> list[PatchText]:
+        """Labels of the shown frames, which have these indices in the stored clip."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrunkOutputs:
     """What the trunk computed for a batch.
@@ -78,6 +98,9 @@ class TrunkOutputs:
         weights: (targets,) float32, loss weights.
         total_weight: Scalar, mean over processes of the weights' sum: what losses are divided by.
         layout: Where the living vision tokens came from.
+        window_logits: (windows, vocabulary), the output head read on the vectors that enter the language model; None
+            unless a head needs them.
+        window_layout: Where those windows came from.
         auxiliary_losses: Scalars of pruners.
         tokens_per_site: Living windows or patches of each clip after each cut.
     """
@@ -89,6 +112,8 @@ class TrunkOutputs:
     weights: Tensor
     total_weight: Tensor
     layout: TokenLayout
+    window_logits: Tensor | None = None
+    window_layout: TokenLayout | None = None
     auxiliary_losses: Sequence[Tensor] = ()
     tokens_per_site: Mapping[str, tuple[int, ...]] | None = None
 
@@ -130,7 +155,8 @@ class Head(nn.Module, ABC):
 
     Class attributes:
         name: Under which messages, losses and metrics of this head appear.
-        needs: What of the trunk the model half reads; `logits` at target positions, `hidden` of all tokens.
+        needs: What of the trunk the model half reads: `logits` at target positions, `hidden` of all tokens,
+            `window_logits`.
     """
 
     kind: ClassVar[str] = "head"
@@ -141,6 +167,10 @@ class Head(nn.Module, ABC):
     @abstractmethod
     def renderer(self) -> Renderer:
         """The data half."""
+
+    def labeller(self) -> Labeller | None:
+        """The data half that labels patches in training, where the head has one."""
+        return None
 
     @abstractmethod
     def parse(self, text: str) -> str:

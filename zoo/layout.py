@@ -75,8 +75,8 @@ def window_of_patch(grid: tuple[int, int], window: tuple[int, int]) -> tuple[Ten
 class TokenLayout:
     """Which original patches each living vision token stands for.
 
-    A patch has the number `frame * rows * columns + row * columns + column`. Tokens and patches are related by pairs, so
-    that a token may be one patch, a pooled window, or patches merged across frames.
+    A patch has the number `frame * rows * columns + row * columns + column`. Tokens and patches are related by pairs,
+    so that a token may be one patch, a pooled window, or patches merged across frames.
 
     Args:
         frames: The frames that were cut.

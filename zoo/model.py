@@ -1,7 +1,7 @@
 """The composed video-language model: vision encoder, connector, language model, and the pruners between them.
 
-Pure torch; training lives in `zoo.module`. Source: Molmo2 sheet A1.4-A1.5 (extra embedding, vectors are added), B8 (only
-surviving windows reach the language model). Knows its parts by their contracts only.
+Pure torch; training lives in `zoo.module`. Source: Molmo2 sheet A1.4-A1.5 (extra embedding, vectors are added), B8
+(only surviving windows reach the language model). Knows its parts by their contracts only.
 """
 
 from __future__ import annotations
@@ -35,12 +35,16 @@ class TrunkPass:
     Args:
         stream: Living tokens, before the final norm.
         layout: Of the living patch tokens.
+        vectors: (windows, hidden), as they entered the language model.
+        window_layout: Of those windows.
         position_ids: (tokens,) int64 of the batch's full sequence, as the language model saw them.
         pruning: What pruners did.
     """
 
     stream: TokenStream
     layout: TokenLayout
+    vectors: Tensor | None
+    window_layout: TokenLayout
     position_ids: Tensor
     pruning: PruningPass
 
@@ -54,6 +58,7 @@ class VideoLanguageModel(nn.Module):
         language: The decoder.
         pruners: Which vision tokens leave, and where.
         position_rule: Positions after a cut before the language model.
+        needs: What heads read beside logits; see `Head.needs`.
     Raises:
         ConfigError: a pruner acts where this trunk has no site, or where another one acts.
     """
@@ -66,6 +71,7 @@ class VideoLanguageModel(nn.Module):
         language: LanguageModel,
         pruners: Sequence[Pruner] = (),
         position_rule: PositionRule = "dense",
+        needs: frozenset[str] = frozenset(),
     ) -> None:
         super().__init__()
         check_pruners(pruners, (*vision.sites(), *language.sites()), provides=frozenset({"pixels"}))
@@ -74,6 +80,7 @@ class VideoLanguageModel(nn.Module):
         self.language = language
         self.pruners = nn.ModuleList(pruners)
         self.position_rule = position_rule
+        self.needs = needs
         self.connector.build(
             vision_size=vision.hidden_size,
             num_features=len(vision.feature_blocks),
@@ -106,19 +113,29 @@ class VideoLanguageModel(nn.Module):
         pruning = PruningPass(pruners=tuple(self.pruners), clip_seeds=batch.clip_seeds, training=self.training)
         stream = batch.stream(self.embed(batch.input_ids))
         layout = TokenLayout.of_frames(batch.frames, self.vision.grid, batch.pixels.device)
-        position_ids = batch.position_ids
+        position_ids, vectors = batch.position_ids, None
         if len(batch.frames):
             vectors, layout = self.see(batch, pruning)
             stream, position_ids = self._splice(stream, vectors, layout, int(batch.is_patch.sum()))
+        window_layout = layout
         stream, layout = self.language(stream, layout=layout, pruning=pruning, cache=cache)
-        return TrunkPass(stream=stream, layout=layout, position_ids=position_ids, pruning=pruning)
+        return TrunkPass(
+            stream=stream,
+            layout=layout,
+            vectors=vectors,
+            window_layout=window_layout,
+            position_ids=position_ids,
+            pruning=pruning,
+        )
 
     def _splice(
         self, stream: TokenStream, vectors: Tensor, layout: TokenLayout, num_patch_tokens: int
     ) -> tuple[TokenStream, Tensor]:
         """Add window vectors onto their patch tokens and drop the patch tokens of dead windows."""
         if layout.num_windows != num_patch_tokens:
-            raise ConfigError(f"{num_patch_tokens} patch tokens in the text for {layout.num_windows} windows in the frames")
+            raise ConfigError(
+                f"{num_patch_tokens} patch tokens in the text for {layout.num_windows} windows in the frames"
+            )
         places = stream.is_patch.nonzero().squeeze(1)[layout.window_of_token]
         states = stream.states.index_add(0, places, vectors.to(stream.states.dtype))
         position_ids = stream.position_ids
@@ -134,13 +151,18 @@ class VideoLanguageModel(nn.Module):
         full = position_ids.clone()
         full[shorter.index] = renumbered
         return TokenStream(
-            states=shorter.states, position_ids=renumbered, segments=shorter.segments, is_patch=shorter.is_patch, index=shorter.index
+            states=shorter.states,
+            position_ids=renumbered,
+            segments=shorter.segments,
+            is_patch=shorter.is_patch,
+            index=shorter.index,
         ), full
 
     def outputs(self, batch: Batch, done: TrunkPass) -> TrunkOutputs:
         """Logits where the batch has targets, and what heads may read beside them."""
         labels = batch.labels[done.stream.index]
         weights = batch.loss_weights[done.stream.index]
+        reads_windows = "window_logits" in self.needs and self.training and done.vectors is not None
         wanted = labels != IGNORE_INDEX
         return TrunkOutputs(
             hidden=done.stream.states,
@@ -150,6 +172,8 @@ class VideoLanguageModel(nn.Module):
             weights=weights[wanted],
             total_weight=weights.sum(),
             layout=done.layout,
+            window_logits=self.language.logits(done.vectors) if reads_windows else None,
+            window_layout=done.window_layout,
             auxiliary_losses=done.pruning.losses,
             tokens_per_site={str(site): counts for site, counts in done.pruning.tokens_per_clip.items()},
         )
@@ -157,10 +181,13 @@ class VideoLanguageModel(nn.Module):
     def forward(self, batch: Batch) -> TrunkOutputs:
         return self.outputs(batch, self.run(batch))
 
-    def prefill(self, batch: Batch, turns: Sequence[Turn], tokenizer: TextTokenizer) -> tuple[TrunkOutputs, GenerationSession]:
+    def prefill(
+        self, batch: Batch, turns: Sequence[Turn], tokenizer: TextTokenizer
+    ) -> tuple[TrunkOutputs, GenerationSession]:
         """Outputs of a batch and a session whose rows are the asked turns, from one forward pass.
 
-        A row continues its example's prefix and its own question; the answer tokens that the batch holds for the loss are not in it.
+        A row continues its example's prefix and its own question; the answer tokens that the batch holds for the loss
+        are not in it.
         """
         device = batch.input_ids.device
         rows = rows_table(rows_of(turns), device)

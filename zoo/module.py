@@ -6,7 +6,7 @@ Source: Molmo2 sheet A7 (loss normaliser, optimiser); DESIGN contract of ZooModu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Literal
 
 import torch
@@ -29,6 +29,8 @@ from zoo.optimisation import (
 from zoo.processor import Processor, TextTokenizer
 from zoo.pruner import Pruner
 from zoo.shards.sampling import FrameSampling
+
+DEFAULT_OPTIMISER = OptimiserSettings()
 
 Control = Literal["shuffled_frames", "blank_video", "other_video"]
 
@@ -93,7 +95,7 @@ class ZooModule(LightningModule):
         timestamps: bool = True,
         answer_weight: Literal["code", "paper", "flat"] = "code",
         position_rule: PositionRule = "dense",
-        optimiser: OptimiserSettings = OptimiserSettings(),
+        optimiser: OptimiserSettings = DEFAULT_OPTIMISER,
         controls: list[Control] = ["shuffled_frames", "blank_video"],  # noqa: B006 - jsonargparse shows it; never written to
     ) -> None:
         super().__init__()
@@ -107,12 +109,18 @@ class ZooModule(LightningModule):
             raise ConfigError(f"heads must be given and differ in name, got {names}. List: zoo list head")
         pruners = [] if pruner is None else pruner if isinstance(pruner, list) else [pruner]
         self.model = VideoLanguageModel(
-            vision=vision, connector=connector, language=language, pruners=pruners, position_rule=position_rule
+            vision=vision,
+            connector=connector,
+            language=language,
+            pruners=pruners,
+            position_rule=position_rule,
+            needs=frozenset().union(*(head.needs for head in heads)),
         )
         self.heads = nn.ModuleDict({head.name: head for head in heads})
         self.processor = Processor(
             tokenizer=tokenizer,
             renderers=tuple(head.renderer() for head in heads),
+            labellers=tuple(labeller for head in heads if (labeller := head.labeller()) is not None),
             vocab_size=language.vocab_size,
             image_size=vision.image_size,
             grid=vision.grid,
@@ -146,7 +154,7 @@ class ZooModule(LightningModule):
         optimizer = build_optimizer(groups, settings)
         total = int(min(self.trainer.estimated_stepping_batches, 2**31))
 
-        def share(warmup_steps: int):  # noqa: ANN202 - step -> share of the peak
+        def share(warmup_steps: int):
             return lambda step: learning_rate_share(
                 step, warmup_steps=warmup_steps, total_steps=total, final_share=settings.final_share
             )
@@ -155,7 +163,10 @@ class ZooModule(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def configure_gradient_clipping(
-        self, optimizer: torch.optim.Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
     ) -> None:
         if gradient_clip_val is not None:  # the user's own Trainer flag replaces ours
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
@@ -217,7 +228,12 @@ class ZooModule(LightningModule):
             loss, _ = self._losses(self._with_global_weight(outputs), batch)
             self.log(f"{stage}/loss", loss, batch_size=len(batch), sync_dist=True, prog_bar=stage == "val")
             if outputs.layout.num_tokens:
-                self.log(f"{stage}/vision_tokens", outputs.layout.num_tokens / len(batch), batch_size=len(batch), sync_dist=True)
+                self.log(
+                    f"{stage}/vision_tokens",
+                    outputs.layout.num_tokens / len(batch),
+                    batch_size=len(batch),
+                    sync_dist=True,
+                )
         return predictions
 
     def _log_metrics(self, stage: str) -> None:
@@ -248,8 +264,8 @@ class ZooModule(LightningModule):
         for stage in ("test", *(f"test_{control}" for control in self.controls)):
             self._log_metrics(stage)
 
-    def predict_step(self, batch: Batch, batch_idx: int) -> list[Prediction]:
-        return self.answer(batch)
+    def predict_step(self, batch: Batch, batch_idx: int) -> list[dict[str, object]]:
+        return [asdict(prediction) for prediction in self.answer(batch)]  # Lightning moves plain containers only
 
     def answer(self, batch: Batch) -> list[Prediction]:
         """Predictions of every head for a batch, nothing logged."""

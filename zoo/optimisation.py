@@ -1,7 +1,8 @@
 """Optimiser groups of a composed model: one a component, each with its own rate, warm-up and clipping.
 
-Source: Molmo2 sheet A7.2: AdamW, linear warm-up, cosine to a tenth of the peak, gradient norm clipped separately in each group,
-the extra embedding in the connector's group. Beside it timm's Muon, for weights that start from nothing.
+Source: Molmo2 sheet A7.2: AdamW, linear warm-up, cosine to a tenth of the peak, gradient norm clipped separately in
+    each group, the extra embedding in the connector's group. Beside it timm's Muon, for weights that start from
+    nothing.
 """
 
 from __future__ import annotations
@@ -110,16 +111,20 @@ def parameter_groups(
             chosen = [parameter for parameter, matrix in found if matrix == is_matrix]
             if chosen:
                 by_muon = is_matrix and settings.method == "muon"
-                groups.append({
-                    "name": component,
-                    "params": chosen,
-                    "lr": group.learning_rate * (settings.muon_scale if by_muon else 1.0),
-                    "weight_decay": group.weight_decay if is_matrix else 0.0,
-                    "use_fallback": not by_muon,  # timm's word for AdamW inside Muon
-                    "warmup_steps": group.warmup_steps,
-                })
+                groups.append(
+                    {
+                        "name": component,
+                        "params": chosen,
+                        "lr": group.learning_rate * (settings.muon_scale if by_muon else 1.0),
+                        "weight_decay": group.weight_decay if is_matrix else 0.0,
+                        "use_fallback": not by_muon,  # timm's word for AdamW inside Muon
+                        "warmup_steps": group.warmup_steps,
+                    }
+                )
     if not groups:
-        raise ConfigError("every component has learning_rate 0: nothing is left to train; raise one under model.optimiser")
+        raise ConfigError(
+            "every component has learning_rate 0: nothing is left to train; raise one under model.optimiser"
+        )
     return groups
 
 

@@ -1,8 +1,8 @@
 """From frames and messages to token sequences: everything about inputs that belongs to the weights.
 
-The module owns the processor and the datamodule asks for it, so that a recipe states sizes, tokens and frame budget once.
-Source: Molmo2 sheet A1.4 (ids), A4 (frames), A5 (layout), A6.3 (trees), A7.1 (weights). Differs: an image is one squashed
-frame; the multi-crop layout of A4.2 comes with the public checkpoints.
+The module owns the processor and the datamodule asks for it, so that a recipe states sizes, tokens and frame budget
+once. Source: Molmo2 sheet A1.4 (ids), A4 (frames), A5 (layout), A6.3 (trees), A7.1 (weights). Differs: an image is
+one squashed frame; the multi-crop layout of A4.2 comes with the public checkpoints.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from itertools import chain
+from itertools import accumulate, chain
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -21,9 +21,9 @@ from torch.nn import functional as F
 
 from zoo.batch import IGNORE_INDEX, Batch, Turn, seeds_of
 from zoo.errors import DataError
-from zoo.head import Message, Renderer
+from zoo.head import Labeller, Message, PatchText, Renderer
 from zoo.layout import Frames, window_of_patch
-from zoo.shards.reader import Sample
+from zoo.shards.reader import MEDIA_AND_JSON, Sample
 from zoo.shards.sampling import FrameSampling
 
 
@@ -88,6 +88,7 @@ class Example:
         is_video: Frames of a clip rather than one image.
         prefix: Ids of the shared tokens.
         branches: (message, prompt ids, answer ids with the end token) of each branch.
+        patch_words: (pairs, 2) int64, patch of the example and id of a word that names what it shows.
     """
 
     key: str
@@ -97,6 +98,7 @@ class Example:
     is_video: bool
     prefix: tuple[int, ...]
     branches: tuple[tuple[Message, tuple[int, ...], tuple[int, ...]], ...]
+    patch_words: Tensor
 
     @property
     def num_tokens(self) -> int:
@@ -110,6 +112,7 @@ class Processor:
     Args:
         tokenizer: Text to ids.
         renderers: Data halves of the heads.
+        labellers: Data halves of heads that label patches.
         vocab_size: Rows of the language model's own embedding; extra tokens follow.
         image_size: (height, width) of the vision encoder's input, pixels.
         grid: (rows, columns) of patches of a frame.
@@ -123,6 +126,7 @@ class Processor:
 
     tokenizer: TextTokenizer
     renderers: tuple[Renderer, ...]
+    labellers: tuple[Labeller, ...]
     vocab_size: int
     image_size: tuple[int, int]
     grid: tuple[int, int]
@@ -136,8 +140,24 @@ class Processor:
         """What all heads ask about a sample."""
         return list(chain.from_iterable(render(sample, generator, training=training) for render in self.renderers))
 
+    @property
+    def suffixes(self) -> frozenset[str]:
+        """Files of a sample that training reads; labels are left in the shard where no head wants them."""
+        return MEDIA_AND_JSON | {"npz"} if self.labellers else MEDIA_AND_JSON
+
+    def labels(self, sample: Sample, indices: np.ndarray) -> list[PatchText]:
+        """What the heads know about the patches of the shown frames."""
+        return list(chain.from_iterable(label(sample, indices, self.grid) for label in self.labellers))
+
     def example(
-        self, *, key: str, frames: np.ndarray, times_s: np.ndarray, messages: Sequence[Message], is_video: bool = True
+        self,
+        *,
+        key: str,
+        frames: np.ndarray,
+        times_s: np.ndarray,
+        messages: Sequence[Message],
+        labels: Sequence[PatchText] = (),
+        is_video: bool = True,
     ) -> Example:
         """Turn decoded frames and messages into ids and pixels of the model's size.
 
@@ -146,6 +166,7 @@ class Processor:
             frames: (frames, height, width, 3) uint8, RGB.
             times_s: (frames,) seconds.
             messages: What is asked; an empty answer is left to generation.
+            labels: What patches of these frames show.
             is_video: False for a single image, which has no timestamp and the finer window.
         Raises:
             DataError: no frame, or an image of several frames.
@@ -154,9 +175,7 @@ class Processor:
             raise DataError(f"{key}: {len(frames)} frames for {'a clip' if is_video else 'an image'}")
         height, width = frames.shape[1:3]
         times = tuple(float(t) for t in times_s)
-        branches = tuple(
-            (m, tuple(self.tokenizer.prompt(m.prompt)), self._answer_ids(m.answer)) for m in messages
-        )
+        branches = tuple((m, tuple(self.tokenizer.prompt(m.prompt)), self._answer_ids(m.answer)) for m in messages)
         return Example(
             key=key,
             pixels=self._resize(torch.from_numpy(frames).permute(0, 3, 1, 2)),
@@ -165,7 +184,16 @@ class Processor:
             is_video=is_video,
             prefix=tuple(self._vision_ids(times, is_video)),
             branches=branches,
+            patch_words=self._patch_words(labels),
         )
+
+    def _patch_words(self, labels: Sequence[PatchText]) -> Tensor:
+        """Pairs of a patch and each word of its text; words are read as they stand behind a space."""
+        pairs = [torch.zeros(0, 2, dtype=torch.int64)]
+        for label in labels:
+            ids = list(chain.from_iterable(self.tokenizer.encode(f" {word}") for word in label.text.split()))
+            pairs.append(torch.cartesian_prod(torch.from_numpy(label.patches.ravel().nonzero()[0]), torch.tensor(ids)))
+        return torch.cat(pairs)
 
     def _answer_ids(self, answer: str) -> tuple[int, ...]:
         return (*self.tokenizer.encode(answer), self.tokenizer.eos_id) if answer else ()
@@ -211,15 +239,22 @@ class Processor:
                 middle = len(ids) + len(prompt)
                 turns.append(
                     Turn(
-                        example=number, message=message, prefix=prefix,
-                        prompt=(len(ids), middle), answer=(middle, middle + len(answer)),
+                        example=number,
+                        message=message,
+                        prefix=prefix,
+                        prompt=(len(ids), middle),
+                        answer=(middle, middle + len(answer)),
                     )
-                )  # fmt: skip
+                )
                 size = len(prompt) + len(answer)
                 ids += prompt + answer
                 positions += range(len(example.prefix), len(example.prefix) + size)
                 targets = len(answer)
-                labels += [IGNORE_INDEX] * (len(prompt) - 1) + list(answer) + [IGNORE_INDEX] if answer else [IGNORE_INDEX] * size
+                labels += (
+                    [IGNORE_INDEX] * (len(prompt) - 1) + list(answer) + [IGNORE_INDEX]
+                    if answer
+                    else [IGNORE_INDEX] * size
+                )
                 weight = self.token_weight(message, targets, len(example.branches)) if answer else 0.0
                 weights += [0.0] * (len(prompt) - 1) + [weight] * targets + [0.0] if answer else [0.0] * size
             runs.append((len(example.prefix), *(len(p) + len(a) for _, p, a in example.branches)))
@@ -239,7 +274,13 @@ class Processor:
             labels=torch.tensor(labels, dtype=torch.int64),
             loss_weights=torch.tensor(weights, dtype=torch.float32),
             turns=tuple(turns),
+            patch_words=self._shifted_patch_words(examples),
+            empty_word=self.tokenizer.eos_id,
         )
+
+    def _shifted_patch_words(self, examples: Sequence[Example]) -> Tensor:
+        starts = accumulate((len(e.times_s) * self.grid[0] * self.grid[1] for e in examples), initial=0)
+        return torch.cat([e.patch_words + torch.tensor([start, 0]) for start, e in zip(starts, examples, strict=False)])
 
     def _frames(self, examples: Sequence[Example]) -> Frames:
         counts = [len(e.times_s) for e in examples]

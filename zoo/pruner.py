@@ -1,7 +1,8 @@
 """The contract of token pruners: where they act, what they see, what they decide, and what that costs.
 
-A pruner names *sites* of the trunk, sees there exactly what it asked for, and answers with a `Selection`. The trunk executes
-selections; a pruner never touches its modules. Source: docs/architecture.md; molmo2_stts sheet parts B and C.
+A pruner names *sites* of the trunk, sees there exactly what it asked for, and answers with a `Selection`. The trunk
+executes selections; a pruner never touches its modules. Source: docs/architecture.md; molmo2_stts sheet parts B and
+C.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ class Site:
         """
         match = re.fullmatch(r"(pixels|vit\.output)|(vit\.block|llm\.layer)\[(\d+)\]", text)
         if match is None:
-            raise ConfigError(f"no site {text!r}. Sites: pixels, vit.block[l], vit.output, llm.layer[k], counted from 0")
+            raise ConfigError(
+                f"no site {text!r}. Sites: pixels, vit.block[l], vit.output, llm.layer[k], counted from 0"
+            )
         return cls(match[1]) if match[1] else cls(match[2], int(match[3]))
 
     def __str__(self) -> str:
@@ -72,8 +75,8 @@ class Selection:
 
     Args:
         keep: (tokens,) bool, survivors.
-        merge_into: (tokens,) int64, the survivor that each token joins (survivors point at themselves), or None: the rest is dropped.
-            Merged states are averages weighted by patches.
+        merge_into: (tokens,) int64, the survivor that each token joins (survivors point at themselves), or None: the
+            rest is dropped. Merged states are averages weighted by patches.
         embeddings: (survivors, channels), states that replace the survivors' own.
         key_bias: (tokens,) float, added to the logits of these keys in the next block.
         cut_after: ViT block after which the tokens leave; None: at once.
@@ -103,7 +106,9 @@ class Selection:
 
 
 class TokenBudget(ABC):
-    """How many windows a clip keeps: weightless and picklable, so that loader workers plan packing before any score exists."""
+    """How many windows a clip keeps: weightless and picklable, so that loader workers plan packing before any score
+    exists.
+    """
 
     is_exact: ClassVar[bool] = True
     """False: the numbers are upper bounds, and sequences are compacted after selection."""
@@ -191,9 +196,13 @@ class PruningPass:
         if pruner is None:
             return None
         view = SiteView(
-            site=site, tokens=tokens, layout=layout, clip_seeds=self.clip_seeds, training=self.training,
+            site=site,
+            tokens=tokens,
+            layout=layout,
+            clip_seeds=self.clip_seeds,
+            training=self.training,
             pixels=pixels if "pixels" in pruner.needs else None,
-        )  # fmt: skip
+        )
         selection = pruner.select(view, self._memory.setdefault(id(pruner), {}))
         if selection.auxiliary_loss is not None:
             self.losses.append(selection.auxiliary_loss)
@@ -225,4 +234,3 @@ def check_pruners(pruners: Sequence[Pruner], available: Sequence[Site], provides
             if site in taken:
                 raise ConfigError(f"{type(taken[site]).__name__} and {name} both act at {site}; move one of them")
             taken[site] = pruner
-

@@ -9,13 +9,16 @@ from zoo.errors import ConfigError
 NAMES = {
     f"{theirs}.{kind}": f"{ours}.{kind}"
     for theirs, ours, kinds in (
-        ("image_pooling_2d.q_proj", "query", ("weight", "bias")), ("image_pooling_2d.k_proj", "key", ("weight", "bias")),
-        ("image_pooling_2d.v_proj", "value", ("weight", "bias")), ("image_pooling_2d.o_proj", "output", ("weight", "bias")),
-        ("image_projector.gate_proj", "gate", ("weight",)), ("image_projector.up_proj", "up", ("weight",)),
+        ("image_pooling_2d.q_proj", "query", ("weight", "bias")),
+        ("image_pooling_2d.k_proj", "key", ("weight", "bias")),
+        ("image_pooling_2d.v_proj", "value", ("weight", "bias")),
+        ("image_pooling_2d.o_proj", "output", ("weight", "bias")),
+        ("image_projector.gate_proj", "gate", ("weight",)),
+        ("image_projector.up_proj", "up", ("weight",)),
         ("image_projector.down_proj", "down", ("weight",)),
     )
     for kind in kinds
-}  # fmt: skip
+}
 
 
 def literal(pool, features, table):
@@ -24,7 +27,9 @@ def literal(pool, features, table):
     for row in table:
         patches = features[row[row >= 0]]
         q = pool.query(patches.mean(0)).view(pool.num_heads, 1, pool.head_dim)
-        k, v = (x(patches).view(len(patches), pool.num_heads, pool.head_dim).transpose(0, 1) for x in (pool.key, pool.value))
+        k, v = (
+            x(patches).view(len(patches), pool.num_heads, pool.head_dim).transpose(0, 1) for x in (pool.key, pool.value)
+        )
         weights = (q @ k.transpose(1, 2) * pool.head_dim**-0.5).softmax(-1)
         pooled = pool.output((weights @ v).flatten())
         out.append(pool.down(torch.nn.functional.silu(pool.gate(pooled)) * pool.up(pooled)))
@@ -48,9 +53,14 @@ def test_windows_of_any_size_equal_the_literal_rule(pool):
 @torch.no_grad()
 def test_vectors_equal_those_of_transformers_molmo2(pool):
     config = Molmo2AdapterConfig(
-        vision_feature_layer=[-1, -2], hidden_size=16, num_attention_heads=2, num_key_value_heads=2, head_dim=8,
-        intermediate_size=20, text_hidden_size=12,
-    )  # fmt: skip
+        vision_feature_layer=[-1, -2],
+        hidden_size=16,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        head_dim=8,
+        intermediate_size=20,
+        text_hidden_size=12,
+    )
     theirs = Molmo2Adapter(config).eval()
     pool.load_state_dict({ours: theirs.state_dict()[name] for name, ours in NAMES.items()}, strict=True)
     features = torch.randn(3, 10, 32)

@@ -12,9 +12,13 @@ from zoo.cache import KeyValueCache, rows_table
 from zoo.errors import ConfigError
 
 SIZES = {
-    "hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2,
+    "hidden_size": 48,
+    "intermediate_size": 96,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
     "vocab_size": 101,
-}  # fmt: skip
+}
 CONFIGS = {
     "qwen3": (Qwen3ForCausalLM, Qwen3Config(**SIZES, head_dim=16)),
     "llama": (LlamaForCausalLM, LlamaConfig(**SIZES)),
@@ -88,11 +92,15 @@ def test_cached_steps_equal_recomputation(pair):
     positions = torch.tensor(lengths)[:, None] + torch.arange(3)
     hidden = ours.extend(ours.embed(continued), positions, counts, cache)
     after = torch.randint(0, 101, (2, 1))  # a second step writes over the padding of the first
-    second = ours.extend(ours.embed(after), (torch.tensor(lengths) + counts)[:, None], torch.ones(2, dtype=torch.int64), cache)
+    second = ours.extend(
+        ours.embed(after), (torch.tensor(lengths) + counts)[:, None], torch.ones(2, dtype=torch.int64), cache
+    )
     for row in range(2):
         whole = torch.cat([prompts[row], continued[row, : more[row]], after[row]])
         expected = theirs(input_ids=whole[None]).logits[0]
-        torch.testing.assert_close(ours.logits(hidden[row, : more[row]]), expected[lengths[row] : -1], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(
+            ours.logits(hidden[row, : more[row]]), expected[lengths[row] : -1], rtol=1e-4, atol=1e-4
+        )
         torch.testing.assert_close(ours.logits(second[row, 0]), expected[-1], rtol=1e-4, atol=1e-4)
 
 

@@ -10,47 +10,60 @@ from zoo.layout import Frames, TokenLayout
 from zoo.pruner import PruningPass
 from zoo.pruning.random import RandomPruner
 
+NAMES = (
+    ("embeddings.patch_embedding", "patch_embed.proj"),
+    ("embeddings.position_embedding.weight", "pos_embed"),
+    ("encoder.layers", "blocks"),
+    ("self_attn.out_proj", "attn.proj"),
+    ("layer_norm1", "norm1"),
+    ("layer_norm2", "norm2"),
+    ("post_layernorm", "norm"),
+)
 SIZES = {"hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 3, "num_attention_heads": 4}
 
 
 def one_frame_a_clip(frames: int, grid: tuple[int, int]) -> TokenLayout:
-    facts = Frames(clip=tuple(range(frames)), time_s=(0.0,) * frames, size_px=((28, 28),) * frames, window=((1, 1),) * frames)
+    facts = Frames(
+        clip=tuple(range(frames)), time_s=(0.0,) * frames, size_px=((28, 28),) * frames, window=((1, 1),) * frames
+    )
     return TokenLayout.of_frames(facts, grid)
 
 
 def our_encoder() -> TimmVisionEncoder:
     """timm's SigLIP layout with `SIZES`, patches of 7 in 28 pixels."""
     vit = VisionTransformer(
-        img_size=28, patch_size=7, embed_dim=48, depth=3, num_heads=4, mlp_ratio=2, class_token=False, num_classes=0,
-        global_pool="", act_layer="gelu_tanh",
-    )  # fmt: skip
+        img_size=28,
+        patch_size=7,
+        embed_dim=48,
+        depth=3,
+        num_heads=4,
+        mlp_ratio=2,
+        class_token=False,
+        num_classes=0,
+        global_pool="",
+        act_layer="gelu_tanh",
+    )
     return TimmVisionEncoder(vit=vit, mean=(0.5,) * 3, std=(0.5,) * 3, feature_blocks=(-1, 0)).eval()
 
 
 def from_siglip(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """transformers' names to timm's; the tower only."""
+    tower = {name.removeprefix("vision_model."): tensor for name, tensor in weights.items()}
     renamed = {}
-    for name, tensor in weights.items():
-        name = name.removeprefix("vision_model.")
+    for name, whole in tower.items():
         if name.startswith("head.") or ".self_attn.k_proj" in name or ".self_attn.v_proj" in name:
             continue
+        ours, tensor = name, whole
         if ".self_attn.q_proj" in name:
-            prefix = name.split(".self_attn.")[0]
-            kind = name.rsplit(".", 1)[1]
-            stem = "vision_model." if f"vision_model.{name}" in weights else ""
-            tensor = torch.cat([weights[f"{stem}{prefix}.self_attn.{p}_proj.{kind}"] for p in "qkv"])
-            name = f"{prefix}.attn.qkv.{kind}"
-        for theirs, ours in (
-            ("embeddings.patch_embedding", "patch_embed.proj"), ("embeddings.position_embedding.weight", "pos_embed"),
-            ("encoder.layers", "blocks"), ("self_attn.out_proj", "attn.proj"), ("layer_norm1", "norm1"),
-            ("layer_norm2", "norm2"), ("post_layernorm", "norm"),
-        ):  # fmt: skip
-            name = name.replace(theirs, ours)
-        if name == "pos_embed":
+            tensor = torch.cat([tower[name.replace("q_proj", f"{p}_proj")] for p in "qkv"])
+            ours = name.replace("self_attn.q_proj", "attn.qkv")
+        for theirs, timms in NAMES:
+            ours = ours.replace(theirs, timms)
+        if ours == "pos_embed":
             tensor = tensor.unsqueeze(0)
-        if name == "patch_embed.proj.weight" and tensor.ndim == 2:  # SigLIP2 flattens a patch as (row, column, channel)
+        if ours == "patch_embed.proj.weight" and tensor.ndim == 2:  # SigLIP2 flattens a patch as (row, column, channel)
             tensor = tensor.view(-1, 7, 7, 3).permute(0, 3, 1, 2)
-        renamed[name] = tensor
+        renamed[ours] = tensor
     return renamed
 
 
@@ -65,7 +78,9 @@ def test_states_equal_those_of_transformers_siglip(frames):
         features = ours(pixels, one_frame_a_clip(frames, (4, 4))).states
     last, first = features.split(48, dim=1)
     torch.testing.assert_close(first.view(frames, 16, 48), expected.hidden_states[1], rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(ours.final_norm(last).view(frames, 16, 48), expected.last_hidden_state, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        ours.final_norm(last).view(frames, 16, 48), expected.last_hidden_state, rtol=1e-4, atol=1e-4
+    )
 
 
 def test_states_equal_those_of_transformers_siglip2():
@@ -85,9 +100,18 @@ def test_states_equal_those_of_transformers_siglip2():
 @pytest.mark.parametrize("class_token", [False, True])
 def test_blocks_equal_timms_own_forward(class_token):
     vit = VisionTransformer(
-        img_size=28, patch_size=7, embed_dim=48, depth=3, num_heads=4, class_token=class_token, reg_tokens=2 * class_token,
-        num_classes=0, global_pool="", init_values=0.3, qk_norm=True,
-    )  # fmt: skip
+        img_size=28,
+        patch_size=7,
+        embed_dim=48,
+        depth=3,
+        num_heads=4,
+        class_token=class_token,
+        reg_tokens=2 * class_token,
+        num_classes=0,
+        global_pool="",
+        init_values=0.3,
+        qk_norm=True,
+    )
     ours = TimmVisionEncoder(vit=vit, mean=(0.5,) * 3, std=(0.5,) * 3, feature_blocks=(2,)).eval()
     pixels = torch.randn(3, 3, 28, 28)
     with torch.no_grad():
@@ -99,7 +123,14 @@ def test_blocks_equal_timms_own_forward(class_token):
 @pytest.mark.parametrize("class_token", [False, True])
 def test_survivors_run_packed_as_each_frame_would_alone(class_token):
     vit = VisionTransformer(
-        img_size=28, patch_size=7, embed_dim=48, depth=3, num_heads=4, class_token=class_token, num_classes=0, global_pool=""
+        img_size=28,
+        patch_size=7,
+        embed_dim=48,
+        depth=3,
+        num_heads=4,
+        class_token=class_token,
+        num_classes=0,
+        global_pool="",
     )
     encoder = TimmVisionEncoder(vit=vit, mean=(0.5,) * 3, std=(0.5,) * 3, feature_blocks=(2, 0)).eval()
     pixels, layout = torch.randn(3, 3, 28, 28), one_frame_a_clip(3, (4, 4))
@@ -140,7 +171,19 @@ def test_timm_still_has_the_parts_that_the_block_loop_calls():
     assert type(block.attn) is Attention
     for name in ("norm1", "ls1", "drop_path1", "norm2", "mlp", "ls2", "drop_path2"):
         assert hasattr(block, name), name
-    for name in ("qkv", "q_norm", "k_norm", "norm", "gate", "proj", "proj_drop", "num_heads", "head_dim", "scale", "attn_dim"):
+    for name in (
+        "qkv",
+        "q_norm",
+        "k_norm",
+        "norm",
+        "gate",
+        "proj",
+        "proj_drop",
+        "num_heads",
+        "head_dim",
+        "scale",
+        "attn_dim",
+    ):
         assert hasattr(block.attn, name), name
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from zoo.envs.tabletop_facts import ClipFacts, ObjectFacts
-from zoo.envs.tabletop_questions import FAMILIES, QuestionBalancer, candidates, statements
+from zoo.envs.tabletop_questions import FAMILIES, QuestionBalancer, candidates, descriptions, statements
 from zoo.envs.tabletop_scene import COLOURS, DIRECTIONS, SHAPES, SIZES_M
 from zoo.shards.blind import blind_accuracy
 
@@ -152,6 +152,16 @@ def test_statements():
         "the green object moved to the right",
         "the red object touched the blue object",
         "the green object entered the view",
+    ]
+
+
+def test_descriptions_name_objects_and_deeds_in_one_fixed_order():
+    assert descriptions(CLIP) == [
+        ("Describe the objects.", "blue small cube, green small cone, red large cube, yellow small ball"),
+        (
+            "Describe what happened.",
+            "blue moved right, green moved right entered the view, red moved right, yellow stood still",
+        ),
     ]
 
 

@@ -28,9 +28,12 @@ def clips() -> Frames:
 
 
 def build_module(pruner: Pruner | list[Pruner] | None = None, **arguments: object) -> ZooModule:
-    """A module of a few thousand weights: 24 pixels, 3 x 3 patches, one window a frame unless `image_size` says more."""
+    """A module of a few thousand weights: 24 pixels, 3 x 3 patches, one window a frame unless `image_size` says
+    more."""
     return ZooModule(
-        vision=vit_tiny(image_size=arguments.pop("image_size", 48), hidden_size=32, num_blocks=3, num_heads=2, stem_channels=16),
+        vision=vit_tiny(
+            image_size=arguments.pop("image_size", 48), hidden_size=32, num_blocks=3, num_heads=2, stem_channels=16
+        ),
         connector=AttentionPool(head_dim=16),
         language=qwen3_tiny(hidden_size=32, num_layers=3, num_heads=2),
         tokenizer=words(),
@@ -51,7 +54,11 @@ def module() -> ZooModule:
     return build_module()
 
 
-QUESTIONS = (("What colour is the cube?", "red"), ("How many objects are there?", "3"), ("Did the red object move?", "no"))
+QUESTIONS = (
+    ("What colour is the cube?", "red"),
+    ("How many objects are there?", "3"),
+    ("Did the red object move?", "no"),
+)
 
 
 def build_batch(module: ZooModule, frames: tuple[int, ...] = (3, 2), questions: tuple[int, ...] = (3, 2)) -> Batch:

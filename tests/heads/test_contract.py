@@ -18,6 +18,6 @@ def test_some_head_is_registered():
 def test_it_is_a_head_whose_data_half_travels(name):
     head = registry.example("head", name)
     assert isinstance(head, Head)
-    pickle.loads(pickle.dumps(head.renderer()))  # noqa: S301 - our own bytes
+    pickle.loads(pickle.dumps(head.renderer()))
     assert head.needs
     assert head.metrics() is not head.metrics()

@@ -8,7 +8,7 @@ RECORD = {
     "annotations": [
         {"family": "count", "question": f"How many {n}?", "answer": str(n), "temporal": n == 2} for n in range(5)
     ],
-    "statements": ["the red object moved", "there are 3 objects"],
+    "descriptions": [{"request": "Describe.", "text": "red cube, blue ball"}],
 }
 SAMPLE = Sample("clip", "shard", RECORD, {})
 
@@ -19,7 +19,9 @@ def render(training=True, **arguments):
 
 def test_annotations_become_messages():
     messages = render()
-    assert [(m.prompt, m.answer, m.temporal) for m in messages] == [(f"How many {n}?", str(n), n == 2) for n in range(5)]
+    assert [(m.prompt, m.answer, m.temporal) for m in messages] == [
+        (f"How many {n}?", str(n), n == 2) for n in range(5)
+    ]
 
 
 def test_questions_are_drawn_without_repeats_and_in_order():
@@ -28,11 +30,16 @@ def test_questions_are_drawn_without_repeats_and_in_order():
     assert prompts == sorted(set(prompts))
 
 
-def test_statements_are_learnt_from_and_never_scored():
-    *_, described = render(statements=8)
+def test_descriptions_are_learnt_from_and_never_scored():
+    *_, described = render(description_weight=2.0)
+    assert (described.prompt, described.answer, described.weight) == ("Describe.", "red cube, blue ball", 2.0)
     assert not described.is_scored
-    assert sorted(described.answer.split(". ")) == sorted(RECORD["statements"])
-    assert all(m.is_scored for m in render(training=False, statements=8))
+    assert all(m.is_scored for m in render(training=False, description_weight=2.0))
+    assert len(render()) == 5
+
+
+def test_tests_ask_everything():
+    assert len(render(training=False, max_questions=2)) == 5
 
 
 @pytest.mark.parametrize(("text", "expected"), [("  Red ", "red"), ("two  words.", "two words"), ("", "")])

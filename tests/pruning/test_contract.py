@@ -25,7 +25,7 @@ def test_some_pruner_is_registered():
 def test_it_is_a_pruner_with_a_picklable_budget(name):
     pruner = registry.example("pruner", name)
     assert isinstance(pruner, Pruner)
-    budget = pickle.loads(pickle.dumps(pruner.budget()))  # noqa: S301 - our own bytes
+    budget = pickle.loads(pickle.dumps(pruner.budget()))
     kept = budget((12, 8))
     assert len(kept) == 2
     assert all(0 <= k <= n for k, n in zip(kept, (12, 8), strict=True))
@@ -50,8 +50,8 @@ def test_survivors_keep_their_place_and_the_budget_holds(name, layout):
 @pytest.mark.parametrize("name", NAMES)
 def test_it_runs_inside_a_trunk_and_leaves_no_state(name, module_of, batch_of):
     pruner = registry.example("pruner", name)
-    before = {key: value for key, value in vars(pruner).items() if not key.startswith("_")}
     module = module_of(pruner)
+    before = {key: value for key, value in vars(pruner).items() if not key.startswith("_")}
     batch = batch_of(module)
     with torch.no_grad():
         first, second = module(batch), module(batch)

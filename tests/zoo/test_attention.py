@@ -30,7 +30,9 @@ def packed(runs, *, heads=4, kv_heads=2, causal=True, vision=True):
     key, value = torch.randn(2, size, kv_heads, 8)
     is_vision = None
     if vision:
-        in_prefix = torch.tensor([run == 0 for lengths in runs for run, n in enumerate(lengths) for _ in range(n)], dtype=torch.bool)
+        in_prefix = torch.tensor(
+            [run == 0 for lengths in runs for run, n in enumerate(lengths) for _ in range(n)], dtype=torch.bool
+        )
         is_vision = (torch.rand(size) < 0.6) & in_prefix
     return query, key, value, Segments(runs=runs, causal=causal, is_vision=is_vision)
 
@@ -43,7 +45,13 @@ def test_dense_mask_is_the_rule_of_the_sheet():
 @pytest.mark.parametrize("vision", [False, True])
 @pytest.mark.parametrize(
     ("runs", "causal"),
-    [(TREES, True), (((7,), (30,), (28,), (0,), (3,)), True), (((9,), (9,), (9,)), False), (((9,), (4,)), False), (((5, 2),), True)],
+    [
+        (TREES, True),
+        (((7,), (30,), (28,), (0,), (3,)), True),
+        (((9,), (9,), (9,)), False),
+        (((9,), (4,)), False),
+        (((5, 2),), True),
+    ],
 )
 @pytest.mark.parametrize("kv_heads", [2, 4])
 def test_three_executions_agree(runs, causal, vision, kv_heads):
@@ -59,7 +67,8 @@ def test_gradients_of_the_fast_path_are_those_of_the_dense_one(runs):
     inputs = [x.requires_grad_() for x in (query, key, value)]
     target = torch.randn_like(query)
     fast, slow = (
-        torch.autograd.grad((attend(*inputs, segments, execution=e) * target).sum(), inputs) for e in ("segments", "dense")
+        torch.autograd.grad((attend(*inputs, segments, execution=e) * target).sum(), inputs)
+        for e in ("segments", "dense")
     )
     for ours, theirs in zip(fast, slow, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
@@ -71,7 +80,9 @@ def test_key_bias_is_added_to_the_logits_of_its_key(execution, causal):
     query, key, value, segments = packed(((6,), (6,), (4,)), causal=causal, vision=False)
     bias = torch.randn(16)
     expected = attend(query, key, value, segments, key_bias=bias, execution="dense")
-    torch.testing.assert_close(attend(query, key, value, segments, key_bias=bias, execution=execution), expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(
+        attend(query, key, value, segments, key_bias=bias, execution=execution), expected, rtol=1e-5, atol=1e-5
+    )
     assert not torch.allclose(expected, attend(query, key, value, segments, execution="dense"), atol=1e-3)
 
 
@@ -89,7 +100,7 @@ def test_pair_bias_runs_dense_only():
 
 
 def test_received_attention_is_a_column_mean_of_the_map():
-    query, key, value, segments = packed(TREES)
+    query, key, _, segments = packed(TREES)
     rows = torch.tensor([3, 15, 16, 30])
     logits = torch.einsum("qhd,khd->hqk", query, key.repeat_interleave(2, dim=1)) * 8**-0.5
     weights = logits.masked_fill(~segments.dense_mask(), -torch.inf).softmax(-1).mean(0)
@@ -122,7 +133,9 @@ def test_survivors_attend_as_a_sequence_built_without_the_dead(seed):
     after = segments.keep(keep)
     assert torch.equal(after.dense_mask(), mask)
     expected = attend(query[keep], key[keep], value[keep], after, execution="dense")
-    torch.testing.assert_close(attend(query[keep], key[keep], value[keep], after, execution="segments"), expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(
+        attend(query[keep], key[keep], value[keep], after, execution="segments"), expected, rtol=1e-5, atol=1e-5
+    )
 
 
 @pytest.mark.gpu

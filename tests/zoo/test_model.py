@@ -25,7 +25,9 @@ def test_examples_and_branches_answer_as_if_alone(module, batch_of):
     together = logits_of(module, batch_of(module, (3, 2), (3, 2)))
     rows = iter(together.logits.split([2] * 5))  # each answer is one token and its end
     for number, (frames, asked) in enumerate(((3, 3), (2, 2))):
-        alone_frames = (frames,) if number == 0 else (3, frames)  # clips are drawn in a row, so the second needs the first
+        alone_frames = (
+            (frames,) if number == 0 else (3, frames)
+        )  # clips are drawn in a row, so the second needs the first
         for branch in range(asked):
             questions = (branch + 1,) if number == 0 else (1, branch + 1)
             alone = logits_of(module, batch_of(module, alone_frames, questions)).logits[-2:]
@@ -70,12 +72,18 @@ def test_a_pruned_sequence_equals_one_built_by_hand_without_the_dead_tokens(modu
         first = int(sum(batch.runs[0]))
         expected = batch.position_ids[living]
         if position_rule == "dense":
-            expected = torch.cat([
-                restarted(batch.position_ids[living[living < first]], removed=6, prefix=batch.runs[0][0]),
-                restarted(batch.position_ids[living[living >= first]], removed=4, prefix=batch.runs[1][0]),
-            ])
+            expected = torch.cat(
+                [
+                    restarted(batch.position_ids[living[living < first]], removed=6, prefix=batch.runs[0][0]),
+                    restarted(batch.position_ids[living[living >= first]], removed=4, prefix=batch.runs[1][0]),
+                ]
+            )
         by_hand = type(stream)(
-            states=stream.states, position_ids=expected, segments=stream.segments, is_patch=stream.is_patch, index=stream.index
+            states=stream.states,
+            position_ids=expected,
+            segments=stream.segments,
+            is_patch=stream.is_patch,
+            index=stream.index,
         )
         result, _ = model.language(by_hand)
     torch.testing.assert_close(done.stream.states, result.states, rtol=1e-5, atol=1e-5)
@@ -95,7 +103,10 @@ def test_text_logits_take_padding_on_either_side(module):
     left, right = torch.cat([pad, ids]), torch.cat([ids, pad])
     with torch.no_grad():
         alone = module.logits(ids[None])[0]
-        both = module.logits(torch.stack([left, right]), torch.stack([left, right]) * 0 + torch.tensor([[0] * 2 + [1] * 5, [1] * 5 + [0] * 2]))
+        both = module.logits(
+            torch.stack([left, right]),
+            torch.stack([left, right]) * 0 + torch.tensor([[0] * 2 + [1] * 5, [1] * 5 + [0] * 2]),
+        )
     torch.testing.assert_close(both[0, 2:], alone, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(both[1, :5], alone, rtol=1e-5, atol=1e-5)
     assert not both[0, :2].any()
@@ -103,9 +114,14 @@ def test_text_logits_take_padding_on_either_side(module):
 
 def test_text_logits_equal_those_of_the_wrapped_network(module):
     ids = torch.randint(0, 400, (2, 9))
-    theirs = type(module.model.language.model)(module.model.language.model.config.__class__(**{
-        **module.model.language.model.config.to_dict(), "attn_implementation": "sdpa",
-    })).eval()
+    theirs = type(module.model.language.model)(
+        module.model.language.model.config.__class__(
+            **{
+                **module.model.language.model.config.to_dict(),
+                "attn_implementation": "sdpa",
+            }
+        )
+    ).eval()
     theirs.load_state_dict(module.model.language.model.state_dict())
     with torch.no_grad():
         torch.testing.assert_close(module.logits(ids), theirs(input_ids=ids).logits, rtol=1e-4, atol=1e-4)
@@ -118,9 +134,17 @@ def test_a_batch_without_frames_is_plain_text(module):
     message = Message(head="qa", prompt="Who are you?", answer="a model", family="text")
     tokenizer = module.processor.tokenizer
     example = Example(
-        key="text", pixels=torch.zeros(0, 3, 48, 48, dtype=torch.uint8), times_s=(), size_px=(1, 1), is_video=True, prefix=(),
-        branches=((message, tuple(tokenizer.prompt(message.prompt)), (*tokenizer.encode(message.answer), tokenizer.eos_id)),),
-    )  # fmt: skip
+        key="text",
+        pixels=torch.zeros(0, 3, 48, 48, dtype=torch.uint8),
+        times_s=(),
+        size_px=(1, 1),
+        is_video=True,
+        prefix=(),
+        branches=(
+            (message, tuple(tokenizer.prompt(message.prompt)), (*tokenizer.encode(message.answer), tokenizer.eos_id)),
+        ),
+        patch_words=torch.zeros(0, 2, dtype=torch.int64),
+    )
     batch = module.processor.collate([example])
     outputs = logits_of(module, batch)
     expected = module.logits(batch.input_ids[None])[0][batch.labels >= 0]
@@ -137,7 +161,9 @@ def test_patch_tokens_that_do_not_match_the_frames_are_refused(module, batch_of)
 
 
 def test_a_site_that_the_trunk_lacks_is_refused(module_of):
-    with pytest.raises(ConfigError, match=r"vit.block\[7\], which this trunk lacks; it offers vit.block\[0\] to vit.block\[2\]"):
+    with pytest.raises(
+        ConfigError, match=r"vit.block\[7\], which this trunk lacks; it offers vit.block\[0\] to vit.block\[2\]"
+    ):
         module_of(RandomPruner(site="vit.block[7]"))
 
 

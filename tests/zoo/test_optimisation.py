@@ -14,13 +14,20 @@ from zoo.optimisation import (
 
 
 def test_the_rate_grows_then_falls_along_a_cosine():
-    share = [learning_rate_share(s, warmup_steps=10, total_steps=110, final_share=0.1) for s in (0, 5, 10, 60, 110, 500)]
+    share = [
+        learning_rate_share(s, warmup_steps=10, total_steps=110, final_share=0.1) for s in (0, 5, 10, 60, 110, 500)
+    ]
     assert share == pytest.approx([0, 0.5, 1, 0.55, 0.1, 0.1])
 
 
 def test_each_component_has_its_rate_and_only_matrices_decay():
-    vision, language = nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4)), nn.Sequential(nn.Embedding(5, 3), nn.Linear(3, 2))
-    settings = OptimiserSettings(vision=Group(learning_rate=1e-3, weight_decay=0.1), language=Group(learning_rate=1e-4, weight_decay=0.2))
+    vision, language = (
+        nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4)),
+        nn.Sequential(nn.Embedding(5, 3), nn.Linear(3, 2)),
+    )
+    settings = OptimiserSettings(
+        vision=Group(learning_rate=1e-3, weight_decay=0.1), language=Group(learning_rate=1e-4, weight_decay=0.2)
+    )
     groups = parameter_groups({"vision": [vision], "language": [language]}, settings)
     found = {(g["name"], g["lr"], g["weight_decay"]): {id(p) for p in g["params"]} for g in groups}
     assert found == {
@@ -33,7 +40,9 @@ def test_each_component_has_its_rate_and_only_matrices_decay():
 
 def test_rate_zero_freezes_a_component():
     vision, language = nn.Linear(2, 2), nn.Linear(2, 2)
-    groups = parameter_groups({"vision": [vision], "language": [language]}, OptimiserSettings(vision=Group(learning_rate=0)))
+    groups = parameter_groups(
+        {"vision": [vision], "language": [language]}, OptimiserSettings(vision=Group(learning_rate=0))
+    )
     assert {g["name"] for g in groups} == {"language"}
     assert not vision.weight.requires_grad
 
@@ -66,7 +75,10 @@ def test_muon_takes_hidden_matrices_and_leaves_the_rest_to_adamw():
     parts = {"language": [nn.Sequential(nn.Embedding(5, 3), nn.Linear(3, 2))]}
     settings = OptimiserSettings(method="muon", language=Group(learning_rate=1e-3, warmup_steps=0), muon_scale=4.0)
     optimizer = build_optimizer(parameter_groups(parts, settings), settings)
-    assert [(g["use_fallback"], g["lr"], len(g["params"])) for g in optimizer.param_groups] == [(False, 4e-3, 1), (True, 1e-3, 2)]
+    assert [(g["use_fallback"], g["lr"], len(g["params"])) for g in optimizer.param_groups] == [
+        (False, 4e-3, 1),
+        (True, 1e-3, 2),
+    ]
     before = [p.detach().clone() for p in parts["language"][0].parameters()]
     for p in parts["language"][0].parameters():
         p.grad = torch.ones_like(p)

@@ -18,21 +18,32 @@ def message(answer="red", **arguments):
 
 def example(processor, *, frames=2, messages=(), is_video=True):
     return processor.example(
-        key="a", frames=np.zeros((frames, 30, 50, 3), np.uint8), times_s=np.arange(frames) / 2, messages=list(messages), is_video=is_video
+        key="a",
+        frames=np.zeros((frames, 30, 50, 3), np.uint8),
+        times_s=np.arange(frames) / 2,
+        messages=list(messages),
+        is_video=is_video,
     )
 
 
 def test_a_video_prefix_reads_as_the_sheet_says(module):
     processor, base = module.processor, module.model.language.vocab_size
     ids = example(processor).prefix
-    text, frame = processor.tokenizer.encode, [base + VisionToken.FRAME_START, *[base + 2] * 4, base + VisionToken.FRAME_END]
+    text, frame = (
+        processor.tokenizer.encode,
+        [base + VisionToken.FRAME_START, *[base + 2] * 4, base + VisionToken.FRAME_END],
+    )
     assert list(ids) == [*text("0.0 "), *frame, *text(" 0.5 "), *frame]
 
 
 def test_an_image_has_no_timestamp_and_the_finer_window(module):
     base = module.model.language.vocab_size
     ids = example(module.processor, frames=1, is_video=False).prefix
-    assert list(ids) == [base + VisionToken.LOW_RES_IM_START, *[base + VisionToken.IM_PATCH] * 9, base + VisionToken.IM_END]
+    assert list(ids) == [
+        base + VisionToken.LOW_RES_IM_START,
+        *[base + VisionToken.IM_PATCH] * 9,
+        base + VisionToken.IM_END,
+    ]
 
 
 def test_labels_are_the_next_tokens_of_answers_only(module):
@@ -55,9 +66,7 @@ def test_branches_restart_where_the_prefix_ends(module):
         assert batch.position_ids[turn.prefix[0]] == 0
 
 
-@pytest.mark.parametrize(
-    ("rule", "expected"), [("flat", 1.0), ("paper", 4 / 3**0.5), ("code", 2 / 3**0.5 / 4**0.5)]
-)
+@pytest.mark.parametrize(("rule", "expected"), [("flat", 1.0), ("paper", 4 / 3**0.5), ("code", 2 / 3**0.5 / 4**0.5)])
 def test_answer_weights_follow_the_sheet(module_of, rule, expected):
     processor = module_of(answer_weight=rule).processor
     assert processor.token_weight(message(), 3, 4) == pytest.approx(expected)
@@ -71,7 +80,9 @@ def test_answer_weights_follow_the_sheet(module_of, rule, expected):
 @settings(max_examples=40, deadline=None)
 def test_collated_examples_are_consistent(module_once, branches, frames):
     processor = module_once.processor
-    batch = processor.collate([example(processor, frames=frames, messages=[message(a) for a in answers]) for answers in branches])
+    batch = processor.collate(
+        [example(processor, frames=frames, messages=[message(a) for a in answers]) for answers in branches]
+    )
     assert [sum(runs) for runs in batch.runs] == [
         example(processor, frames=frames, messages=[message(a) for a in answers]).num_tokens for answers in branches
     ]
@@ -100,7 +111,7 @@ def test_frames_are_squashed_without_antialias(module):
 
 
 def test_it_travels_to_loader_workers(module):
-    processor = pickle.loads(pickle.dumps(module.processor))  # noqa: S301 - our own bytes
+    processor = pickle.loads(pickle.dumps(module.processor))
     assert processor.tokenizer.encode("red cube") == module.processor.tokenizer.encode("red cube")
 
 

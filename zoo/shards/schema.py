@@ -57,6 +57,25 @@ VIDEO_QA: dict[str, Any] = {
             },
         },
         "statements": {"type": "array", "items": _TEXT},
+        "descriptions": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["request", "text"],
+                "properties": {"request": _TEXT, "text": _TEXT},
+            },
+        },
+        # What the ids in the npz file's `masks` are: 0 is background.
+        "instances": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["id", "text"],
+                "properties": {"id": {"type": "integer", "minimum": 1, "maximum": 255}, "text": _TEXT},
+            },
+        },
         "meta": {"type": "object"},
     },
 }

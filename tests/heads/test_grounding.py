@@ -1,0 +1,118 @@
+import io
+
+import numpy as np
+import pytest
+import torch
+from trunk_fixtures import build_batch, build_module
+
+from zoo.errors import DataError
+from zoo.head import PatchText
+from zoo.heads.grounding import LabelPatches, WordGrounding, patches_of_instance
+from zoo.heads.qa import QuestionAnswering
+from zoo.pruning.random import RandomPruner
+from zoo.shards.reader import Sample
+
+GRID = (6, 6)
+
+
+def masks():
+    """Two frames of 36 x 36 pixels; instance 2 fills patches (1, 2) and (1, 3) of the second, and a corner of the first."""
+    made = np.zeros((2, 36, 36), np.uint8)
+    made[1, 6:12, 12:24] = 2
+    made[0, :2, :2] = 2
+    return made
+
+
+def sample(**arrays):
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)
+    return Sample("clip", "shard", {"instances": [{"id": 2, "text": "red cube"}]}, {"npz": file.getvalue()})
+
+
+def test_patches_that_an_instance_covers_are_found():
+    found = patches_of_instance(masks(), 2, GRID, coverage=0.5)
+    assert np.argwhere(found).tolist() == [[1, 1, 2], [1, 1, 3]]
+    assert patches_of_instance(masks(), 2, GRID, coverage=1 / 16)[0, 0, 0]
+
+
+def test_labels_are_those_of_the_shown_frames():
+    (label,) = LabelPatches(0.5)(sample(masks=masks()), np.array([1, 0]), GRID)
+    assert label.text == "red cube"
+    assert np.argwhere(label.patches).tolist() == [[0, 1, 2], [0, 1, 3]]
+
+
+def test_a_sample_without_instances_or_labels_is_left_alone():
+    assert LabelPatches(0.5)(Sample("clip", "shard", {}, {}), np.array([0]), GRID) == []
+
+
+def test_masks_of_too_few_frames_name_the_sample():
+    with pytest.raises(DataError, match="sample 'clip' has 2 masks, frame 5 is shown"):
+        LabelPatches(0.5)(sample(masks=masks()), np.array([5]), GRID)
+
+
+def test_a_broken_npz_names_the_sample():
+    broken = Sample("clip", "shard", {"instances": [{"id": 1, "text": "a"}]}, {"npz": b"PK\x03\x04 nothing"})
+    with pytest.raises(DataError, match="sample 'clip' has no readable npz"):
+        LabelPatches(0.5)(broken, np.array([0]), GRID)
+
+
+def labelled_batch(module):
+    """One clip of two frames; the two left windows of the first show a red cube, the rest is empty."""
+    patches = np.zeros((2, 6, 6), bool)
+    patches[0, 1, 1] = patches[0, 4, 0] = True
+    example = module.processor.example(
+        key="a",
+        frames=np.zeros((2, 48, 48, 3), np.uint8),
+        times_s=np.arange(2) / 2,
+        messages=[t.message for t in build_batch(module).turns[:1]],
+        labels=[PatchText(text="red cube", patches=patches)],
+    )
+    return module.processor.collate([example, example])
+
+
+def build(pruner=None):
+    module = build_module(pruner)
+    heads = [QuestionAnswering(), WordGrounding(weight=2.0)]
+    model = module.model
+    return type(module)(
+        vision=model.vision,
+        connector=model.connector,
+        language=model.language,
+        tokenizer=module.processor.tokenizer,
+        heads=heads,
+        pruner=pruner,
+        max_frames=4,
+    ).train()
+
+
+def test_the_loss_is_the_mean_over_windows_of_the_words_they_show():
+    module = build()
+    batch = labelled_batch(module)
+    outputs = module(batch)
+    loss = module.heads["grounding"].loss(outputs, batch)["loss"]
+    encode = module.processor.tokenizer.encode
+    words = [*encode(" red"), *encode(" cube")]
+    log_probs = outputs.window_logits.log_softmax(-1)
+    expected = [
+        log_probs[w, words].mean() if w % 8 in (0, 2) else log_probs[w, batch.empty_word] for w in range(16)
+    ]
+    torch.testing.assert_close(loss, -2.0 * torch.stack(expected).mean())
+
+
+def test_windows_that_a_pruner_dropped_are_left_out():
+    module = build(RandomPruner(remove=0.5, site="vit.block[0]"))
+    batch = labelled_batch(module)
+    outputs = module(batch)
+    assert len(outputs.window_logits) == 8
+    module.heads["grounding"].loss(outputs, batch)["loss"].backward()
+    assert module.model.vision.vit.patch_embed.proj.weight.grad.abs().sum() > 0
+
+
+def test_nothing_is_asked_of_it_and_evaluation_pays_nothing():
+    module = build().eval()
+    batch = labelled_batch(module)
+    with torch.no_grad():
+        outputs = module(batch)
+    assert outputs.window_logits is None
+    assert module.heads["grounding"].loss(outputs, batch)["loss"] == 0
+    assert module.heads["grounding"].renderer()(None, np.random.default_rng(0), training=True) == []
