@@ -2,15 +2,17 @@
 
 The loader reads tars, decodes, renders questions, tokenises, resizes and collates, in this process and on one thread.
 The other side is the loop of PyAV's documentation on one thread, over the same files already in memory, converting the
-same frames to RGB and stopping after the last of them. The two take turns batch by batch, and of each batch the quickest
-round counts, because other programs can only slow it down.
+same frames to RGB and stopping after the last of them. Where heads learn from label arrays, which are other files and
+so have no counterpart there, the loader is timed with and without them. The sides take turns batch by batch, and of
+each batch the quickest round counts, because other programs can only slow it down.
 """
 
 import io
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,18 +23,13 @@ from zoo.errors import ConfigError, DataError
 from zoo.shards.decode import VIDEO_SUFFIXES, decode_sample
 from zoo.shards.reader import MEDIA_AND_JSON, read_shard
 
+LOADER, BARE, LABELLED = "loader", "bare", "with labels"
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Round:
-    """Seconds that each side took for each batch, over the same samples."""
-
-    loader_s: tuple[float, ...]
-    bare_s: tuple[float, ...]
-
-    @property
-    def ratio(self) -> float:
-        """Loader throughput over bare throughput."""
-        return sum(self.bare_s) / sum(self.loader_s)
+SIDES = {
+    LOADER: "tar, decode, tokens, batch",
+    BARE: "PyAV loop, files in memory",
+    LABELLED: "the loader as training runs it",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,59 +39,60 @@ class LoadingCost:
     Args:
         samples: Samples of each round.
         frames: Frames of each round.
-        rounds: Times, in the order in which they were taken.
+        rounds: For each round the seconds that each side took for each batch, in the order of measuring.
     """
 
     samples: int
     frames: int
-    rounds: tuple[Round, ...]
+    rounds: tuple[Mapping[str, tuple[float, ...]], ...]
 
-    @property
-    def loader_s(self) -> float:
+    def seconds(self, side: str) -> float:
         """Sum over the batches of the quickest round of each: what the work takes when nothing else runs."""
-        return sum(map(min, zip(*(turn.loader_s for turn in self.rounds), strict=True)))
-
-    @property
-    def bare_s(self) -> float:
-        """The same of bare decoding."""
-        return sum(map(min, zip(*(turn.bare_s for turn in self.rounds), strict=True)))
+        return sum(map(min, zip(*(turn[side] for turn in self.rounds), strict=True)))
 
     @property
     def ratio(self) -> float:
         """Loader throughput over bare throughput."""
-        return self.bare_s / self.loader_s
+        return self.seconds(BARE) / self.seconds(LOADER)
+
+    @property
+    def round_ratios(self) -> list[float]:
+        """The same of single rounds, with whatever disturbed them."""
+        return [sum(turn[BARE]) / sum(turn[LOADER]) for turn in self.rounds]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON."""
-        sides = {"loader": self.loader_s, "bare": self.bare_s}
-        return {
+        seconds = {side: self.seconds(side) for side in SIDES if side in self.rounds[0]}
+        result = {
             "ratio": self.ratio,
-            "ratio_median": statistics.median(turn.ratio for turn in self.rounds),
+            "ratio_median": statistics.median(self.round_ratios),
             "samples": self.samples,
             "frames": self.frames,
-            **{
-                side: {"samples_per_s": self.samples / seconds, "frames_per_s": self.frames / seconds}
-                for side, seconds in sides.items()
-            },
+        }
+        if LABELLED in seconds:
+            result["ratio_with_labels"] = seconds[BARE] / seconds[LABELLED]
+        for side, taken in seconds.items():
+            rates = {"samples_per_s": self.samples / taken, "frames_per_s": self.frames / taken}
+            result[side.replace(" ", "_")] = rates
+        return {
+            **result,
             "rounds": [
-                {"loader_s": sum(turn.loader_s), "bare_s": sum(turn.bare_s), "ratio": turn.ratio}
-                for turn in self.rounds
+                {**{f"{side.replace(' ', '_')}_s": sum(turn[side]) for side in seconds}, "ratio": ratio}
+                for turn, ratio in zip(self.rounds, self.round_ratios, strict=True)
             ],
         }
 
     def as_text(self) -> str:
-        """Table of both sides, and the ratio."""
+        """Table of the sides, and the ratio."""
         result = self.as_dict()
         lines = [f"{self.samples} clips, {self.frames} sampled frames, one thread, best of {len(self.rounds)} rounds"]
-        for side, text in (("loader", "tar, decode, tokens, batch"), ("bare", "PyAV loop, files in memory")):
-            speed = result[side]
-            rates = f"{speed['samples_per_s']:8.1f} clips/s {speed['frames_per_s']:9.1f} frames/s"
-            lines.append(f"{side:<7} {rates}  ({text})")
-        spread = sorted(turn.ratio for turn in self.rounds)
-        median = result["ratio_median"]
-        lines.append(
-            f"ratio   {self.ratio:8.2f}  (single rounds {spread[0]:.2f} to {spread[-1]:.2f}, median {median:.2f})"
-        )
+        for side, text in SIDES.items():
+            speed = result.get(side.replace(" ", "_"))
+            if speed is not None:
+                rates = f"{speed['samples_per_s']:8.1f} clips/s {speed['frames_per_s']:9.1f} frames/s"
+                lines.append(f"{side:<12} {rates}  ({text})")
+        low, high, median = min(self.round_ratios), max(self.round_ratios), result["ratio_median"]
+        lines.append(f"{'ratio':<12} {self.ratio:8.2f}  (single rounds {low:.2f} to {high:.2f}, median {median:.2f})")
         return "\n".join(lines)
 
 
@@ -108,7 +106,7 @@ def measure_loading(
         processor: Of the module that would be fed.
         samples: Samples of a round at most; rounded down to whole batches.
         batch_size: Samples a batch.
-        rounds: Passes of both sides over the samples, after one of each that is not counted.
+        rounds: Passes of all sides over the samples, after one that is not counted.
     Raises:
         ConfigError: fewer samples than a batch, or no round.
         DataError: a sample that cannot be decoded.
@@ -120,23 +118,24 @@ def measure_loading(
             "expected at least one batch and one round"
         )
     count = num_batches * batch_size
-    # One shard after the other, so that both sides meet the same samples whatever the stream's shuffling does.
     source = replace(source, shards=_first_shards(source, count))
-    spec = StreamSpec(sources=(source,), processor=processor, batch_size=batch_size, on_bad_sample="raise")
-    stream = TrainStream(spec, num_batches=num_batches, same_epoch=True)
-    keys = [key for batch in stream for key in batch.keys]
+    spec = StreamSpec(
+        sources=(source,), processor=processor, batch_size=batch_size, on_bad_sample="raise", labels=False
+    )
+    streams = {LOADER: TrainStream(spec, num_batches=num_batches, same_epoch=True)}
+    if not set(processor.suffixes) <= MEDIA_AND_JSON:
+        streams[LABELLED] = TrainStream(replace(spec, labels=True), num_batches=num_batches, same_epoch=True)
+    keys = [key for batch in streams[LOADER] for key in batch.keys]
     clips = _clips(source, processor, keys)
-
     groups = [clips[start : start + batch_size] for start in range(0, count, batch_size)]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as in a loader worker
     try:
-        _bare(clips)
-        turns = [_round(stream, groups) for _ in range(rounds)]
+        _round(streams, groups)
+        turns = [_round(streams, groups) for _ in range(rounds)]
     finally:
         torch.set_num_threads(threads)
-    frames = sum(len(indices) for _, indices in clips)
-    return LoadingCost(samples=count, frames=frames, rounds=tuple(turns))
+    return LoadingCost(samples=count, frames=sum(len(indices) for _, indices in clips), rounds=tuple(turns))
 
 
 def _first_shards(source: Source, count: int) -> tuple:
@@ -157,17 +156,19 @@ def _clips(source: Source, processor: SampleProcessor, keys: Sequence[str]) -> l
     return [found[key] for key in keys]
 
 
-def _round(stream: TrainStream, groups: Sequence[Sequence[tuple[bytes, frozenset[int]]]]) -> Round:
-    batches = iter(stream)
-    loader_s, bare_s = [], []
+def _round(
+    streams: Mapping[str, TrainStream], groups: Sequence[Sequence[tuple[bytes, frozenset[int]]]]
+) -> dict[str, tuple[float, ...]]:
+    """Seconds of each side for each batch; the sides change places from batch to batch."""
+    batches = {side: iter(stream) for side, stream in streams.items()}
+    taken: dict[str, list[float]] = {side: [] for side in (*streams, BARE)}
     for number, clips in enumerate(groups):
-        sides = [
-            (loader_s, lambda: next(batches)),
-            (bare_s, lambda clips=clips: _bare(clips)),
-        ]
-        for seconds, run in sides if number % 2 else reversed(sides):
-            seconds.append(_seconds(run))
-    return Round(loader_s=tuple(loader_s), bare_s=tuple(bare_s))
+        work = {side: partial(next, iterator) for side, iterator in batches.items()} | {BARE: partial(_bare, clips)}
+        order = list(taken)
+        turn = number % len(order)
+        for side in order[turn:] + order[:turn]:
+            taken[side].append(_seconds(work[side]))
+    return {side: tuple(seconds) for side, seconds in taken.items()}
 
 
 def _bare(clips: Sequence[tuple[bytes, frozenset[int]]]) -> None:

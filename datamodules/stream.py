@@ -99,7 +99,9 @@ class FaultCounter:
         logger.warning("skipped bad sample %d of %d read so far: %s", self.num_bad, seen, error)
 
 
-def prepare(sample: Sample, processor: SampleProcessor, *, seed: int, epoch: int, training: bool) -> Any | None:
+def prepare(
+    sample: Sample, processor: SampleProcessor, *, seed: int, epoch: int, training: bool, labels: bool
+) -> Any | None:
     """Decode, sample frames and render questions; None where no head asks anything about the sample.
 
     Args:
@@ -108,6 +110,7 @@ def prepare(sample: Sample, processor: SampleProcessor, *, seed: int, epoch: int
         seed: Of the stream.
         epoch: Another epoch draws other questions; evaluation passes 0.
         training: Also render text that is only learnt from.
+        labels: Also render what the label arrays say about the shown frames.
     Raises:
         DataError: names shard and key.
     """
@@ -122,7 +125,7 @@ def prepare(sample: Sample, processor: SampleProcessor, *, seed: int, epoch: int
             frames=clip.frames,
             times_s=clip.times_s,
             messages=messages,
-            labels=processor.labels(sample, clip.indices) if training else (),
+            labels=processor.labels(sample, clip.indices) if labels else (),
             is_video=media_suffix(sample.files) in VIDEO_SUFFIXES,
         )
     except ZooError:
@@ -153,6 +156,7 @@ class StreamSpec:
         rank: Of this process.
         world_size: Number of processes that share the data.
         on_bad_sample: See `FaultCounter`.
+        labels: Read label arrays in training where a head wants them.
     """
 
     sources: tuple[Source, ...]
@@ -163,6 +167,7 @@ class StreamSpec:
     rank: int = 0
     world_size: int = 1
     on_bad_sample: OnBadSample = "skip"
+    labels: bool = True
 
     @property
     def workers(self) -> int:
@@ -212,7 +217,14 @@ class ClipStream(IterableDataset, ABC):
         spec = self.spec
         for sample in samples:
             try:
-                example = prepare(sample, spec.processor, seed=spec.seed, epoch=epoch, training=training)
+                example = prepare(
+                    sample,
+                    spec.processor,
+                    seed=spec.seed,
+                    epoch=epoch,
+                    training=training,
+                    labels=training and spec.labels,
+                )
             except DataError as error:
                 faults.report(error)
                 continue
@@ -283,9 +295,10 @@ class TrainStream(ClipStream):
         deal = np.random.default_rng([self.spec.seed, epoch, index]).permutation(len(source.shards))
         mine = deal[reader :: self.spec.readers]
         generator = np.random.default_rng([self.spec.seed, epoch, index, reader])
+        suffixes = self.spec.processor.suffixes if self.spec.labels else MEDIA_AND_JSON
         while True:
             good_before = faults.num_good
-            yield from self._shuffled(_read(source, mine, self.spec.processor.suffixes, faults), generator)
+            yield from self._shuffled(_read(source, mine, suffixes, faults), generator)
             if faults.num_good == good_before:
                 raise DataError(
                     f"{source.folder}: a pass over {len(mine)} shards gave no sample to learn from "
@@ -390,9 +403,7 @@ def check_readers(spec: StreamSpec) -> None:
             )
 
 
-def _read(
-    source: Source, order: Iterable[int], suffixes: Collection[str], faults: FaultCounter
-) -> Iterator[Sample]:
+def _read(source: Source, order: Iterable[int], suffixes: Collection[str], faults: FaultCounter) -> Iterator[Sample]:
     for index in order:
         yield from read_shard(source.shards[index].path, suffixes=suffixes, report=faults.report)
 

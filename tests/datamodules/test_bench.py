@@ -25,7 +25,15 @@ def test_rounds_and_rates_agree(blocks, processor):
     assert result["ratio"] == pytest.approx(result["loader"]["samples_per_s"] / result["bare"]["samples_per_s"])
     assert result["loader"]["samples_per_s"] >= 8 / min(turn["loader_s"] for turn in result["rounds"])
     assert result["loader"]["frames_per_s"] == pytest.approx(4 * result["loader"]["samples_per_s"])
-    assert f"ratio   {result['ratio']:8.2f}  (single" in cost.as_text()
+    assert f"ratio        {result['ratio']:8.2f}  (single" in cost.as_text()
+
+
+def test_labels_are_timed_apart_where_a_head_reads_them(blocks, processor):
+    reads_labels = type("ReadsLabels", (type(processor),), {"suffixes": frozenset({"mp4", "json", "npz"})})()
+    plain, labelled = (measure_loading(source_of(blocks), p, batch_size=5, rounds=1) for p in (processor, reads_labels))
+    assert "ratio_with_labels" not in plain.as_dict()
+    assert labelled.as_dict()["ratio_with_labels"] > 0
+    assert "as training runs it" in labelled.as_text()
 
 
 @pytest.mark.parametrize("arguments", [{"batch_size": 31}, {"samples": 0}, {"rounds": 0}])

@@ -6,12 +6,13 @@ import subprocess
 import sys
 import tarfile
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo.errors import DataError
-from zoo.shards.reader import read_index, read_records, read_samples, read_shard, read_split
+from zoo.shards.reader import Sample, read_index, read_records, read_samples, read_shard, read_split
 from zoo.shards.schema import SCHEMA_NAME, SCHEMA_VERSION
 
 
@@ -141,6 +142,36 @@ def test_a_garbled_header_does_not_pass_for_the_end(tmp_path):
         list(read_shard(path))
 
 
+def npz(**arrays):
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def test_label_arrays_come_back_one_by_one():
+    stored = {"masks": np.arange(12).reshape(3, 4), "visible": np.ones(3, bool)}
+    arrays = Sample("k", "s.tar", {}, {"npz": npz(**stored)}).arrays()
+    assert set(arrays) == set(stored)
+    assert len(arrays) == 2
+    np.testing.assert_array_equal(arrays["masks"], stored["masks"])
+
+
+def test_broken_label_arrays_are_named():
+    with pytest.raises(DataError, match=r"s\.tar: sample 'k' has no readable npz"):
+        Sample("k", "s.tar", {}, {}).arrays()
+    with pytest.raises(DataError, match=r"sample 'k' has no readable npz"):
+        Sample("k", "s.tar", {}, {"npz": b"PK no zip"}).arrays()
+    whole = npz(masks=np.random.default_rng(0).integers(0, 9, 4000))
+    damaged = whole[:200] + bytes(200) + whole[400:]
+    with pytest.raises(DataError, match=r"sample 'k' has no readable npz"):
+        Sample("k", "s.tar", {}, {"npz": damaged}).arrays()["masks"]
+    pickled = npz(masks=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(DataError, match="pickle"):
+        Sample("k", "s.tar", {}, {"npz": pickled}).arrays()["masks"]
+    with pytest.raises(DataError, match="boxes"):
+        Sample("k", "s.tar", {}, {"npz": whole}).arrays()["boxes"]
+
+
 def test_missing_pieces_of_a_data_set(dataset, tmp_path):
     with pytest.raises(DataError, match="no data set was finished there"):
         read_index(tmp_path / "nowhere")
@@ -180,3 +211,33 @@ def test_shards_import_without_torch():
         "sys.exit('torch' in sys.modules or 'webdataset' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("dialect", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+@pytest.mark.parametrize("key", ["short", "x" * 90, "folder_" * 12 + "/" + "y" * 60, "long" * 60])
+def test_every_dialect_of_tar_reads_the_same(tmp_path, dialect, key):
+    if dialect == tarfile.USTAR_FORMAT and len(key) > 200:
+        pytest.skip("ustar holds no such name")
+    path = tmp_path / "s.tar"
+    with tarfile.open(path, "w", format=dialect) as tar:
+        folder = tarfile.TarInfo("folder_" * 12)
+        folder.type = tarfile.DIRTYPE
+        tar.addfile(folder)
+        for name, data in members_of("first", key, "last"):
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    samples = list(read_shard(path))
+    assert [sample.key for sample in samples] == ["first", key, "last"]
+    assert samples[1].files == {"jpg": b"picture of " + key.encode(), "npz": b"labels"}
+
+
+def test_grouping_agrees_with_webdataset(dataset):
+    from webdataset.tariterators import group_by_keys, tar_file_expander
+
+    path = dataset / "train/shard-000000.tar"
+    with path.open("rb") as stream:
+        theirs = list(group_by_keys(tar_file_expander([{"url": str(path), "stream": stream}])))
+    ours = list(read_shard(path))
+    assert [sample.key for sample in ours] == [sample["__key__"] for sample in theirs]
+    assert [sample.files["jpg"] for sample in ours] == [sample["jpg"] for sample in theirs]

@@ -72,6 +72,7 @@ class Oracle(LightningModule):
         self.processor = Processor(
             tokenizer=tokenizer,
             renderers=(RenderQuestions(8, 0),),
+            labellers=(),
             vocab_size=tokenizer.vocab_size,
             image_size=(16, 16),
             grid=(2, 2),

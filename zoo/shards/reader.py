@@ -11,7 +11,8 @@ import os
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,17 +45,45 @@ class Sample:
     record: dict[str, Any]
     files: dict[str, bytes]
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """The npz file's arrays; pickled objects are refused.
+    def arrays(self) -> Mapping[str, np.ndarray]:
+        """The npz file's arrays, each read when it is asked for; pickled objects are refused.
 
         Raises:
-            DataError: the file is missing or broken.
+            DataError: the file is missing or broken; the latter also when an array is asked for.
         """
+        return LabelArrays(self)
+
+
+class LabelArrays(Mapping[str, np.ndarray]):
+    """Arrays of a sample's npz file; unpacking takes time, so only what is asked for is unpacked.
+
+    Args:
+        sample: Holds the file.
+    Raises:
+        DataError: the file is missing or broken.
+    """
+
+    def __init__(self, sample: Sample) -> None:
+        self._where = f"{sample.shard}: sample {sample.key!r}"
+        with self._named():
+            self._stored = np.load(io.BytesIO(sample.files["npz"]), allow_pickle=False)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        with self._named():
+            return self._stored[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._stored.files)
+
+    def __len__(self) -> int:
+        return len(self._stored.files)
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
         try:
-            with np.load(io.BytesIO(self.files["npz"]), allow_pickle=False) as stored:
-                return {name: stored[name] for name in stored.files}
+            yield
         except (KeyError, OSError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-            raise DataError(f"{self.shard}: sample {self.key!r} has no readable npz: {error}") from error
+            raise DataError(f"{self._where} has no readable npz: {error}") from error
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
