@@ -25,7 +25,7 @@ class RandomPruner(Pruner):
     example_args: ClassVar = {"remove": 0.4, "site": "vit.block[0]"}
 
     def __init__(
-        self, *, remove: float = 0.5, site: str = "vit.block[2]", protect_first_frame: bool = False, seed: int = 0
+        self, *, remove: float = 0.5, site: str = "vit.block[0]", protect_first_frame: bool = False, seed: int = 0
     ) -> None:
         super().__init__()
         self._budget = RemoveShare(remove)

@@ -58,6 +58,10 @@ class Prediction:
     correct: bool
     temporal: bool
 
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Prediction:
+        """Stay as it is: Lightning moves whatever a step returns."""
+        return self
+
 
 class Renderer(Protocol):
     """Data half of a head: picklable, pure."""

@@ -6,7 +6,7 @@ Source: Molmo2 sheet A7 (loss normaliser, optimiser); DESIGN contract of ZooModu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -264,8 +264,8 @@ class ZooModule(LightningModule):
         for stage in ("test", *(f"test_{control}" for control in self.controls)):
             self._log_metrics(stage)
 
-    def predict_step(self, batch: Batch, batch_idx: int) -> list[dict[str, object]]:
-        return [asdict(prediction) for prediction in self.answer(batch)]  # Lightning moves plain containers only
+    def predict_step(self, batch: Batch, batch_idx: int) -> list[Prediction]:
+        return self.answer(batch)
 
     def answer(self, batch: Batch) -> list[Prediction]:
         """Predictions of every head for a batch, nothing logged."""

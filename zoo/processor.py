@@ -199,11 +199,10 @@ class Processor:
         return (*self.tokenizer.encode(answer), self.tokenizer.eos_id) if answer else ()
 
     def _resize(self, pixels: Tensor) -> Tensor:
-        """Squash to the model's size: bilinear without antialias, rounded back to uint8 (sheet A4.1)."""
+        """Squash to the model's size: bilinear without antialias, on uint8 (sheet A4.1)."""
         if tuple(pixels.shape[-2:]) == tuple(self.image_size):
             return pixels.contiguous()
-        resized = F.interpolate(pixels.float(), size=self.image_size, mode="bilinear", antialias=False)
-        return resized.round_().clamp_(0, 255).to(torch.uint8)
+        return F.interpolate(pixels, size=self.image_size, mode="bilinear", antialias=False)
 
     def _extra(self, token: VisionToken) -> int:
         return self.vocab_size + token
