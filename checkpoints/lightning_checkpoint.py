@@ -85,7 +85,7 @@ def load_module(path: Path) -> LightningModule:
     check_allowed(spec)
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(LightningModule, "model")
-    module = parser.instantiate_classes(parser.parse_object({"model": spec})).model
+    module = parser.instantiate(parser.parse_object({"model": spec})).model
     missing, unexpected = module.load_state_dict(saved["state_dict"], strict=False)
     if missing or unexpected:
         raise ConfigError(f"{file} does not fit its own recipe: missing {missing[:3]}, unexpected {unexpected[:3]}")

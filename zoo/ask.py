@@ -59,7 +59,7 @@ def overlay(clip: Clip, layout: TokenLayout, caption: str) -> Image.Image:
     return sheet
 
 
-def ask(question: str, media: list[Path], *, checkpoint: Path = Path("runs"), out: Path = Path("answer.png")) -> None:
+def ask(question: str, media: list[Path], *, checkpoint: Path = Path("runs"), out: Path = Path("answer.png")) -> str:
     """Answer a question about a video or images.
 
     Args:
@@ -67,6 +67,9 @@ def ask(question: str, media: list[Path], *, checkpoint: Path = Path("runs"), ou
         media: One video, or images that are taken as the frames of a clip.
         checkpoint: A .ckpt file or a run folder; the newest run below it counts.
         out: PNG of the frames that were looked at, with the answer.
+
+    Returns:
+        The answer, and where the picture is.
     """
     module = load_module(checkpoint)
     clip = read_clip(media, module)
@@ -80,5 +83,4 @@ def ask(question: str, media: list[Path], *, checkpoint: Path = Path("runs"), ou
         outputs, session = module.model.prefill(batch, batch.turns, module.processor.tokenizer)
         answer = module.heads[head].predict(session, batch)[0].answer
     overlay(clip, outputs.layout, f"{question}  {answer}").save(out)
-    print(answer)  # noqa: T201 - the command's result
-    print(f"frames: {out}")  # noqa: T201
+    return f"{answer}\nframes: {out}"

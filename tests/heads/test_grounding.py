@@ -93,9 +93,7 @@ def test_the_loss_is_the_mean_over_windows_of_the_words_they_show():
     encode = module.processor.tokenizer.encode
     words = [*encode(" red"), *encode(" cube")]
     log_probs = outputs.window_logits.log_softmax(-1)
-    expected = [
-        log_probs[w, words].mean() if w % 8 in (0, 2) else log_probs[w, batch.empty_word] for w in range(16)
-    ]
+    expected = [log_probs[w, words].mean() if w % 8 in (0, 2) else log_probs[w, batch.empty_word] for w in range(16)]
     torch.testing.assert_close(loss, -2.0 * torch.stack(expected).mean())
 
 

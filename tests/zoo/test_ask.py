@@ -1,0 +1,70 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from zoo.ask import ask, overlay, read_clip
+from zoo.errors import DataError
+from zoo.layout import Frames, TokenLayout
+from zoo.shards.decode import Clip
+from zoo.shards.encode import encode_mp4
+
+
+@pytest.fixture
+def video(tmp_path):
+    frames = np.zeros((12, 64, 64, 3), np.uint8)
+    frames[:, 10:30, 10:30] = (200, 20, 20)
+    file = tmp_path / "clip.mp4"
+    file.write_bytes(encode_mp4(frames, fps=8.0))
+    return file
+
+
+@pytest.fixture
+def image(tmp_path):
+    file = tmp_path / "one.png"
+    Image.new("RGB", (50, 40), "red").save(file)
+    return file
+
+
+@pytest.mark.parametrize("kind", ["video", "image"])
+def test_an_answer_and_a_picture_come_out(kind, module, request, tmp_path, monkeypatch):
+    monkeypatch.setattr("zoo.ask.load_module", lambda _: module)
+    out = tmp_path / "answer.png"
+    said = ask("What colour is the cube?", [request.getfixturevalue(kind)], checkpoint=tmp_path, out=out)
+    assert said.endswith(f"frames: {out}")
+    with Image.open(out) as picture:
+        assert picture.width == (4 * 160 if kind == "video" else 200)
+
+
+def test_images_become_the_frames_of_a_clip(module, image):
+    clip = read_clip([image, image], module)
+    assert clip.frames.shape == (2, 40, 50, 3)
+    assert clip.times_s.tolist() == [0, 1]
+
+
+def test_what_was_pruned_is_shaded():
+    frames = Frames(clip=(0,), time_s=(0.0,), size_px=((64, 64),), window=((1, 1),))
+    layout = TokenLayout.of_frames(frames, (2, 2))
+    keep = layout.frame_of_token == 0
+    keep[0] = False
+    clip = Clip(frames=np.full((1, 64, 64, 3), 255, np.uint8), times_s=np.zeros(1), indices=np.zeros(1, np.int64))
+    picture = np.asarray(overlay(clip, layout.keep(keep), "answer"))
+    assert picture[60, 60].max() < picture[60, 140].min()
+
+
+def test_a_missing_file_is_named(module, tmp_path):
+    with pytest.raises(DataError, match="no file .*nothing.mp4"):
+        read_clip([tmp_path / "nothing.mp4"], module)
+
+
+def test_a_video_among_images_is_refused(module, video, image):
+    with pytest.raises(DataError, match="give one video, or images only"):
+        read_clip([video, image], module)
+
+
+def test_a_file_that_is_no_video_is_refused(module, tmp_path):
+    file = tmp_path / "text.mp4"
+    file.write_bytes(io.BytesIO(b"hello").getvalue())
+    with pytest.raises(DataError, match="corrupt or truncated"):
+        read_clip([file], module)
