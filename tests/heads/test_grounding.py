@@ -16,7 +16,7 @@ GRID = (6, 6)
 
 
 def masks():
-    """Two frames of 36 x 36 pixels; instance 2 fills patches (1, 2) and (1, 3) of the second, and a corner of the first."""
+    """Two frames of 36 x 36 pixels: instance 2 fills patches (1, 2) and (1, 3) of the second, a corner of the first."""
     made = np.zeros((2, 36, 36), np.uint8)
     made[1, 6:12, 12:24] = 2
     made[0, :2, :2] = 2
