@@ -16,10 +16,11 @@ from timm.models.vision_transformer import Block, VisionTransformer
 from timm.models.vision_transformer_hybrid import ConvStem
 from torch import Tensor, nn
 
-from zoo.attention import Segments, attend
+from zoo.attention import attend
 from zoo.backbone import VisionEncoder
 from zoo.errors import ConfigError
 from zoo.registry import near
+from zoo.segments import Segments
 
 
 class TimmVisionEncoder(VisionEncoder):

@@ -18,12 +18,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from zoo.attention import Segments, attend, received_attention
+from zoo.attention import attend, received_attention
 from zoo.batch import TokenStream
 from zoo.cache import KeyValueCache
 from zoo.errors import ConfigError
 from zoo.layout import TokenLayout
 from zoo.pruner import PruningPass, Selection, Site
+from zoo.segments import Segments
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,9 +11,9 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
-from zoo.attention import Segments
 from zoo.head import Message
 from zoo.layout import Frames
+from zoo.segments import Segments
 
 IGNORE_INDEX = -100
 """Label of positions without a target."""

@@ -13,7 +13,6 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from zoo.attention import Segments
 from zoo.backbone import Connector, LanguageModel, VisionEncoder
 from zoo.batch import IGNORE_INDEX, Batch, TokenStream, Turn
 from zoo.cache import KeyValueCache, rows_table
@@ -23,6 +22,7 @@ from zoo.head import TrunkOutputs
 from zoo.layout import TokenLayout
 from zoo.processor import NUM_EXTRA_TOKENS, TextTokenizer
 from zoo.pruner import Pruner, PruningPass, check_pruners
+from zoo.segments import Segments
 
 PositionRule = Literal["dense", "gapped"]
 """Positions after a cut before the language model: renumbered, or kept with gaps (sheet B8, rules a and b)."""

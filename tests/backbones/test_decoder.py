@@ -5,11 +5,11 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
-from zoo.attention import Segments
 from zoo.backbones.decoder import TransformersLanguageModel, from_hf
 from zoo.batch import TokenStream
 from zoo.cache import KeyValueCache, rows_table
 from zoo.errors import ConfigError
+from zoo.segments import Segments
 
 SIZES = {
     "hidden_size": 48,

@@ -3,7 +3,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoo.attention import PREFIX_BRANCH, Segments, attend, received_attention, similar
+from zoo.attention import attend, received_attention
+from zoo.segments import PREFIX_BRANCH, Segments, similar
 
 TREES = ((7, 3, 4, 0, 5), (10, 2), (0, 3), (5,), (9, 4, 4, 4, 8), (11, 2, 6, 3))
 
