@@ -161,6 +161,7 @@ def _quieten() -> None:
     messages = logging.getLogger("lightning.pytorch.utilities.rank_zero")
     messages.addFilter(lambda record: "Tip: For seamless cloud" not in record.getMessage())
     warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).*")
+    warnings.filterwarnings("ignore", message=r"Your `IterableDataset` has `__len__` defined")  # our streams deal by worker
 
 
 def run(command: str, arguments: Sequence[str]) -> None:
