@@ -218,10 +218,10 @@ class ZooModule(LightningModule):
         outputs = None
         for name, head in self.heads.items():
             turns = [t for t in batch.turns if t.message.head == name and t.message.is_scored]
-            if not turns:
-                continue
-            outputs, session = self.model.prefill(batch, turns, self.processor.tokenizer)
-            answered = head.predict(session, batch)
+            answered: list[Prediction] = []
+            if turns:
+                outputs, session = self.model.prefill(batch, turns, self.processor.tokenizer)
+                answered = head.predict(session, batch)
             self.metrics[f"{stage}_{name}"].update([p.family for p in answered], [p.correct for p in answered])
             predictions += answered
         if outputs is not None and stage in ("val", "test"):

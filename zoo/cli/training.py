@@ -161,7 +161,8 @@ def _quieten() -> None:
     messages = logging.getLogger("lightning.pytorch.utilities.rank_zero")
     messages.addFilter(lambda record: "Tip: For seamless cloud" not in record.getMessage())
     warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).*")
-    warnings.filterwarnings("ignore", message=r"Your `IterableDataset` has `__len__` defined")  # our streams deal by worker
+    # Lightning cannot know that our streams deal samples to workers themselves.
+    warnings.filterwarnings("ignore", message=r"Your `IterableDataset` has `__len__` defined")
 
 
 def run(command: str, arguments: Sequence[str]) -> None:
