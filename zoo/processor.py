@@ -8,7 +8,7 @@ one squashed frame; the multi-crop layout of A4.2 comes with the public checkpoi
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import accumulate, chain
@@ -99,6 +99,13 @@ class Example:
     prefix: tuple[int, ...]
     branches: tuple[tuple[Message, tuple[int, ...], tuple[int, ...]], ...]
     patch_words: Tensor
+
+    def ids(self) -> Iterator[int]:
+        """The prefix, then every prompt and answer."""
+        yield from self.prefix
+        for _, prompt, answer in self.branches:
+            yield from prompt
+            yield from answer
 
     @property
     def num_tokens(self) -> int:
@@ -226,52 +233,43 @@ class Processor:
 
     def collate(self, examples: Sequence[Example]) -> Batch:
         """Pack examples one behind the other."""
-        ids, positions, labels, weights, turns, runs = [], [], [], [], [], []
-        for number, example in enumerate(examples):
-            start = len(ids)
+        lengths = [e.num_tokens for e in examples]
+        ids = np.fromiter(chain.from_iterable(e.ids() for e in examples), dtype=np.int64, count=sum(lengths))
+        positions = np.empty(len(ids), dtype=np.int64)
+        labels = np.full(len(ids), IGNORE_INDEX, dtype=np.int64)
+        weights = np.zeros(len(ids), dtype=np.float32)
+        turns: list[Turn] = []
+        for number, (example, start) in enumerate(zip(examples, accumulate(lengths, initial=0), strict=False)):
             prefix = (start, start + len(example.prefix))
-            ids += example.prefix
-            positions += range(len(example.prefix))
-            labels += [IGNORE_INDEX] * len(example.prefix)
-            weights += [0.0] * len(example.prefix)
+            positions[slice(*prefix)] = np.arange(len(example.prefix))
+            end = prefix[1]
             for message, prompt, answer in example.branches:
-                middle = len(ids) + len(prompt)
+                begin, middle = end, end + len(prompt)
+                end = middle + len(answer)
+                positions[begin:end] = np.arange(len(example.prefix), len(example.prefix) + end - begin)
+                if answer:  # the token before each answer token predicts it
+                    labels[middle - 1 : end - 1] = answer
+                    weights[middle - 1 : end - 1] = self.token_weight(message, len(answer), len(example.branches))
                 turns.append(
-                    Turn(
-                        example=number,
-                        message=message,
-                        prefix=prefix,
-                        prompt=(len(ids), middle),
-                        answer=(middle, middle + len(answer)),
-                    )
+                    Turn(example=number, message=message, prefix=prefix, prompt=(begin, middle), answer=(middle, end))
                 )
-                size = len(prompt) + len(answer)
-                ids += prompt + answer
-                positions += range(len(example.prefix), len(example.prefix) + size)
-                targets = len(answer)
-                labels += (
-                    [IGNORE_INDEX] * (len(prompt) - 1) + list(answer) + [IGNORE_INDEX]
-                    if answer
-                    else [IGNORE_INDEX] * size
-                )
-                weight = self.token_weight(message, targets, len(example.branches)) if answer else 0.0
-                weights += [0.0] * (len(prompt) - 1) + [weight] * targets + [0.0] if answer else [0.0] * size
-            runs.append((len(example.prefix), *(len(p) + len(a) for _, p, a in example.branches)))
-        input_ids = torch.tensor(ids, dtype=torch.int64)
+        input_ids = torch.from_numpy(ids)
         extra = input_ids - self.vocab_size
-        is_vision = (extra >= 0) & ~torch.isin(extra, torch.tensor(NOT_VISION))
+        is_vision = extra >= 0
+        for token in NOT_VISION:
+            is_vision &= extra != token
         return Batch(
             keys=tuple(e.key for e in examples),
             pixels=torch.cat([e.pixels for e in examples]),
             frames=self._frames(examples),
             clip_seeds=seeds_of([e.key for e in examples]),
             input_ids=input_ids,
-            position_ids=torch.tensor(positions, dtype=torch.int64),
-            runs=tuple(runs),
+            position_ids=torch.from_numpy(positions),
+            runs=tuple((len(e.prefix), *(len(p) + len(a) for _, p, a in e.branches)) for e in examples),
             is_vision=is_vision,
             is_patch=extra == VisionToken.IM_PATCH,
-            labels=torch.tensor(labels, dtype=torch.int64),
-            loss_weights=torch.tensor(weights, dtype=torch.float32),
+            labels=torch.from_numpy(labels),
+            loss_weights=torch.from_numpy(weights),
             turns=tuple(turns),
             patch_words=self._shifted_patch_words(examples),
             empty_word=self.tokenizer.eos_id,
