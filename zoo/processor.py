@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from itertools import accumulate, chain
 from typing import ClassVar, Literal
 
@@ -100,12 +101,12 @@ class Example:
     branches: tuple[tuple[Message, tuple[int, ...], tuple[int, ...]], ...]
     patch_words: Tensor
 
-    def ids(self) -> Iterator[int]:
+    def runs_of_ids(self) -> Iterator[tuple[int, ...]]:
         """The prefix, then every prompt and answer."""
-        yield from self.prefix
+        yield self.prefix
         for _, prompt, answer in self.branches:
-            yield from prompt
-            yield from answer
+            yield prompt
+            yield answer
 
     @property
     def num_tokens(self) -> int:
@@ -189,7 +190,7 @@ class Processor:
             times_s=times,
             size_px=(width, height),
             is_video=is_video,
-            prefix=tuple(self._vision_ids(times, is_video)),
+            prefix=vision_ids(self, times, is_video),
             branches=branches,
             patch_words=self._patch_words(labels),
         )
@@ -211,21 +212,6 @@ class Processor:
             return pixels.contiguous()
         return F.interpolate(pixels, size=self.image_size, mode="bilinear", antialias=False)
 
-    def _extra(self, token: VisionToken) -> int:
-        return self.vocab_size + token
-
-    def _vision_ids(self, times: tuple[float, ...], is_video: bool) -> list[int]:
-        ids = [] if self.tokenizer.bos_id is None else [self.tokenizer.bos_id]
-        _, windows = window_of_patch(self.grid, self.video_window if is_video else self.image_window)
-        patches = [self._extra(VisionToken.IM_PATCH)] * windows
-        if not is_video:
-            return [*ids, self._extra(VisionToken.LOW_RES_IM_START), *patches, self._extra(VisionToken.IM_END)]
-        for number, time in enumerate(times):
-            if self.timestamps:
-                ids += self.tokenizer.encode(f"{' ' if number else ''}{time:.1f} ")
-            ids += [self._extra(VisionToken.FRAME_START), *patches, self._extra(VisionToken.FRAME_END)]
-        return ids
-
     def token_weight(self, message: Message, num_targets: int, num_branches: int) -> float:
         """Loss weight of each of a message's tokens."""
         rule = {"flat": 1.0, "paper": 4 * num_targets**-0.5, "code": 2 * (num_targets * num_branches) ** -0.5}
@@ -234,7 +220,9 @@ class Processor:
     def collate(self, examples: Sequence[Example]) -> Batch:
         """Pack examples one behind the other."""
         lengths = [e.num_tokens for e in examples]
-        ids = np.fromiter(chain.from_iterable(e.ids() for e in examples), dtype=np.int64, count=sum(lengths))
+        ids = np.fromiter(
+            chain.from_iterable(run for e in examples for run in e.runs_of_ids()), dtype=np.int64, count=sum(lengths)
+        )
         positions = np.empty(len(ids), dtype=np.int64)
         labels = np.full(len(ids), IGNORE_INDEX, dtype=np.int64)
         weights = np.zeros(len(ids), dtype=np.float32)
@@ -287,3 +275,19 @@ class Processor:
             size_px=tuple(e.size_px for e in examples for _ in e.times_s),
             window=tuple(self.video_window if e.is_video else self.image_window for e in examples for _ in e.times_s),
         )
+
+
+@lru_cache(maxsize=4096)  # clips of a data set are sampled at the same few sets of times
+def vision_ids(processor: Processor, times_s: tuple[float, ...], is_video: bool) -> tuple[int, ...]:
+    """Ids of an example's prefix: frames with their times, or one image (sheet A5)."""
+    tokenizer, first = processor.tokenizer, processor.vocab_size
+    ids = [] if tokenizer.bos_id is None else [tokenizer.bos_id]
+    _, windows = window_of_patch(processor.grid, processor.video_window if is_video else processor.image_window)
+    patches = [first + VisionToken.IM_PATCH] * windows
+    if not is_video:
+        return (*ids, first + VisionToken.LOW_RES_IM_START, *patches, first + VisionToken.IM_END)
+    for number, time in enumerate(times_s):
+        if processor.timestamps:
+            ids += tokenizer.encode(f"{' ' if number else ''}{time:.1f} ")
+        ids += [first + VisionToken.FRAME_START, *patches, first + VisionToken.FRAME_END]
+    return tuple(ids)
