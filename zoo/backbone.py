@@ -47,8 +47,8 @@ class VisionEncoder(nn.Module, ABC):
     Args:
         feature_blocks: Blocks whose outputs are features, in the order in which they are joined; negative counts from
             the end.
-        norm_features: Put features through the final norm, which weights trained from nothing need: raw block outputs
-            start out far smaller than the embeddings that they join. Molmo2 takes them raw (sheet A1.1).
+        norm_features: Put features through the final norm, for weights trained from nothing, whose outputs start small.
+            Molmo2 takes them raw (sheet A1.1).
         activation_checkpointing: Recompute blocks in the backward pass.
     """
 

@@ -58,7 +58,6 @@ class KeyValueCache:
 
     Args:
         rows: (R, L) int64, indices into the batch's full sequence that each row continues, padded with -1.
-        position_ids: (tokens,) int64 of the full sequence as the language model saw it.
     """
 
     def __init__(self, rows: Tensor) -> None:
