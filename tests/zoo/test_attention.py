@@ -3,44 +3,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.fakes.trees import TREES, packed
 from zoo.attention import attend, received_attention
-from zoo.segments import PREFIX_BRANCH, Segments, similar
-
-TREES = ((7, 3, 4, 0, 5), (10, 2), (0, 3), (5,), (9, 4, 4, 4, 8), (11, 2, 6, 3))
-
-
-def literal_mask(runs, is_vision, causal):
-    """Sheet A6.2 and A6.3, one pair at a time."""
-    segment, branch = [], []
-    for number, lengths in enumerate(runs):
-        for run, length in enumerate(lengths):
-            segment += [number] * length
-            branch += [PREFIX_BRANCH if run == 0 else run - 1] * length
-    size = len(segment)
-    mask = torch.zeros(size, size, dtype=torch.bool)
-    for i in range(size):
-        for j in range(size):
-            order = not causal or j <= i or bool(is_vision[i] and is_vision[j])
-            mask[i, j] = segment[i] == segment[j] and order and branch[i] <= branch[j]
-    return mask
-
-
-def packed(runs, *, heads=4, kv_heads=2, causal=True, vision=True):
-    size = sum(map(sum, runs))
-    query = torch.randn(size, heads, 8)
-    key, value = torch.randn(2, size, kv_heads, 8)
-    is_vision = None
-    if vision:
-        in_prefix = torch.tensor(
-            [run == 0 for lengths in runs for run, n in enumerate(lengths) for _ in range(n)], dtype=torch.bool
-        )
-        is_vision = (torch.rand(size) < 0.6) & in_prefix
-    return query, key, value, Segments(runs=runs, causal=causal, is_vision=is_vision)
-
-
-def test_dense_mask_is_the_rule_of_the_sheet():
-    *_, segments = packed(TREES)
-    assert torch.equal(segments.dense_mask(), literal_mask(TREES, segments.is_vision, causal=True))
+from zoo.segments import Segments
 
 
 @pytest.mark.parametrize("vision", [False, True])
@@ -114,16 +79,6 @@ def test_received_attention_is_a_column_mean_of_the_map():
     torch.testing.assert_close(received_attention(query, key, segments, rows), expected, rtol=1e-5, atol=1e-6)
 
 
-@given(st.lists(st.integers(0, 40), max_size=12))
-@settings(max_examples=60)
-def test_similar_lengths_cover_every_filled_one_once_and_waste_little(lengths):
-    groups = similar(lengths)
-    assert sorted(n for group in groups for n in group) == [n for n, length in enumerate(lengths) if length]
-    for group in groups:
-        longest, shortest = max(lengths[n] for n in group), min(lengths[n] for n in group)
-        assert longest - shortest <= max(8, longest / 8)
-
-
 @given(seed=st.integers(0, 2**16))
 @settings(max_examples=20)
 def test_survivors_attend_as_a_sequence_built_without_the_dead(seed):
@@ -147,8 +102,3 @@ def test_compiled_flex_agrees_on_a_gpu():
     inputs = [x.cuda().requires_grad_() for x in (query, key, value)]
     flex, dense = (attend(*inputs, on_gpu, execution=e) for e in ("flex", "dense"))
     torch.testing.assert_close(flex, dense, rtol=1e-2, atol=1e-2)  # TF32 products
-
-
-def test_vision_flags_of_another_length_are_refused():
-    with pytest.raises(ValueError, match="the segments hold 4 tokens"):
-        Segments.plain((4,), is_vision=torch.ones(3, dtype=torch.bool))
