@@ -7,6 +7,7 @@ nothing and is never scored.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -25,22 +26,29 @@ LATTICE = 4
 """Points a side at which a patch is compared with the instance masks."""
 
 
-def patches_of_instance(masks: np.ndarray, instance: int, grid: tuple[int, int], coverage: float) -> np.ndarray:
-    """Which patches an instance covers enough of.
+def covered_patches(
+    masks: np.ndarray, instances: Sequence[int], grid: tuple[int, int], coverage: float
+) -> list[np.ndarray]:
+    """Which patches each instance covers enough of.
 
     Args:
         masks: (frames, height, width) uint8 instance ids.
-        instance: The id.
+        instances: The ids.
         grid: (rows, columns) of patches.
         coverage: Least share of a patch, in (0, 1].
     Returns:
-        (frames, rows, columns) bool.
+        (frames, rows, columns) bool for each instance.
     """
-    points = []
-    for size, cells in zip(masks.shape[1:], grid, strict=True):
-        points.append(((np.arange(cells * LATTICE) + 0.5) * size / (cells * LATTICE)).astype(np.int64))
-    seen = masks[:, points[0]][:, :, points[1]] == instance
-    return seen.reshape(len(masks), grid[0], LATTICE, grid[1], LATTICE).mean((2, 4)) >= coverage
+    rows, columns = (
+        ((np.arange(cells * LATTICE) + 0.5) * size / (cells * LATTICE)).astype(np.int64)
+        for size, cells in zip(masks.shape[1:], grid, strict=True)
+    )
+    seen = masks[:, rows[:, None], columns].reshape(len(masks), grid[0], LATTICE, grid[1], LATTICE)
+    points = np.ascontiguousarray(seen.transpose(2, 4, 0, 1, 3)).reshape(LATTICE**2, -1)
+    needed = coverage * LATTICE**2
+    return [
+        ((points == instance).sum(0, dtype=np.uint8) >= needed).reshape(len(masks), *grid) for instance in instances
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +70,9 @@ class LabelPatches:
             raise DataError(
                 f"{sample.shard}: sample {sample.key!r} has {len(masks)} masks, frame {indices.max()} is shown"
             )
-        shown = masks[indices]
+        covered = covered_patches(masks[indices], [entry["id"] for entry in instances], grid, self.coverage)
         return [
-            PatchText(text=entry["text"], patches=patches_of_instance(shown, entry["id"], grid, self.coverage))
-            for entry in instances
+            PatchText(text=entry["text"], patches=patches) for entry, patches in zip(instances, covered, strict=True)
         ]
 
 

@@ -223,24 +223,29 @@ class Processor:
         ids = np.fromiter(
             chain.from_iterable(run for e in examples for run in e.runs_of_ids()), dtype=np.int64, count=sum(lengths)
         )
-        positions = np.empty(len(ids), dtype=np.int64)
-        labels = np.full(len(ids), IGNORE_INDEX, dtype=np.int64)
-        weights = np.zeros(len(ids), dtype=np.float32)
         turns: list[Turn] = []
-        for number, (example, start) in enumerate(zip(examples, accumulate(lengths, initial=0), strict=False)):
-            prefix = (start, start + len(example.prefix))
-            positions[slice(*prefix)] = np.arange(len(example.prefix))
-            end = prefix[1]
+        sizes, firsts, answers = [], [], []  # of each prefix, prompt and answer, in the order of the sequence
+        end = 0
+        for number, example in enumerate(examples):
+            prefix = (end, end := end + len(example.prefix))
+            sizes.append(len(example.prefix))
+            firsts.append(0)
+            answers.append((False, 0.0))
             for message, prompt, answer in example.branches:
                 begin, middle = end, end + len(prompt)
                 end = middle + len(answer)
-                positions[begin:end] = np.arange(len(example.prefix), len(example.prefix) + end - begin)
-                if answer:  # the token before each answer token predicts it
-                    labels[middle - 1 : end - 1] = answer
-                    weights[middle - 1 : end - 1] = self.token_weight(message, len(answer), len(example.branches))
+                sizes += len(prompt), len(answer)
+                firsts += len(example.prefix), len(example.prefix) + len(prompt)
+                weight = self.token_weight(message, len(answer), len(example.branches)) if answer else 0.0
+                answers += (False, 0.0), (True, weight)
                 turns.append(
                     Turn(example=number, message=message, prefix=prefix, prompt=(begin, middle), answer=(middle, end))
                 )
+        starts = np.cumsum(sizes) - sizes
+        positions = np.arange(len(ids)) - np.repeat(starts - firsts, sizes)
+        # The token before each answer token predicts it.
+        is_answer, weights = (np.roll(np.repeat(column, sizes), -1) for column in zip(*answers, strict=True))
+        labels = np.where(is_answer, np.roll(ids, -1), IGNORE_INDEX)
         input_ids = torch.from_numpy(ids)
         extra = input_ids - self.vocab_size
         is_vision = extra >= 0
@@ -257,7 +262,7 @@ class Processor:
             is_vision=is_vision,
             is_patch=extra == VisionToken.IM_PATCH,
             labels=torch.from_numpy(labels),
-            loss_weights=torch.from_numpy(weights),
+            loss_weights=torch.from_numpy(weights.astype(np.float32)),
             turns=tuple(turns),
             patch_words=self._shifted_patch_words(examples),
             empty_word=self.tokenizer.eos_id,

@@ -7,7 +7,7 @@ from trunk_fixtures import build_batch, build_module
 
 from zoo.errors import DataError
 from zoo.head import PatchText
-from zoo.heads.grounding import LabelPatches, WordGrounding, patches_of_instance
+from zoo.heads.grounding import LabelPatches, WordGrounding, covered_patches
 from zoo.heads.qa import QuestionAnswering
 from zoo.pruning.random import RandomPruner
 from zoo.shards.reader import Sample
@@ -30,9 +30,10 @@ def sample(**arrays):
 
 
 def test_patches_that_an_instance_covers_are_found():
-    found = patches_of_instance(masks(), 2, GRID, coverage=0.5)
+    other, found = covered_patches(masks(), [1, 2], GRID, coverage=0.5)
+    assert not other.any()
     assert np.argwhere(found).tolist() == [[1, 1, 2], [1, 1, 3]]
-    assert patches_of_instance(masks(), 2, GRID, coverage=1 / 16)[0, 0, 0]
+    assert covered_patches(masks(), [2], GRID, coverage=1 / 16)[0][0, 0, 0]
 
 
 def test_labels_are_those_of_the_shown_frames():

@@ -62,9 +62,10 @@ def test_agrees_with_the_demuxer(tmp_path, variant):
     data = encode(tmp_path, **variant)
     index = read_index(data)
     time_base, packets = demuxed(data)
-    shift = index.pts.min() - min(pts for pts, _, _ in packets)
-    pieces = zip(index.pts, index.is_key, index.offsets, index.sizes, strict=True)
-    assert packets == [(pts - shift, key, data[start : start + size]) for pts, key, start, size in pieces]
+    shift = min(index.pts) - min(pts for pts, _, _ in packets)
+    keys = set(index.keys)
+    pieces = enumerate(zip(index.pts, index.spans, strict=True))
+    assert packets == [(pts - shift, place in keys, data[slice(*span)]) for place, (pts, span) in pieces]
     assert index.time_scale == 1 / time_base
 
 
@@ -133,9 +134,9 @@ def test_random_damage_never_raises(tmp_path_factory, data):
         bytes(content[: data.draw(st.integers(0, len(content)))] if data.draw(st.booleans()) else content)
     )
     if index is not None:
-        assert len(index.pts) == len(index.sizes) == len(index.offsets) == len(index.is_key)
-        assert (index.offsets >= 0).all()
-        assert (index.offsets + index.sizes <= len(content)).all()
+        assert len(index.pts) == len(index.spans)
+        assert set(index.keys) <= set(range(len(index.pts)))
+        assert all(0 <= start <= end <= len(content) for start, end in index.spans)
 
 
 _cache = {}

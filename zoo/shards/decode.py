@@ -132,20 +132,21 @@ def _decode_indexed(data: bytes, index: Mp4Index, choose: ChooseFrames, expected
     import av
 
     _check_number((len(index.pts),), (expected_frames,))
-    shown = np.sort(index.pts)
+    shown = np.array(sorted(index.pts))
     times_s = (shown - shown[0]) / index.time_scale
     indices = np.asarray(choose(times_s), dtype=np.int64)
-    view, starts, ends = memoryview(data), index.offsets.tolist(), (index.offsets + index.sizes).tolist()
-    pts = index.pts.tolist()
+    wanted = shown[indices].tolist()
+    view = memoryview(data)
 
     def packet(place: int) -> "Packet":
-        made = av.Packet(view[starts[place] : ends[place]])
-        made.pts = pts[place]
+        start, end = index.spans[place]
+        made = av.Packet(view[start:end])
+        made.pts = index.pts[place]
         return made
 
     codec = _decoder(index.avc_config)
     try:
-        frames = _to_rgb(_decode(codec, packet, pts, np.flatnonzero(index.is_key), shown[indices]), shown[indices])
+        frames = _to_rgb(_decode(codec, packet, index.pts, index.keys, wanted), wanted)
     except (av.FFmpegError, DataError):
         _kept.decoders.clear()  # whatever the bad clip left in it must not reach the next one
         raise
@@ -166,9 +167,10 @@ def _decode_container(data: bytes, choose: ChooseFrames, expected_frames: int | 
         times_s = (shown - shown[0]) * float(stream.time_base)
         indices = np.asarray(choose(times_s), dtype=np.int64)
         stream.codec_context.thread_type, stream.codec_context.thread_count = "NONE", 1
-        keys = np.flatnonzero([packet.is_keyframe for packet in packets])
+        keys = [place for place, packet in enumerate(packets) if packet.is_keyframe]
         pts = [packet.pts for packet in packets]
-        frames = _to_rgb(_decode(stream.codec_context, packets.__getitem__, pts, keys, shown[indices]), shown[indices])
+        wanted = shown[indices].tolist()
+        frames = _to_rgb(_decode(stream.codec_context, packets.__getitem__, pts, keys, wanted), wanted)
     return Clip(frames=frames, times_s=times_s[indices], indices=indices)
 
 
@@ -213,7 +215,11 @@ def _check_number(found: tuple[int, ...], promised: tuple[int | None, ...]) -> N
 
 
 def _decode(
-    codec: "CodecContext", packet: Callable[[int], "Packet"], pts: list[int], keys: np.ndarray, wanted: np.ndarray
+    codec: "CodecContext",
+    packet: Callable[[int], "Packet"],
+    pts: Sequence[int],
+    keys: Sequence[int],
+    wanted: Sequence[int],
 ) -> Iterator["VideoFrame"]:
     """Yield frames, among them all of the wanted times, decoding as few packets as references allow.
 
@@ -222,16 +228,16 @@ def _decode(
         packet: Gives the packet of a place in decoding order.
         pts: Times of all packets in decoding order, in the stream's time base.
         keys: Growing places of the key frames.
-        wanted: (sampled,) growing times.
+        wanted: Growing times.
     """
     places = {time: place for place, time in enumerate(pts)}
-    key_pts = [pts[place] for place in keys.tolist()]
-    targets = set(wanted.tolist())
+    key_pts = [pts[place] for place in keys]
+    targets = set(wanted)
     fed = 0
-    for time in wanted.tolist():
+    for time in wanted:
         # Frames shown before the next key frame may need this one, even if they are stored after that next one.
         before = bisect_right(key_pts, time) - 1
-        start = int(keys[before]) if before >= 0 else 0
+        start = keys[before] if before >= 0 else 0
         if start > fed:
             if fed:
                 yield from codec.decode(None)
@@ -244,24 +250,25 @@ def _decode(
     yield from codec.decode(None)
 
 
-def _to_rgb(decoded: Iterator["VideoFrame"], wanted: np.ndarray) -> np.ndarray:
+def _to_rgb(decoded: Iterator["VideoFrame"], wanted: Sequence[int]) -> np.ndarray:
     """Convert the wanted frames to (frames, height, width, 3) uint8, in the order of their times."""
     from av.video.reformatter import VideoReformatter
 
     reformatter = VideoReformatter()  # its set-up costs as much as a small frame: once a clip, not once a frame
-    slots = {pts: slot for slot, pts in enumerate(wanted.tolist())}
+    slots = {pts: slot for slot, pts in enumerate(wanted)}
     frames: np.ndarray | None = None
     for frame in decoded:
         slot = slots.pop(frame.pts, None)
         if slot is None:
             continue
         # One thread: PyAV starts one per core otherwise, and waiting for them takes longer than a small frame.
-        pixels = reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
+        (plane,) = reformatter.reformat(frame, format="rgb24", threads=1).planes
         if frames is None:
-            frames = np.empty((len(wanted), *pixels.shape), np.uint8)
-        if pixels.shape != frames.shape[1:]:
+            frames = np.empty((len(wanted), frame.height, frame.width, 3), np.uint8)
+        if (frame.height, frame.width) != frames.shape[1:3]:
             raise DataError("the video changes its size half-way")
-        frames[slot] = pixels
+        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)  # rows end in padding
+        frames[slot] = rows[: frame.height, : 3 * frame.width].reshape(frames.shape[1:])
     if frames is None or slots:
         raise DataError(f"corrupt video: {len(slots)} of {len(wanted)} sampled frames do not decode")
     return frames

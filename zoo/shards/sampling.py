@@ -7,6 +7,7 @@ Differs: works on true timestamps, so variable frame rates come out right; a sto
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -68,8 +69,14 @@ class FrameSampling:
         """
         if len(frame_times_s) == 0:
             raise ValueError("a clip without frames cannot be sampled")
-        first = float(frame_times_s[0])
-        wanted = self.times(float(frame_times_s[-1]) - first) + first
-        halfway = (frame_times_s[1:] + frame_times_s[:-1]) / 2
-        nearest = np.searchsorted(halfway, wanted, side="left")
-        return nearest[np.diff(nearest, prepend=-1) > 0]
+        return _nearest(self, np.asarray(frame_times_s, dtype=np.float64).tobytes()).copy()
+
+
+@lru_cache(maxsize=64)  # clips of a data set are stored with the same few sets of times
+def _nearest(sampling: FrameSampling, frame_times_s: bytes) -> np.ndarray:
+    stored = np.frombuffer(frame_times_s)
+    first = float(stored[0])
+    wanted = sampling.times(float(stored[-1]) - first) + first
+    halfway = (stored[1:] + stored[:-1]) / 2
+    nearest = np.searchsorted(halfway, wanted, side="left")
+    return nearest[np.diff(nearest, prepend=-1) > 0]
