@@ -10,11 +10,12 @@ from dataclasses import replace
 from typing import Literal
 
 import torch
-from lightning.pytorch import LightningModule
+from lightning.pytorch import Callback, LightningModule
 from torch import Tensor, nn
 
 from zoo.backbone import Connector, LanguageModel, VisionEncoder
 from zoo.batch import Batch
+from zoo.callbacks.last_step import LastStepCheckpoint
 from zoo.errors import ConfigError
 from zoo.head import Head, Prediction, TrunkOutputs
 from zoo.model import PositionRule, VideoLanguageModel
@@ -134,6 +135,10 @@ class ZooModule(LightningModule):
         self.controls = tuple(controls)
         stages = ("val", "test", *(f"test_{control}" for control in controls))
         self.metrics = nn.ModuleDict({f"{s}_{h.name}": h.metrics() for s in stages for h in heads})
+
+    def configure_callbacks(self) -> list[Callback]:
+        """What every run needs, whatever a recipe lists."""
+        return [LastStepCheckpoint()]
 
     # -- optimisation -------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.loggers import CSVLogger
 
 from zoo.backbones.tokenizers import words
-from zoo.callbacks import BlindBaseline, RunReport
+from zoo.callbacks import BlindBaseline, LastStepCheckpoint, RunReport
 from zoo.callbacks.evaluation import results_of, results_text
 from zoo.callbacks.run_report import evenly_spaced
 from zoo.callbacks.throughput import Throughput
@@ -194,6 +195,23 @@ def test_an_interrupted_fit_keeps_what_it_had(dataset, tmp_path):
     assert read(folder, "throughput.json")["stopped_by"] == "KeyboardInterrupt"
     assert read(folder, "results.json")["questions"] == 8
     assert "KeyboardInterrupt" in (folder / "report.html").read_text()
+
+
+@pytest.mark.parametrize(("interrupt_at", "steps"), [(None, [2, 3]), (1, [1])])
+def test_the_last_step_is_saved(dataset, tmp_path, interrupt_at, steps):
+    """Validations come after two steps, the end after three, the interruption within the second."""
+    run = runner(tmp_path, LastStepCheckpoint(), max_steps=3, val_check_interval=2)
+    with nullcontext() if interrupt_at is None else pytest.raises(SystemExit):
+        run.fit(Oracle(interrupt_at=interrupt_at), datamodule=data(dataset))
+    saved = sorted((tmp_path / "runs/oracle/version_0/checkpoints").glob("*.ckpt"))
+    assert [torch.load(path, weights_only=True)["global_step"] for path in saved] == steps
+
+
+@pytest.mark.parametrize("arguments", [{"max_steps": 2}, {"fast_dev_run": True}, {"enable_checkpointing": False}])
+def test_the_last_step_is_saved_once_and_only_where_checkpoints_are_wanted(dataset, tmp_path, arguments):
+    run = runner(tmp_path, LastStepCheckpoint(), val_check_interval=2, **arguments)
+    run.fit(Oracle(), datamodule=data(dataset))
+    assert len(list(tmp_path.rglob("*.ckpt"))) == ("max_steps" in arguments)
 
 
 def test_a_test_of_a_checkpoint_takes_the_training_curves_along(dataset, tmp_path):

@@ -1,6 +1,7 @@
-"""Lightning callbacks of the zoo: the run's report, and the baseline that it is compared with."""
+"""Lightning callbacks of the zoo: the run's report, the baseline that it is compared with, the last checkpoint."""
 
 from zoo.callbacks.blind_baseline import BlindBaseline
+from zoo.callbacks.last_step import LastStepCheckpoint
 from zoo.callbacks.run_report import RunReport
 
-__all__ = ["BlindBaseline", "RunReport"]
+__all__ = ["BlindBaseline", "LastStepCheckpoint", "RunReport"]
