@@ -11,7 +11,7 @@ from functools import partial
 
 import timm
 import torch
-from timm.layers import Attention, HybridEmbed, LayerNorm2d
+from timm.layers import Attention, GroupNorm1, HybridEmbed
 from timm.models.vision_transformer import Block, VisionTransformer
 from timm.models.vision_transformer_hybrid import ConvStem
 from torch import Tensor, nn
@@ -195,8 +195,10 @@ def _conv_stem_embed(stem_channels: int, **arguments: object) -> HybridEmbed:
     """Timm's patch embedding behind three strided convolutions: 8 pixels a patch."""
     arguments.pop("dynamic_img_pad")
     arguments.pop("patch_size")
-    # Not batch norm: the frames of one clip are no independent samples.
-    norm = LayerNorm2d
+    # One group over channels and places: a norm of each place for itself takes away the contrast that shapes are seen by
+    # (65 % of shapes against 49 % after 160 steps on single frames). Not batch norm: frames of a clip are no independent
+    # samples.
+    norm = GroupNorm1
     stem = ConvStem(depth=3, channels=stem_channels, stride=(2, 2, 2), norm_layer=norm, act_layer=nn.GELU)
     return HybridEmbed(backbone=stem, patch_size=1, **arguments)
 
