@@ -2,8 +2,8 @@
 
 Planning needs sizes alone, so nothing is decoded before it is known what is decoded together. The packer knows nothing
 of what it packs: items are whatever the caller hands in, and come back as they were.
-Source: Molmo2 sheet A6.5. Differs: a sample with more frames than a pack may hold is emitted alone, as one with too
-many tokens is; the sheet's packer never meets one.
+Source: Molmo2 sheet A6.5. Differs: the room that rounding leaves is filled by true sizes; a sample with more frames
+than a pack may hold is emitted alone, as one with too many tokens is (the sheet's packer never meets one).
 """
 
 from __future__ import annotations
@@ -81,6 +81,10 @@ class PackLimits:
         """Planning steps of a sample."""
         return -(-size.tokens // self.quantum)
 
+    def value(self, size: PackSize) -> int:
+        """What a sample adds to the objective."""
+        return size.tokens + self.frame_weight * size.frames
+
     def stands_alone(self, size: PackSize) -> bool:
         """Fills a pack by its tokens, or is beyond the limits: nothing can join it."""
         return self.steps(size) >= self.capacity or size.frames > self.max_frames
@@ -93,8 +97,9 @@ def best_set(sizes: Sequence[PackSize], limits: PackLimits) -> list[int]:
         sizes: Of the samples to choose from, each of which fits a pack.
         limits: What a pack holds.
     Returns:
-        Growing places of a set within the limits that maximises tokens + `frame_weight` * frames; of equally good sets
-        one that leaves out later samples.
+        Growing places of a set within the limits. Among the sets that fit with their tokens rounded up to the quantum
+        it maximises tokens + `frame_weight` * frames, and of equally good ones leaves out later samples; what then
+        still fits by its true size has joined, the most valuable first.
     """
     # Clips of one data set tend to have equal numbers of frames: in units of their common divisor the table is small.
     unit = gcd(*(size.frames for size in sizes)) or 1
@@ -104,7 +109,7 @@ def best_set(sizes: Sequence[PackSize], limits: PackLimits) -> list[int]:
     takes = np.zeros((len(sizes), *best.shape), dtype=bool)
     for place, size in enumerate(sizes):
         steps, frames = limits.steps(size), size.frames // unit
-        joined = best[: rows + 1 - steps, : columns + 1 - frames] + (size.tokens + limits.frame_weight * size.frames)
+        joined = best[: rows + 1 - steps, : columns + 1 - frames] + limits.value(size)
         room = best[steps:, frames:]
         np.greater(joined, room, out=takes[place, steps:, frames:])
         np.maximum(joined, room, out=room)
@@ -115,7 +120,20 @@ def best_set(sizes: Sequence[PackSize], limits: PackLimits) -> list[int]:
             chosen.append(place)
             row -= limits.steps(sizes[place])
             column -= sizes[place].frames // unit
-    return chosen[::-1]
+    return sorted(chosen + _what_still_fits(sizes, chosen, limits))
+
+
+def _what_still_fits(sizes: Sequence[PackSize], chosen: Sequence[int], limits: PackLimits) -> list[int]:
+    tokens = limits.max_tokens - sum(sizes[place].tokens for place in chosen)
+    frames = limits.max_frames - sum(sizes[place].frames for place in chosen)
+    joining = []
+    left = set(range(len(sizes))).difference(chosen)
+    for place in sorted(left, key=lambda place: (-limits.value(sizes[place]), place)):
+        if sizes[place].tokens <= tokens and sizes[place].frames <= frames:
+            joining.append(place)
+            tokens -= sizes[place].tokens
+            frames -= sizes[place].frames
+    return joining
 
 
 class Packer(Generic[Item]):
