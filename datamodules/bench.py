@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from zoo.datamodules.stream import SampleProcessor, Source, StreamSpec, TrainStream
+from zoo.datamodules.preparation import SampleProcessor
+from zoo.datamodules.stream import Source, StreamSpec, TrainStream
 from zoo.errors import ConfigError, DataError
 from zoo.shards.decode import VIDEO_SUFFIXES, decode_sample
 from zoo.shards.reader import MEDIA_AND_JSON, read_shard

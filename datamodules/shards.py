@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 from lightning.pytorch import LightningDataModule
 
+from zoo.datamodules.packs import check_frames, expected_packs
+from zoo.datamodules.preparation import OnBadSample, SampleProcessor
 from zoo.datamodules.stream import (
     EvalStream,
-    OnBadSample,
-    SampleProcessor,
     ShardLoader,
     Source,
     StreamSpec,
@@ -21,6 +21,7 @@ from zoo.datamodules.stream import (
 )
 from zoo.errors import ConfigError
 from zoo.generator import ShardGenerator
+from zoo.packing import PackLimits
 from zoo.shards.reader import Sample, read_records, read_samples, read_split
 
 logger = logging.getLogger(__name__)
@@ -52,7 +53,9 @@ class ShardDataModule(LightningDataModule):
         path: Folder of a data set, or several with their weights: how often training draws from each, relative to the
             others. Evaluation reads each of them once.
         generator: Makes the data when the folder lacks it; needs a single path.
-        batch_size: Samples a training batch on each rank.
+        batch_size: Samples a training batch on each rank, where `packing` is not given.
+        packing: A training batch on each rank is one pack: as many samples as these limits hold, chosen so that it is
+            nearly full.
         eval_batch_size: Samples a batch elsewhere; None takes `batch_size`.
         num_workers: Loader processes of each rank; 0 loads in the main process.
         shuffle_buffer: Encoded samples in each worker among which the next one is drawn; 1 keeps the shards' order.
@@ -68,6 +71,7 @@ class ShardDataModule(LightningDataModule):
         path: str | dict[str, float],
         generator: ShardGenerator | None = None,
         batch_size: int = 16,
+        packing: PackLimits | None = None,
         eval_batch_size: int | None = None,
         num_workers: int = 0,
         shuffle_buffer: int = 1000,
@@ -80,6 +84,7 @@ class ShardDataModule(LightningDataModule):
         self.weights = {str(path): 1.0} if not isinstance(path, Mapping) else dict(path)
         self.generator = generator
         self.batch_size = batch_size
+        self.packing = packing
         self.eval_batch_size = batch_size if eval_batch_size is None else eval_batch_size
         self.num_workers = num_workers
         self.shuffle_buffer = shuffle_buffer
@@ -159,11 +164,14 @@ class ShardDataModule(LightningDataModule):
     def train_dataloader(self) -> ShardLoader:
         spec = self._spec("train", self.batch_size)
         samples = self.epoch_samples or sum(source.num_samples for source in spec.sources)
-        num_batches = samples // (spec.batch_size * spec.world_size)
+        num_batches = self._batches_of(spec, samples) // spec.world_size
         if num_batches == 0:
+            held, knob = f"batch of {spec.batch_size}", "batch_size"
+            if spec.packing is not None:
+                held, knob = f"pack of {spec.packing.max_tokens} tokens", "packing.max_tokens"
             raise ConfigError(
-                f"shards: an epoch of {samples} samples holds no batch of {spec.batch_size} on {spec.world_size} "
-                "ranks; lower batch_size, or raise epoch_samples"
+                f"shards: an epoch of {samples} samples holds no {held} on {spec.world_size} ranks; "
+                f"lower {knob}, or raise epoch_samples"
             )
         stream = TrainStream(
             spec,
@@ -173,6 +181,14 @@ class ShardDataModule(LightningDataModule):
             same_epoch=self.trainer is not None and self.trainer.overfit_batches > 0,
         )
         return loader(stream)
+
+    def _batches_of(self, spec: StreamSpec, samples: int) -> int:
+        """Training batches of so many samples over all ranks; of packs an estimate, which every rank makes alike."""
+        if spec.packing is None:
+            return samples // spec.batch_size
+        check_frames(spec.packing, spec.processor)
+        sources = [(source.shards, source.weight) for source in spec.sources]
+        return expected_packs(spec.packing, spec.processor, sources, samples=samples, seed=spec.seed)
 
     def val_dataloader(self) -> ShardLoader:
         return loader(EvalStream(self._spec("validate", self.eval_batch_size)))
@@ -193,4 +209,5 @@ class ShardDataModule(LightningDataModule):
             rank=self.trainer.global_rank if self.trainer is not None else 0,
             world_size=self.trainer.world_size if self.trainer is not None else 1,
             on_bad_sample=self.on_bad_sample,
+            packing=self.packing,
         )

@@ -4,52 +4,20 @@ A *reader* is one loader worker of one rank. Training deals whole shards to read
 single samples, in the stored order. Whatever is drawn depends on (seed, epoch, source or sample key) alone.
 """
 
-import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Literal, Protocol
-from zlib import crc32
+from typing import Any
 
 import numpy as np
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from zoo.datamodules.packs import Packing
+from zoo.datamodules.preparation import FaultCounter, OnBadSample, SampleProcessor, prepare
 from zoo.errors import ConfigError, DataError, ZooError
-from zoo.shards.decode import VIDEO_SUFFIXES, decode_sample, media_suffix
+from zoo.packing import PackLimits
 from zoo.shards.reader import MEDIA_AND_JSON, Sample, Shard, read_shard
-from zoo.shards.sampling import FrameSampling
-
-logger = logging.getLogger(__name__)
-
-MAX_BAD_SHARE = 0.1  # of a reader's samples; more means that the data set is broken, not a few of its clips
-MIN_SEEN = 50  # samples before the share is judged
-
-OnBadSample = Literal["skip", "raise"]
-
-
-class SampleProcessor(Protocol):
-    """What the streams need of `zoo.processor.Processor`; picklable."""
-
-    sampling: FrameSampling
-    suffixes: Collection[str]
-
-    def messages(self, sample: Sample, generator: np.random.Generator, *, training: bool) -> Sequence[Any]: ...
-
-    def example(
-        self,
-        *,
-        key: str,
-        frames: np.ndarray,
-        times_s: np.ndarray,
-        messages: Sequence[Any],
-        labels: Sequence[Any],
-        is_video: bool,
-    ) -> Any: ...
-
-    def labels(self, sample: Sample, indices: np.ndarray) -> Sequence[Any]: ...
-
-    def collate(self, examples: Sequence[Any]) -> Any: ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,70 +37,6 @@ class Source:
     @property
     def num_samples(self) -> int:
         return sum(shard.num_samples for shard in self.shards)
-
-
-class FaultCounter:
-    """Decides about bad samples: skips and counts them, or raises.
-
-    Args:
-        policy: `raise` ends at the first one; `skip` logs each and ends when more than `MAX_BAD_SHARE` are bad.
-    """
-
-    def __init__(self, policy: OnBadSample) -> None:
-        self.policy = policy
-        self.num_good = 0  # samples that became examples
-        self.num_bad = 0
-
-    def report(self, error: DataError) -> None:
-        """Take note of a bad sample or shard; a `zoo.shards.reader.ReportError`.
-
-        Raises:
-            DataError: by policy, or because too many were bad.
-        """
-        self.num_bad += 1
-        seen = self.num_good + self.num_bad
-        if self.policy == "raise":
-            raise DataError(f"{error} (on_bad_sample=skip passes over it)") from error
-        if seen >= MIN_SEEN and self.num_bad > MAX_BAD_SHARE * seen:
-            limit = f"more than {MAX_BAD_SHARE:.0%}"
-            raise DataError(f"{self.num_bad} of {seen} samples are bad, {limit}; the last: {error}") from error
-        logger.warning("skipped bad sample %d of %d read so far: %s", self.num_bad, seen, error)
-
-
-def prepare(
-    sample: Sample, processor: SampleProcessor, *, seed: int, epoch: int, training: bool, labels: bool
-) -> Any | None:
-    """Decode, sample frames and render questions; None where no head asks anything about the sample.
-
-    Args:
-        sample: As read from a shard.
-        processor: Of the module that is fed.
-        seed: Of the stream.
-        epoch: Another epoch draws other questions; evaluation passes 0.
-        training: Also render text that is only learnt from.
-        labels: Also render what the label arrays say about the shown frames.
-    Raises:
-        DataError: names shard and key.
-    """
-    generator = np.random.default_rng([seed, epoch, crc32(sample.key.encode())])
-    try:
-        messages = processor.messages(sample, generator, training=training)
-        if not messages:
-            return None
-        clip = decode_sample(sample, processor.sampling)
-        return processor.example(
-            key=sample.key,
-            frames=clip.frames,
-            times_s=clip.times_s,
-            messages=messages,
-            labels=processor.labels(sample, clip.indices) if labels else (),
-            is_video=media_suffix(sample.files) in VIDEO_SUFFIXES,
-        )
-    except ZooError:
-        raise
-    except Exception as error:
-        error.add_note(f"while preparing sample {sample.key!r} of {sample.shard}")
-        raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +61,7 @@ class StreamSpec:
         world_size: Number of processes that share the data.
         on_bad_sample: See `FaultCounter`.
         labels: Read label arrays in training where a head wants them.
+        packing: Training batches are packs within these limits instead of `batch_size` samples.
     """
 
     sources: tuple[Source, ...]
@@ -168,6 +73,7 @@ class StreamSpec:
     world_size: int = 1
     on_bad_sample: OnBadSample = "skip"
     labels: bool = True
+    packing: PackLimits | None = None
 
     @property
     def workers(self) -> int:
@@ -232,9 +138,9 @@ class ClipStream(IterableDataset, ABC):
                 faults.num_good += 1
                 yield example
 
-    def _collated(self, examples: Iterator[Any]) -> Iterator[Any]:
+    def _by_number(self, examples: Iterator[Any]) -> Iterator[list[Any]]:
         while group := list(islice(examples, self.spec.batch_size)):
-            yield self.spec.processor.collate(group)
+            yield group
 
 
 class TrainStream(ClipStream):
@@ -278,8 +184,14 @@ class TrainStream(ClipStream):
         workers = self.spec.workers
         quota = self.num_batches // workers + (worker < self.num_batches % workers)
         samples = self._mixed(epoch, self.spec.rank * workers + worker, faults)
-        examples = self._examples(samples, faults, epoch=epoch, training=True)
-        yield from islice(self._collated(examples), quota)
+        yield from map(self.spec.processor.collate, islice(self._groups(samples, faults, epoch), quota))
+
+    def _groups(self, samples: Iterator[Sample], faults: FaultCounter, epoch: int) -> Iterator[list[Any]]:
+        spec = self.spec
+        if spec.packing is None:
+            return self._by_number(self._examples(samples, faults, epoch=epoch, training=True))
+        packing = Packing(spec.packing, spec.processor, faults, seed=spec.seed, epoch=epoch, labels=spec.labels)
+        return packing.groups(samples)
 
     def _mixed(self, epoch: int, reader: int, faults: FaultCounter) -> Iterator[Sample]:
         sources = self.spec.sources
@@ -337,7 +249,8 @@ class EvalStream(ClipStream):
     def batches(self, worker: int, epoch: int) -> Iterator[Any]:  # the same in every epoch
         faults = FaultCounter(self.spec.on_bad_sample)
         samples = self._dealt(self.spec.rank * self.spec.workers + worker, faults)
-        yield from self._collated(self._examples(samples, faults, epoch=0, training=False))
+        groups = self._by_number(self._examples(samples, faults, epoch=0, training=False))
+        yield from map(self.spec.processor.collate, groups)
 
     def _dealt(self, reader: int, faults: FaultCounter) -> Iterator[Sample]:
         before = dealt = 0

@@ -130,6 +130,7 @@ class ZooModule(LightningModule):
             sampling=FrameSampling(max_frames=max_frames, frame_rate=frame_rate),
             timestamps=timestamps,
             answer_weight=answer_weight,
+            budgets=tuple(p.budget() for p in pruners if all(site.stage != "llm.layer" for site in p.sites())),
         )
         self.optimiser = optimiser
         self.controls = tuple(controls)

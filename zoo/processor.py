@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import lru_cache
 from itertools import accumulate, chain
@@ -24,6 +24,8 @@ from zoo.batch import IGNORE_INDEX, Batch, Turn, seeds_of
 from zoo.errors import DataError
 from zoo.head import Labeller, Message, PatchText, Renderer
 from zoo.layout import Frames, window_of_patch
+from zoo.packing import PackSize
+from zoo.pruner import TokenBudget
 from zoo.shards.reader import MEDIA_AND_JSON, Sample
 from zoo.shards.sampling import FrameSampling
 
@@ -77,29 +79,27 @@ class TextTokenizer(ABC):
         """Ids of a user's turn, up to where the answer begins."""
 
 
+Branch = tuple[Message, tuple[int, ...], tuple[int, ...]]
+"""A message, its prompt's ids, and its answer's ids with the end token."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Example:
-    """One sample as token ids: a prefix and its branches.
+class MessageTree:
+    """One sample as token ids, which needs no decoded frame: a prefix and its branches.
 
     Args:
         key: Sample key.
-        pixels: (frames, 3, height, width) uint8.
         times_s: (frames,) seconds.
-        size_px: (width, height) of the source.
         is_video: Frames of a clip rather than one image.
         prefix: Ids of the shared tokens.
-        branches: (message, prompt ids, answer ids with the end token) of each branch.
-        patch_words: (pairs, 2) int64, patch of the example and id of a word that names what it shows.
+        branches: Questions and answers, in order.
     """
 
     key: str
-    pixels: Tensor
     times_s: tuple[float, ...]
-    size_px: tuple[int, int]
     is_video: bool
     prefix: tuple[int, ...]
-    branches: tuple[tuple[Message, tuple[int, ...], tuple[int, ...]], ...]
-    patch_words: Tensor
+    branches: tuple[Branch, ...]
 
     def runs_of_ids(self) -> Iterator[tuple[int, ...]]:
         """The prefix, then every prompt and answer."""
@@ -111,6 +111,21 @@ class Example:
     @property
     def num_tokens(self) -> int:
         return len(self.prefix) + sum(len(prompt) + len(answer) for _, prompt, answer in self.branches)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Example(MessageTree):
+    """A message tree and the frames that it is about.
+
+    Args:
+        pixels: (frames, 3, height, width) uint8.
+        size_px: (width, height) of the source.
+        patch_words: (pairs, 2) int64, patch of the example and id of a word that names what it shows.
+    """
+
+    pixels: Tensor
+    size_px: tuple[int, int]
+    patch_words: Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +145,7 @@ class Processor:
         timestamps: Write each frame's time before it.
         answer_weight: Token weights of an answer with n loss tokens in a tree of b branches: `code` is
             2 / sqrt(n) / sqrt(b), `paper` is 4 / sqrt(n), `flat` is 1 (sheet A7.1); times the message's own weight.
+        budgets: Of the pruners that cut before the language model, in order: packs are planned on what they leave.
     """
 
     tokenizer: TextTokenizer
@@ -143,10 +159,12 @@ class Processor:
     sampling: FrameSampling
     timestamps: bool = True
     answer_weight: Literal["code", "paper", "flat"] = "code"
+    budgets: tuple[TokenBudget, ...] = field(default=(), hash=False)  # another package's may have no hash
 
     def messages(self, sample: Sample, generator: np.random.Generator, *, training: bool = True) -> list[Message]:
-        """What all heads ask about a sample."""
-        return list(chain.from_iterable(render(sample, generator, training=training) for render in self.renderers))
+        """What all heads ask about a sample; in training in a drawn order, so that a limit drops none for ever."""
+        messages = list(chain.from_iterable(render(sample, generator, training=training) for render in self.renderers))
+        return [messages[place] for place in generator.permutation(len(messages))] if training else messages
 
     @property
     def suffixes(self) -> frozenset[str]:
@@ -156,6 +174,59 @@ class Processor:
     def labels(self, sample: Sample, indices: np.ndarray) -> list[PatchText]:
         """What the heads know about the patches of the shown frames."""
         return list(chain.from_iterable(label(sample, indices, self.grid) for label in self.labellers))
+
+    def tree(
+        self,
+        *,
+        key: str,
+        times_s: np.ndarray,
+        messages: Sequence[Message],
+        is_video: bool = True,
+        max_tokens: int | None = None,
+    ) -> MessageTree:
+        """Turn messages about frames into ids; the frames themselves may still be encoded.
+
+        Args:
+            key: Sample key.
+            times_s: (frames,) seconds.
+            messages: What is asked; an empty answer is left to generation.
+            is_video: False for a single image, which has no timestamp and the finer window.
+            max_tokens: Limit of the tokens that reach the language model. In order, a branch takes what is left; its
+                answer is cut there, and a branch of which no answer token would be left is dropped (sheet A6.3).
+        Raises:
+            DataError: no frame, an image of several frames, or a limit that leaves room for none of the messages.
+        """
+        if not len(times_s) or (not is_video and len(times_s) != 1):
+            raise DataError(f"{key}: {len(times_s)} frames for {'a clip' if is_video else 'an image'}")
+        times = tuple(float(t) for t in times_s)
+        branches = tuple((m, tuple(self.tokenizer.prompt(m.prompt)), self._answer_ids(m.answer)) for m in messages)
+        tree = MessageTree(
+            key=key, times_s=times, is_video=is_video, prefix=vision_ids(self, times, is_video), branches=branches
+        )
+        return tree if max_tokens is None else self._within(tree, max_tokens)
+
+    def _within(self, tree: MessageTree, max_tokens: int) -> MessageTree:
+        room = max_tokens - len(tree.prefix) + self._pruned_windows(tree)
+        kept: list[Branch] = []
+        for message, prompt, answer in tree.branches:
+            if len(prompt) + min(len(answer), 1) <= room:
+                kept.append((message, prompt, answer[: room - len(prompt)]))
+                room -= len(prompt) + len(kept[-1][2])
+        if tree.branches and not kept:
+            raise DataError(f"{tree.key}: no question fits beside {len(tree.times_s)} frames into {max_tokens} tokens")
+        return replace(tree, branches=tuple(kept))
+
+    def _pruned_windows(self, tree: MessageTree) -> int:
+        if not self.budgets:
+            return 0
+        windows = left = tree.prefix.count(self.vocab_size + VisionToken.IM_PATCH)
+        for budget in self.budgets:
+            (left,) = budget((left,))
+        return windows - left
+
+    def size(self, tree: MessageTree) -> PackSize:
+        """What a tree takes of a pack: the tokens of it that reach the language model, and its frames."""
+        return PackSize(tokens=tree.num_tokens - self._pruned_windows(tree), frames=len(tree.times_s))
 
     def example(
         self,
@@ -179,19 +250,27 @@ class Processor:
         Raises:
             DataError: no frame, or an image of several frames.
         """
-        if not len(frames) or (not is_video and len(frames) != 1):
-            raise DataError(f"{key}: {len(frames)} frames for {'a clip' if is_video else 'an image'}")
+        return self.with_frames(
+            self.tree(key=key, times_s=times_s, messages=messages, is_video=is_video), frames, labels
+        )
+
+    def with_frames(self, tree: MessageTree, frames: np.ndarray, labels: Sequence[PatchText] = ()) -> Example:
+        """A tree with the frames that it is about.
+
+        Args:
+            tree: Made for the times of these frames.
+            frames: (frames, height, width, 3) uint8, RGB.
+            labels: What patches of these frames show.
+        Raises:
+            ValueError: another number of frames than the tree has times.
+        """
+        if len(frames) != len(tree.times_s):
+            raise ValueError(f"{tree.key}: {len(frames)} frames for a tree of {len(tree.times_s)}")
         height, width = frames.shape[1:3]
-        times = tuple(float(t) for t in times_s)
-        branches = tuple((m, tuple(self.tokenizer.prompt(m.prompt)), self._answer_ids(m.answer)) for m in messages)
         return Example(
-            key=key,
+            **{name: getattr(tree, name) for name in MessageTree.__slots__},
             pixels=self._resize(torch.from_numpy(frames).permute(0, 3, 1, 2)),
-            times_s=times,
             size_px=(width, height),
-            is_video=is_video,
-            prefix=vision_ids(self, times, is_video),
-            branches=branches,
             patch_words=self._patch_words(labels),
         )
 

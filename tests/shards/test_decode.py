@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from zoo.errors import DataError
-from zoo.shards.decode import decode_image, decode_sample, decode_video, media_suffix
+from zoo.shards.decode import decode_image, decode_sample, decode_video, frame_times, media_suffix, sampled_times
 from zoo.shards.reader import Sample
 from zoo.shards.sampling import FrameSampling
 
@@ -74,6 +74,7 @@ def test_other_containers_and_codecs(tmp_path, suffix, codec):
     data = encode(tmp_path, gop=10, suffix=suffix, codec=codec)
     clip = decode_video(data, choose(2, 11, 29))
     np.testing.assert_array_equal(clip.frames, plain_loop(data)[1][[2, 11, 29]])
+    np.testing.assert_array_equal(frame_times(data)[[2, 11, 29]], clip.times_s)
 
 
 def test_times_are_the_stored_ones_not_index_over_rate(tmp_path):
@@ -94,6 +95,18 @@ def test_sample_of_a_video_and_of_an_image(tmp_path):
     image = decode_sample(sample(png=buffer.getvalue()), FrameSampling(max_frames=8))
     np.testing.assert_array_equal(image.frames, pixels[None])
     assert image.times_s.tolist() == [0.0]
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+@pytest.mark.parametrize("max_frames", [1, 5, 8])
+def test_times_without_decoding_are_those_of_the_decoded_clip(tmp_path, suffix, max_frames):
+    sampling = FrameSampling(max_frames=max_frames)
+    of_video = sample(mp4=encode(tmp_path, num_frames=20, suffix=suffix), num_frames=20)
+    np.testing.assert_array_equal(sampled_times(of_video, sampling), decode_sample(of_video, sampling).times_s)
+
+
+def test_an_image_has_one_time_whatever_its_bytes():
+    assert sampled_times(sample(jpg=b"broken"), FrameSampling(max_frames=8)).tolist() == [0.0]
 
 
 def test_grey_and_turned_images_come_out_upright_in_colour():
@@ -132,6 +145,19 @@ def test_bad_media_names_shard_and_key(good, files, message):
         decode_sample(sample(**files(good)), FrameSampling(max_frames=8))
 
 
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (lambda good: {}, "no media file; found nothing"),
+        (lambda good: {"mp4": b"no video at all" * 9}, "corrupt or truncated video"),
+        (lambda good: {"mp4": good, "num_frames": 33}, "20 of 33"),
+    ],
+)
+def test_a_video_without_a_readable_table_names_shard_and_key(good, files, message):
+    with pytest.raises(DataError, match=rf"train/shard-000003\.tar: sample 'clip-7': .*{message}"):
+        sampled_times(sample(**files(good)), FrameSampling(max_frames=8))
+
+
 def test_truncated_image():
     buffer = io.BytesIO()
     Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(buffer, "jpeg")
@@ -159,9 +185,11 @@ def test_random_damage_gives_a_clip_or_a_data_error(good, data):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     content = content[: data.draw(st.integers(0, len(content)))] if data.draw(st.booleans()) else content
     try:
+        times_s = frame_times(bytes(content))
         clip = decode_video(bytes(content), FrameSampling(max_frames=8))
     except DataError:
         return
+    np.testing.assert_array_equal(clip.times_s, times_s[clip.indices])
     assert len(clip.frames) == len(clip.times_s) == len(clip.indices) <= 8
 
 

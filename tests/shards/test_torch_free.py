@@ -20,7 +20,7 @@ def test_there_are_modules():
 
 def test_importing_all_of_them_imports_no_torch():
     lines = ["import importlib, sys"]
-    for name in (*MODULES, "zoo.generator", "zoo.policy"):
+    for name in (*MODULES, "zoo.generator", "zoo.packing", "zoo.policy"):
         lines += [f"importlib.import_module({name!r})", f"assert 'torch' not in sys.modules, {name!r}"]
     done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

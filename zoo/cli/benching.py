@@ -1,9 +1,17 @@
 """`zoo bench ...`: what a part of a recipe costs on this machine."""
 
 import json as json_format
+from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zoo.errors import ConfigError
+
+if TYPE_CHECKING:
+    from zoo.bench.packing import PackingCost
+    from zoo.cli.training import RecipeCLI
+    from zoo.datamodules.bench import LoadingCost
 
 
 def data(
@@ -26,8 +34,72 @@ def data(
     Raises:
         ConfigError: the recipe's datamodule reads no shards, or there are too few samples.
     """
-    from zoo.cli.training import RecipeCLI  # heavy; `zoo bench data --help` must stay quick
-    from zoo.datamodules.bench import measure_loading
+    from zoo.datamodules.bench import measure_loading  # heavy; `zoo bench data --help` must stay quick
+
+    built = _built(recipe)
+    cost = measure_loading(
+        built.datamodule.sources("train")[0],
+        built.model.processor,
+        samples=samples,
+        batch_size=batch_size,
+        rounds=rounds,
+    )
+    return _reported(cost, json)
+
+
+def packing(
+    recipe: str = "molmo2/tiny",
+    *,
+    annotations: tuple[int, ...] = (1, 4, 16),
+    clips: int = 32,
+    planned: int = 1000,
+    rounds: int = 3,
+    max_tokens: int | None = None,
+    max_frames: int | None = None,
+    json: Path | None = None,
+) -> str:
+    """Time training on packed message trees against padded rows of single annotations, in turns.
+
+    Args:
+        recipe: Bundled name, or path of a YAML file; its data is generated first where it is missing.
+        annotations: Annotations of each clip, one row of the result each.
+        clips: Clips of a round.
+        planned: Samples whose packs give the fill, of which the first with enough annotations are trained on.
+        rounds: Turns of both sides.
+        max_tokens: Tokens of a batch on both sides; the recipe's packing where nothing is given, else 4480.
+        max_frames: Frames of a batch on both sides; the recipe's packing where nothing is given, else 384.
+        json: File for the numbers; `rows` hold `annotations`, `speedup` (packed over padded annotations/s) and `fill`
+            (real tokens over the sequence limit).
+
+    Raises:
+        ConfigError: the recipe's datamodule reads no shards, or too few samples hold enough annotations.
+    """
+    from zoo.bench.packing import measure_packing  # heavy; `zoo bench packing --help` must stay quick
+    from zoo.packing import PackLimits
+    from zoo.shards.reader import MEDIA_AND_JSON, read_shard
+
+    built = _built(recipe)
+    limits = built.datamodule.packing or PackLimits(max_tokens=4480, max_frames=384)
+    typed = {"max_tokens": max_tokens, "max_frames": max_frames}
+    limits = replace(limits, **{name: value for name, value in typed.items() if value is not None})
+    shards = chain.from_iterable(source.shards for source in built.datamodule.sources("train"))
+    samples = chain.from_iterable(read_shard(shard.path, suffixes=MEDIA_AND_JSON) for shard in shards)
+    strategy, precision = built.trainer.strategy, built.trainer.precision_plugin
+    cost = measure_packing(
+        built.model.to(strategy.root_device),
+        list(islice(samples, planned)),
+        limits,
+        annotations=annotations,
+        clips=clips,
+        rounds=rounds,
+        precision=precision.train_step_context,
+    )
+    return _reported(cost, json)
+
+
+def _built(recipe: str) -> "RecipeCLI":
+    """A recipe's parts, its data made."""
+    from zoo.cli.training import RecipeCLI
     from zoo.datamodules.shards import ShardDataModule
 
     built = RecipeCLI(["--config", recipe])
@@ -36,13 +108,10 @@ def data(
             f"{recipe}: {type(built.datamodule).__name__} reads no shards, so there is nothing to compare"
         )
     built.datamodule.prepare_data()
-    cost = measure_loading(
-        built.datamodule.sources("train")[0],
-        built.model.processor,
-        samples=samples,
-        batch_size=batch_size,
-        rounds=rounds,
-    )
+    return built
+
+
+def _reported(cost: "LoadingCost | PackingCost", json: Path | None) -> str:
     if json is not None:
         json.write_text(json_format.dumps(cost.as_dict(), indent=2) + "\n", encoding="utf-8")
     return cost.as_text()

@@ -37,4 +37,9 @@ COMMANDS = (
     ),
     Command(name="ask", target="zoo.ask:ask", summary="Put a question to a checkpoint about a video or images"),
     Command(name="bench data", target="zoo.cli.benching:data", summary="Time the loader against bare decoding"),
+    Command(
+        name="bench packing",
+        target="zoo.cli.benching:packing",
+        summary="Time packed message trees against padded single annotations",
+    ),
 )

@@ -10,6 +10,7 @@ import io
 import threading
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -70,11 +71,39 @@ def decode_sample(sample: "Sample", choose: FrameSampling | ChooseFrames) -> Cli
         DataError: names shard and key: no media file, a corrupt or truncated one,
             or another number of frames than recorded.
     """
-    try:
+    with _named(sample):
         suffix = media_suffix(sample.files)
         if suffix in IMAGE_SUFFIXES:
             return decode_image(sample.files[suffix])
         return decode_video(sample.files[suffix], choose, expected_frames=sample.record.get("num_frames"))
+
+
+def sampled_times(sample: "Sample", choose: FrameSampling | ChooseFrames) -> np.ndarray:
+    """Times of the frames that `decode_sample` would give, from the table of packets alone: nothing is decoded.
+
+    Args:
+        sample: Holds one media file, video or image.
+        choose: Sampling rule, or a function from the times of all stored frames to indices.
+    Returns:
+        (frames,) float64, seconds after the first stored frame.
+    Raises:
+        DataError: names shard and key: no media file, or a video without a readable table. Damage inside frames is
+            found by decoding only.
+    """
+    if isinstance(choose, FrameSampling):
+        choose = choose.indices
+    with _named(sample):
+        suffix = media_suffix(sample.files)
+        if suffix in IMAGE_SUFFIXES:
+            return np.zeros(1)
+        times_s = frame_times(sample.files[suffix], expected_frames=sample.record.get("num_frames"))
+        return times_s[np.asarray(choose(times_s), dtype=np.int64)]
+
+
+@contextmanager
+def _named(sample: "Sample") -> Iterator[None]:
+    try:
+        yield
     except DataError as error:
         raise DataError(f"{sample.shard}: sample {sample.key!r}: {error}") from error
 
@@ -127,13 +156,53 @@ def decode_video(data: bytes, choose: FrameSampling | ChooseFrames, *, expected_
         raise DataError(f"corrupt or truncated video of {len(data)} bytes: {error.strerror}") from error
 
 
+def frame_times(data: bytes, *, expected_frames: int | None = None) -> np.ndarray:
+    """(frames,) float64 times of all stored frames of a video, seconds after the first; nothing is decoded.
+
+    Args:
+        data: The file's bytes.
+        expected_frames: Number of frames that a record promises; None where nothing is promised.
+    Raises:
+        DataError: no video, a damaged table, or another number of frames than expected.
+    """
+    import av
+
+    index = read_index(data)
+    if index is not None:
+        return _indexed_times(index, expected_frames)[1]
+    try:
+        with _open(data) as container:
+            return _container_times(container, expected_frames)[2]
+    except av.FFmpegError as error:
+        raise DataError(f"corrupt or truncated video of {len(data)} bytes: {error.strerror}") from error
+
+
+def _indexed_times(index: Mp4Index, expected_frames: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """Times of all frames in the stream's time base, and in seconds."""
+    _check_number((len(index.pts),), (expected_frames,))
+    shown = np.array(sorted(index.pts))
+    return shown, (shown - shown[0]) / index.time_scale
+
+
+def _container_times(
+    container: "InputContainer", expected_frames: int | None
+) -> tuple[list["Packet"], np.ndarray, np.ndarray]:
+    """All packets, times of all frames in the stream's time base, and in seconds."""
+    if not container.streams.video:
+        raise DataError(f"no video stream in {container.size} bytes")
+    stream = container.streams.video[0]
+    if stream.codec_context is None:
+        raise DataError("the video is in a codec that this build of PyAV cannot decode")
+    packets = [packet for packet in container.demux(stream) if packet.size]
+    shown = _presentation_times(packets, promised=(stream.frames, expected_frames))
+    return packets, shown, (shown - shown[0]) * float(stream.time_base)
+
+
 def _decode_indexed(data: bytes, index: Mp4Index, choose: ChooseFrames, expected_frames: int | None) -> Clip:
     """The quick way, for plain mp4: no demuxer, and a decoder that served clips of the same encoder before."""
     import av
 
-    _check_number((len(index.pts),), (expected_frames,))
-    shown = np.array(sorted(index.pts))
-    times_s = (shown - shown[0]) / index.time_scale
+    shown, times_s = _indexed_times(index, expected_frames)
     indices = np.asarray(choose(times_s), dtype=np.int64)
     wanted = shown[indices].tolist()
     view = memoryview(data)
@@ -157,14 +226,8 @@ def _decode_indexed(data: bytes, index: Mp4Index, choose: ChooseFrames, expected
 def _decode_container(data: bytes, choose: ChooseFrames, expected_frames: int | None) -> Clip:
     """The way for every other file: FFmpeg's demuxer."""
     with _open(data) as container:
-        if not container.streams.video:
-            raise DataError(f"no video stream in {len(data)} bytes")
+        packets, shown, times_s = _container_times(container, expected_frames)
         stream = container.streams.video[0]
-        if stream.codec_context is None:
-            raise DataError("the video is in a codec that this build of PyAV cannot decode")
-        packets = [packet for packet in container.demux(stream) if packet.size]
-        shown = _presentation_times(packets, promised=(stream.frames, expected_frames))
-        times_s = (shown - shown[0]) * float(stream.time_base)
         indices = np.asarray(choose(times_s), dtype=np.int64)
         stream.codec_context.thread_type, stream.codec_context.thread_count = "NONE", 1
         keys = [place for place, packet in enumerate(packets) if packet.is_keyframe]

@@ -1,0 +1,159 @@
+"""Samples to packs in two phases: each is planned as it arrives, and decoded when its pack is emitted.
+
+What waits in the pool is still encoded, so a pool of 48 clips costs their files, not their frames. Source: Molmo2 sheet
+A6.5.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from zoo.datamodules.preparation import FaultCounter, PackingProcessor, materialise, plan
+from zoo.errors import ConfigError, DataError
+from zoo.packing import Packer, PackLimits, PackSize
+from zoo.shards.reader import MEDIA_AND_JSON, Sample, Shard, ignore_error, read_shard
+
+SAMPLES_JUDGED = 64
+"""Of each source, to estimate how many packs an epoch fills."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A sample that waits for its pack.
+
+    Args:
+        sample: Still encoded.
+        tree: Its text, tokenised.
+    """
+
+    sample: Sample
+    tree: Any
+
+
+class Packing:
+    """Groups the samples of one reader and epoch into packs of examples.
+
+    `packer.waiting` is all that it remembers: with it, another one goes on where this one stopped.
+
+    Args:
+        limits: What a pack holds.
+        processor: Of the module that is fed.
+        faults: Told of samples that cannot be planned or decoded.
+        seed: Of the stream.
+        epoch: Decides what is asked about a sample.
+        labels: Read label arrays where a head wants them.
+        waiting: Pool to continue.
+    """
+
+    def __init__(
+        self,
+        limits: PackLimits,
+        processor: PackingProcessor,
+        faults: FaultCounter,
+        *,
+        seed: int,
+        epoch: int,
+        labels: bool,
+        waiting: Iterable[tuple[Planned, PackSize]] = (),
+    ) -> None:
+        self.packer: Packer[Planned] = Packer(limits, waiting)
+        self.processor = processor
+        self.faults = faults
+        self.seed = seed
+        self.epoch = epoch
+        self.labels = labels
+
+    def groups(self, samples: Iterable[Sample]) -> Iterator[list[Any]]:
+        """The examples of each pack; when the samples end, the pool is emptied."""
+        for sample in samples:
+            pack = self._add(sample)
+            if pack and (examples := self._decoded(pack)):
+                yield examples
+        for pack in self.packer.flush():
+            if examples := self._decoded(pack):
+                yield examples
+
+    def _add(self, sample: Sample) -> list[Planned] | None:
+        try:
+            planned = self.planned(sample)
+        except DataError as error:
+            self.faults.report(error)
+            return None
+        if planned is None:
+            return None
+        self.faults.num_good += 1
+        return self.packer.add(planned, self.processor.size(planned.tree))
+
+    def planned(self, sample: Sample) -> Planned | None:
+        """A sample with its tree, a pure function of both; None where no head asks anything about it."""
+        tree = plan(sample, self.processor, seed=self.seed, epoch=self.epoch, max_tokens=self.packer.limits.max_tokens)
+        return None if tree is None else Planned(sample, tree)
+
+    def _decoded(self, pack: Iterable[Planned]) -> list[Any]:
+        examples = []
+        for planned in pack:
+            try:
+                examples.append(materialise(planned.sample, planned.tree, self.processor, labels=self.labels))
+            except DataError as error:
+                self.faults.num_good -= 1  # as it was counted when it was planned
+                self.faults.report(error)
+        return examples
+
+
+def check_frames(limits: PackLimits, processor: PackingProcessor) -> None:
+    """Refuse limits that a single clip may exceed.
+
+    Raises:
+        ConfigError: names both numbers.
+    """
+    most = processor.sampling.max_frames
+    if most > limits.max_frames:
+        raise ConfigError(
+            f"packing: a pack holds {limits.max_frames} frames, a single clip up to {most}; raise packing.max_frames, "
+            "or lower the model's max_frames"
+        )
+
+
+def expected_packs(
+    limits: PackLimits,
+    processor: PackingProcessor,
+    sources: Iterable[tuple[Iterable[Shard], float]],
+    *,
+    samples: int,
+    seed: int,
+) -> int:
+    """How many packs so many samples fill, judged by the first ones of every source.
+
+    Args:
+        limits: What a pack holds.
+        processor: Of the module that is fed.
+        sources: Shards and weight of each.
+        samples: Drawn from all sources by weight.
+        seed: Of the stream.
+    Raises:
+        DataError: none of the first samples of a source can be planned.
+    """
+    tokens = frames = total = 0.0
+    for shards, weight in sources:
+        sizes = _first_sizes(limits, processor, shards, seed)
+        tokens += weight * sum(size.tokens for size in sizes) / len(sizes)
+        frames += weight * sum(size.frames for size in sizes) / len(sizes)
+        total += weight
+    return int(samples / total * max(tokens / limits.max_tokens, frames / limits.max_frames))
+
+
+def _first_sizes(limits: PackLimits, processor: PackingProcessor, shards: Iterable[Shard], seed: int) -> list[PackSize]:
+    sizes, fault = [], "no head asks anything about them"
+    samples = (s for shard in shards for s in read_shard(shard.path, suffixes=MEDIA_AND_JSON, report=ignore_error))
+    for sample in islice(samples, SAMPLES_JUDGED):
+        try:
+            tree = plan(sample, processor, seed=seed, epoch=0, max_tokens=limits.max_tokens)
+        except DataError as error:
+            fault = str(error)
+            continue
+        if tree is not None:
+            sizes.append(processor.size(tree))
+    if not sizes:
+        raise DataError(f"packing: none of the first {SAMPLES_JUDGED} samples can be packed; the last: {fault}")
+    return sizes
