@@ -195,9 +195,9 @@ def _conv_stem_embed(stem_channels: int, **arguments: object) -> HybridEmbed:
     """Timm's patch embedding behind three strided convolutions: 8 pixels a patch."""
     arguments.pop("dynamic_img_pad")
     arguments.pop("patch_size")
-    # One group over channels and places: a norm of each place for itself takes away the contrast that shapes are seen by
-    # (65 % of shapes against 49 % after 160 steps on single frames). Not batch norm: frames of a clip are no independent
-    # samples.
+    # One group over channels and places: a norm of each place for itself takes away the contrast that shapes are seen
+    # by (65 % of shapes against 49 % after 160 steps on single frames). Not batch norm: frames of a clip are no
+    # independent samples.
     norm = GroupNorm1
     stem = ConvStem(depth=3, channels=stem_channels, stride=(2, 2, 2), norm_layer=norm, act_layer=nn.GELU)
     return HybridEmbed(backbone=stem, patch_size=1, **arguments)

@@ -1,8 +1,9 @@
-"""Grounding in words: the vector of every window predicts the words of the objects that its pixels show.
+"""Grounding in words: every patch, and the vector of every window, predicts the words of the objects that it shows.
 
 Not in Molmo2, whose vision encoder comes pretrained on captioned images. With questions alone an untrained encoder
-stayed at the blind score for hundreds of steps; with labels of every patch it left it within two hundred. It asks
-nothing and is never scored.
+stayed at the blind score for hundreds of steps; with labels of every window it left it within two hundred. Through the
+connector alone shapes stay at chance (33 % of four after 300 steps); with labels of every patch as well windows know
+57 %. It asks nothing and is never scored.
 """
 
 from __future__ import annotations
@@ -19,11 +20,15 @@ from torchmetrics import MetricCollection
 from zoo.batch import Batch
 from zoo.errors import DataError
 from zoo.head import Head, Labeller, Message, PatchText, Prediction, Renderer, Session, TrunkOutputs
+from zoo.layout import TokenLayout
 from zoo.metrics import FamilyAccuracy
 from zoo.shards.reader import Sample
 
 LATTICE = 4
 """Points a side at which a patch is compared with the instance masks."""
+
+EMPTY_WEIGHT = 0.25
+"""Weight of a patch or window that shows no object over one that does: most are empty, and soon known to be."""
 
 
 def covered_patches(
@@ -77,7 +82,7 @@ class LabelPatches:
 
 
 class WordGrounding(Head):
-    """Windows say, through the language model's own output head, what they show; empty ones predict the end token.
+    """Patches and windows say, through the language model's own output head, what they show; empty ones the end token.
 
     Args:
         weight: Of the loss, beside those of the other heads.
@@ -86,7 +91,7 @@ class WordGrounding(Head):
 
     name: ClassVar[str] = "grounding"
     example_args: ClassVar = {"weight": 0.5}
-    needs: ClassVar[frozenset[str]] = frozenset({"window_logits"})
+    needs: ClassVar[frozenset[str]] = frozenset({"window_logits", "patch_logits"})
 
     def __init__(self, *, weight: float = 1.0, coverage: float = 0.2) -> None:
         super().__init__()
@@ -105,23 +110,38 @@ class WordGrounding(Head):
     def loss(self, outputs: TrunkOutputs, batch: Batch) -> dict[str, Tensor]:
         if outputs.window_logits is None or not len(batch.patch_words):
             return {"loss": outputs.logits.new_zeros((), dtype=torch.float32)}
-        layout = outputs.window_layout
-        patch, word = batch.patch_words.unbind(1)
-        token_of_window = torch.full((layout.num_windows,), -1, dtype=torch.int64, device=patch.device)
-        token_of_window[layout.window_of_token] = torch.arange(layout.num_tokens, device=patch.device)
-        token = token_of_window[layout.windows[patch]]
-        pairs = torch.unique(torch.stack([token, word])[:, token >= 0], dim=1)  # a word once a window
-        log_probabilities = outputs.window_logits.float().log_softmax(-1)
-        count = torch.bincount(pairs[0], minlength=layout.num_tokens)
-        said = torch.zeros_like(log_probabilities[:, 0]).index_add(0, pairs[0], log_probabilities[pairs[0], pairs[1]])
-        per_window = torch.where(count > 0, said / count.clamp(min=1), log_probabilities[:, batch.empty_word])
-        return {"loss": -self.weight * per_window.mean()}
+        windows = word_loss(outputs.window_logits, outputs.window_layout, batch)
+        patches = word_loss(outputs.patch_logits, outputs.patch_layout, batch)
+        return {"loss": self.weight * (windows + patches), "windows": windows.detach(), "patches": patches.detach()}
 
     def predict(self, session: Session, batch: Batch) -> list[Prediction]:
         return []
 
     def metrics(self) -> MetricCollection:
         return MetricCollection({"by_family": FamilyAccuracy()})
+
+
+def word_loss(logits: Tensor, layout: TokenLayout, batch: Batch) -> Tensor:
+    """Cross-entropy of vision tokens with the words of what their patches show.
+
+    Args:
+        logits: (tokens, vocabulary).
+        layout: Where the tokens came from; words of patches that were dropped are left out.
+        batch: Has `patch_words` and `empty_word`.
+    Returns:
+        Scalar: mean over tokens, those without words weighted by `EMPTY_WEIGHT`.
+    """
+    patch, word = batch.patch_words.unbind(1)
+    token_of_patch = torch.full_like(layout.windows, -1)
+    token_of_patch[layout.patch] = layout.token
+    token = token_of_patch[patch]
+    pairs = torch.unique(torch.stack([token, word])[:, token >= 0], dim=1)  # a word once a token
+    log_probabilities = logits.float().log_softmax(-1)
+    count = torch.bincount(pairs[0], minlength=len(logits))
+    said = torch.zeros_like(log_probabilities[:, 0]).index_add(0, pairs[0], log_probabilities[pairs[0], pairs[1]])
+    per_token = torch.where(count > 0, said / count.clamp(min=1), log_probabilities[:, batch.empty_word])
+    weights = torch.where(count > 0, 1.0, EMPTY_WEIGHT)
+    return -(per_token * weights).sum() / weights.sum()
 
 
 def ask_nothing(sample: Sample, generator: np.random.Generator, *, training: bool) -> list[Message]:

@@ -105,6 +105,9 @@ class TrunkOutputs:
         window_logits: (windows, vocabulary), the output head read on the vectors that enter the language model; None
             unless a head needs them.
         window_layout: Where those windows came from.
+        patch_logits: (patches, vocabulary), the output head read on a linear map of the patch features that the
+            connector pools; None unless a head needs them.
+        patch_layout: Where those patches came from.
         auxiliary_losses: Scalars of pruners.
         tokens_per_site: Living windows or patches of each clip after each cut.
     """
@@ -118,6 +121,8 @@ class TrunkOutputs:
     layout: TokenLayout
     window_logits: Tensor | None = None
     window_layout: TokenLayout | None = None
+    patch_logits: Tensor | None = None
+    patch_layout: TokenLayout | None = None
     auxiliary_losses: Sequence[Tensor] = ()
     tokens_per_site: Mapping[str, tuple[int, ...]] | None = None
 
@@ -160,7 +165,7 @@ class Head(nn.Module, ABC):
     Class attributes:
         name: Under which messages, losses and metrics of this head appear.
         needs: What of the trunk the model half reads: `logits` at target positions, `hidden` of all tokens,
-            `window_logits`.
+            `window_logits`, `patch_logits`; the last two are there in training only.
     """
 
     kind: ClassVar[str] = "head"

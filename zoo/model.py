@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from zoo.backbone import Connector, LanguageModel, VisionEncoder
+from zoo.backbone import Connector, LanguageModel, VisionEncoder, VisionFeatures
 from zoo.batch import IGNORE_INDEX, Batch, TokenStream, Turn
 from zoo.cache import KeyValueCache, rows_table
 from zoo.errors import ConfigError
@@ -37,6 +37,7 @@ class TrunkPass:
         layout: Of the living patch tokens.
         vectors: (windows, hidden), as they entered the language model.
         window_layout: Of those windows.
+        features: Of the patches that the windows were pooled from.
         position_ids: (tokens,) int64 of the batch's full sequence, as the language model saw them.
         pruning: What pruners did.
     """
@@ -45,6 +46,7 @@ class TrunkPass:
     layout: TokenLayout
     vectors: Tensor | None
     window_layout: TokenLayout
+    features: VisionFeatures | None
     position_ids: Tensor
     pruning: PruningPass
 
@@ -87,6 +89,8 @@ class VideoLanguageModel(nn.Module):
             hidden_size=language.hidden_size,
             intermediate_size=language.intermediate_size,
         )
+        if "patch_logits" in needs:
+            self.patch_projection = nn.Linear(vision.hidden_size * len(vision.feature_blocks), language.hidden_size)
         self.extra_embedding = nn.Embedding(NUM_EXTRA_TOKENS, language.hidden_size)
         nn.init.normal_(self.extra_embedding.weight, std=0.02)
 
@@ -97,12 +101,12 @@ class VideoLanguageModel(nn.Module):
         extra = self.extra_embedding((input_ids - self.language.vocab_size).clamp(min=0))
         return torch.where(is_extra.unsqueeze(-1), extra, text)
 
-    def see(self, batch: Batch, pruning: PruningPass) -> tuple[Tensor, TokenLayout]:
-        """Vectors of the surviving windows, (windows, hidden), and where they came from."""
+    def see(self, batch: Batch, pruning: PruningPass) -> tuple[VisionFeatures, Tensor, TokenLayout]:
+        """Features of the surviving patches, vectors (windows, hidden) of their windows, and where these came from."""
         layout = TokenLayout.of_frames(batch.frames, self.vision.grid, batch.pixels.device)
         features = self.vision(batch.pixels, layout, pruning)
         pooled, table = features.layout.pool()
-        return self.connector(features.states, table), pooled
+        return features, self.connector(features.states, table), pooled
 
     def run(self, batch: Batch, cache: KeyValueCache | None = None) -> TrunkPass:
         """The whole trunk over a batch.
@@ -113,9 +117,9 @@ class VideoLanguageModel(nn.Module):
         pruning = PruningPass(pruners=tuple(self.pruners), clip_seeds=batch.clip_seeds, training=self.training)
         stream = batch.stream(self.embed(batch.input_ids))
         layout = TokenLayout.of_frames(batch.frames, self.vision.grid, batch.pixels.device)
-        position_ids, vectors = batch.position_ids, None
+        position_ids, features, vectors = batch.position_ids, None, None
         if len(batch.frames):
-            vectors, layout = self.see(batch, pruning)
+            features, vectors, layout = self.see(batch, pruning)
             stream, position_ids = self._splice(stream, vectors, layout, int(batch.is_patch.sum()))
         window_layout = layout
         stream, layout = self.language(stream, layout=layout, pruning=pruning, cache=cache)
@@ -124,6 +128,7 @@ class VideoLanguageModel(nn.Module):
             layout=layout,
             vectors=vectors,
             window_layout=window_layout,
+            features=features,
             position_ids=position_ids,
             pruning=pruning,
         )
@@ -162,7 +167,7 @@ class VideoLanguageModel(nn.Module):
         """Logits where the batch has targets, and what heads may read beside them."""
         labels = batch.labels[done.stream.index]
         weights = batch.loss_weights[done.stream.index]
-        reads_windows = "window_logits" in self.needs and self.training and done.vectors is not None
+        read = self.needs if self.training and done.features is not None else frozenset()
         wanted = labels != IGNORE_INDEX
         return TrunkOutputs(
             hidden=done.stream.states,
@@ -172,11 +177,16 @@ class VideoLanguageModel(nn.Module):
             weights=weights[wanted],
             total_weight=weights.sum(),
             layout=done.layout,
-            window_logits=self.language.logits(done.vectors) if reads_windows else None,
+            window_logits=self.language.logits(done.vectors) if "window_logits" in read else None,
             window_layout=done.window_layout,
+            patch_logits=self._patch_logits(done.features) if "patch_logits" in read else None,
+            patch_layout=None if done.features is None else done.features.layout,
             auxiliary_losses=done.pruning.losses,
             tokens_per_site={str(site): counts for site, counts in done.pruning.tokens_per_clip.items()},
         )
+
+    def _patch_logits(self, features: VisionFeatures) -> Tensor:
+        return self.language.logits(self.patch_projection(features.states))
 
     def forward(self, batch: Batch) -> TrunkOutputs:
         return self.outputs(batch, self.run(batch))

@@ -146,9 +146,10 @@ class ZooModule(LightningModule):
     def components(self) -> dict[Component, list[nn.Module]]:
         """The modules of each optimiser group."""
         model = self.model
+        projections = [model.patch_projection] if hasattr(model, "patch_projection") else []
         return {
             "vision": [model.vision],
-            "connector": [model.connector, model.extra_embedding],
+            "connector": [model.connector, model.extra_embedding, *projections],
             "language": [model.language],
             "pruner": list(model.pruners),
             "heads": list(self.heads.values()),

@@ -86,16 +86,25 @@ def build(pruner=None):
     ).train()
 
 
-def test_the_loss_is_the_mean_over_windows_of_the_words_they_show():
+def test_the_loss_is_a_mean_over_windows_and_one_over_patches_of_the_words_they_show():
     module = build()
     batch = labelled_batch(module)
     outputs = module(batch)
     loss = module.heads["grounding"].loss(outputs, batch)["loss"]
     encode = module.processor.tokenizer.encode
     words = [*encode(" red"), *encode(" cube")]
-    log_probs = outputs.window_logits.log_softmax(-1)
-    expected = [log_probs[w, words].mean() if w % 8 in (0, 2) else log_probs[w, batch.empty_word] for w in range(16)]
-    torch.testing.assert_close(loss, -2.0 * torch.stack(expected).mean())
+    shown = set(batch.patch_words[:, 0].tolist())
+    windows = {int(outputs.patch_layout.windows[patch]) for patch in shown}
+    assert windows == {0, 2, 8, 10}
+    expected = 0.0
+    for logits, filled in ((outputs.window_logits, windows), (outputs.patch_logits, shown)):
+        log_probs = logits.log_softmax(-1)
+        terms = [
+            log_probs[t, words].mean() if t in filled else log_probs[t, batch.empty_word] / 4
+            for t in range(len(logits))
+        ]
+        expected = expected - torch.stack(terms).sum() / (len(filled) + (len(logits) - len(filled)) / 4)
+    torch.testing.assert_close(loss, 2.0 * expected)
 
 
 def test_windows_that_a_pruner_dropped_are_left_out():
@@ -103,6 +112,7 @@ def test_windows_that_a_pruner_dropped_are_left_out():
     batch = labelled_batch(module)
     outputs = module(batch)
     assert len(outputs.window_logits) == 8
+    assert len(outputs.patch_logits) == outputs.patch_layout.num_tokens < len(outputs.patch_layout.windows)
     module.heads["grounding"].loss(outputs, batch)["loss"].backward()
     assert module.model.vision.vit.patch_embed.proj.weight.grad.abs().sum() > 0
 
@@ -113,5 +123,6 @@ def test_nothing_is_asked_of_it_and_evaluation_pays_nothing():
     with torch.no_grad():
         outputs = module(batch)
     assert outputs.window_logits is None
+    assert outputs.patch_logits is None
     assert module.heads["grounding"].loss(outputs, batch)["loss"] == 0
     assert module.heads["grounding"].renderer()(None, np.random.default_rng(0), training=True) == []

@@ -64,7 +64,7 @@ def test_a_pruned_sequence_equals_one_built_by_hand_without_the_dead_tokens(modu
         done = model.run(batch)
         living = done.stream.index
         # By hand: the survivors' embeddings with their vectors, in the order of the text, one example after the other.
-        vectors, layout = model.see(batch, done.pruning)
+        _, vectors, layout = model.see(batch, done.pruning)
         states = model.embed(batch.input_ids)
         places = batch.is_patch.nonzero().squeeze(1)[layout.window_of_token]
         states[places] += vectors
