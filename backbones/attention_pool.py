@@ -5,7 +5,7 @@ Source: Molmo2 sheet A1.2. Agrees with the published connector: mean query over 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,8 @@ class AttentionPool(Connector):
         head_dim: Channels of a pooling head; it divides the vision encoder's channels.
         intermediate_size: Width of the projector; `language` takes the language model's MLP width.
     """
+
+    example_args: ClassVar = {"head_dim": 16}
 
     def __init__(
         self,

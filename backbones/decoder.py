@@ -1,12 +1,13 @@
 """Decoders of transformers with the zoo's layer loop.
 
-Source: transformers' Qwen3 and Llama layers (weights, norms, rotary tables, MLPs); Molmo2 sheet A1.3. Differs:
-    attention is routed to `LayerContext` through transformers' public attention interface, so packing, caches,
-    pruning and capture are ours for every architecture.
+Source: transformers' Qwen2, Qwen3, Llama, OLMo2 and OLMo3 layers (weights, norms, rotary tables, MLPs); Molmo2 sheet
+    A1.3. Differs: attention is routed to `LayerContext` through transformers' public attention interface, so packing,
+    caches, pruning and capture are ours for every architecture.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -38,13 +39,24 @@ def _packed_attention(
     *,
     scaling: float,
     context: LayerContext,
-    **_: object,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    s_aux: Tensor | None = None,
+    **_: object,  # dropout, position ids and the like, which packed execution has no use for
 ) -> tuple[Tensor, None]:
     """Signature of transformers' attention functions: (batch, heads, tokens, D) in, (batch, tokens, heads, D) out."""
-    return context.attend(module.layer_idx, query, key, value, scaling).transpose(1, 2), None
+    if softcap is not None or s_aux is not None:
+        raise ConfigError(
+            f"{type(module).__name__} caps its attention logits or has attention sinks; packed execution does neither"
+        )
+    out = context.attend(module.layer_idx, query, key, value, scale=scaling, local_attention=sliding_window)
+    return out.transpose(1, 2), None
 
 
 AttentionInterface.register(ATTENTION, _packed_attention)
+
+LAYER_TYPES = frozenset({"full_attention", "sliding_attention"})
+"""transformers' words for the layers that run here."""
 
 
 class TransformersLanguageModel(LanguageModel):
@@ -54,18 +66,21 @@ class TransformersLanguageModel(LanguageModel):
         model: The network, with embedding, layers, final norm and output head.
         activation_checkpointing: Recompute layers in the backward pass.
     Raises:
-        ConfigError: the network slides its attention window, which packed execution does not do.
+        ConfigError: the network has layers of other kinds than attention to all tokens or to the last so many.
     """
 
     def __init__(self, *, model: PreTrainedModel, activation_checkpointing: bool = False) -> None:
         super().__init__(activation_checkpointing=activation_checkpointing)
         config = model.config
-        if "sliding_attention" in (getattr(config, "layer_types", None) or ()):
-            raise ConfigError(
-                f"{type(model).__name__} has sliding-window layers; packed execution attends to whole segments"
-            )
+        layer_types = tuple(getattr(config, "layer_types", None) or ())
+        foreign = set(layer_types) - LAYER_TYPES
+        if foreign:
+            raise ConfigError(f"{type(model).__name__} has layers of {sorted(foreign)}; here run {sorted(LAYER_TYPES)}")
         model.set_attn_implementation(ATTENTION)
         self.model = model
+        # Where layers of different types turn their heads differently, transformers keys the parameters by type.
+        parameters = config.rope_parameters
+        self._rotary_types = layer_types if layer_types and set(layer_types) <= parameters.keys() else None
         self.hidden_size = config.hidden_size
         self.intermediate_size = config.intermediate_size
         self.num_layers = config.num_hidden_layers
@@ -75,8 +90,12 @@ class TransformersLanguageModel(LanguageModel):
     def embed(self, input_ids: Tensor) -> Tensor:
         return self.model.get_input_embeddings()(input_ids)
 
-    def rotary(self, states: Tensor, position_ids: Tensor) -> tuple[Tensor, Tensor]:
-        return self.model.model.rotary_emb(states, position_ids)
+    def rotary(self, states: Tensor, position_ids: Tensor) -> Sequence[tuple[Tensor, Tensor]]:
+        rotary = self.model.model.rotary_emb
+        if self._rotary_types is None:
+            return [rotary(states, position_ids)] * self.num_layers
+        by_type = {name: rotary(states, position_ids, name) for name in set(self._rotary_types)}
+        return [by_type[name] for name in self._rotary_types]
 
     def layer(self, index: int, states: Tensor, rotary: tuple[Tensor, Tensor], context: LayerContext) -> Tensor:
         return self.model.model.layers[index](states, attention_mask=None, position_embeddings=rotary, context=context)

@@ -4,6 +4,7 @@ predictions.
 
 COMPONENTS = {
     "head": {
+        "caption": "zoo.heads.caption:Caption",
         "grounding": "zoo.heads.grounding:WordGrounding",
         "qa": "zoo.heads.qa:QuestionAnswering",
     },

@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import torch
 from torch import Tensor
-from torch.nn import functional as F
 from torchmetrics import MetricCollection
 
 from zoo.batch import Batch
-from zoo.head import Head, Message, Prediction, Renderer, Session, TrunkOutputs
+from zoo.head import Head, Message, Prediction, Renderer, Session, TrunkOutputs, text_loss
 from zoo.metrics import FamilyAccuracy
 from zoo.shards.reader import Sample
 
@@ -103,13 +101,7 @@ class QuestionAnswering(Head):
         return text.strip()
 
     def loss(self, outputs: TrunkOutputs, batch: Batch) -> dict[str, Tensor]:
-        own = batch.targets_of(self.name, outputs.targets.device)
-        logits, targets, weights = outputs.logits[own].float(), outputs.targets[own], outputs.weights[own]
-        total = outputs.total_weight.clamp(min=torch.finfo(weights.dtype).tiny)
-        log_normaliser = logits.logsumexp(-1)
-        cross_entropy = (weights * F.cross_entropy(logits, targets, reduction="none")).sum() / total
-        z_loss = (weights * log_normaliser.square()).sum() / total
-        return {"loss": cross_entropy + self.z_loss * z_loss, "cross_entropy": cross_entropy.detach()}
+        return text_loss(outputs, batch, head=self.name, z_loss=self.z_loss)
 
     def predict(self, session: Session, batch: Batch) -> list[Prediction]:
         answers = session.generate(max_new_tokens=self.max_new_tokens)

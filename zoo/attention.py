@@ -130,12 +130,8 @@ def _attend_trees(query: Tensor, key: Tensor, value: Tensor, segments: Segments,
             _take(x, rows).transpose(1, 2)
             for x, rows in ((query, group.queries), (key, group.prefix), (value, group.prefix))
         )
-        mask = None
-        if group.prefix_valid is not None:
-            mask = torch.zeros_like(group.prefix, dtype=q.dtype).masked_fill_(~group.prefix_valid, -torch.inf)[
-                :, None, None
-            ]
-        part, normaliser = (x.transpose(1, 2) for x in _attend_partially(q, k, v, mask, scale))
+        asked_part = _attend_partially(q, k, v, group.additive_mask(q.dtype), scale)
+        part, normaliser = (x.transpose(1, 2) for x in asked_part)
         rows = group.queries.flatten() if group.valid is None else group.queries[group.valid]
         part, normaliser = (
             x.flatten(0, 1) if group.valid is None else _real(x, group.valid) for x in (part, normaliser)

@@ -239,16 +239,39 @@ class LayerContext:
     cache: KeyValueCache | None = None
     counts: Tensor | None = None
 
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        """Attention of a packed prefill (1, H, T, D) or of new tokens on a cache (R, H, n, D); the same shape back."""
+    def attend(
+        self,
+        layer: int,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        *,
+        scale: float,
+        local_attention: int | None = None,
+    ) -> Tensor:
+        """Attention of a layer.
+
+        Args:
+            layer: Layer index.
+            query: (1, H, T, D) of a packed prefill, or (R, H, n, D) of new tokens on a cache.
+            key: The same with KV heads.
+            value: The same with KV heads.
+            scale: Factor of the products.
+            local_attention: Most tokens, itself included, that a token of this layer looks back at; None: all.
+        Returns:
+            The queries' shape.
+        """
         if self.stream is None:
-            return self.cache.attend(layer, query, key, value, self.counts, scale)
+            return self.cache.attend(
+                layer, query, key, value, self.counts, scale=scale, local_attention=local_attention
+            )
+        stream = self.stream.within(local_attention)
         q, k, v = (x.squeeze(0).transpose(0, 1) for x in (query, key, value))
         if self.cache is not None:
-            self.cache.fill(layer, k, v, self.stream.index)
-        self.language.observe(layer, q, k, v, self.stream, scale)
-        bias = self.language.blocked_bias(layer, q, k, self.stream)
-        out = attend(q, k, v, self.stream.segments, scale=scale, pair_bias=bias)
+            self.cache.fill(layer, k, v, stream.index)
+        self.language.observe(layer, q, k, v, stream, scale)
+        bias = self.language.blocked_bias(layer, q, k, stream)
+        out = attend(q, k, v, stream.segments, scale=scale, pair_bias=bias)
         return out.transpose(0, 1).unsqueeze(0)
 
 
@@ -275,8 +298,8 @@ class LanguageModel(Observable, nn.Module, ABC):
         """Embeddings of ids below `vocab_size`."""
 
     @abstractmethod
-    def rotary(self, states: Tensor, position_ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Cosines and sines for (batch, tokens) positions."""
+    def rotary(self, states: Tensor, position_ids: Tensor) -> Sequence[tuple[Tensor, Tensor]]:
+        """Cosines and sines for (batch, tokens) positions, a pair for each layer; alike layers share theirs."""
 
     @abstractmethod
     def layer(self, index: int, states: Tensor, rotary: tuple[Tensor, Tensor], context: LayerContext) -> Tensor:
@@ -325,7 +348,7 @@ class LanguageModel(Observable, nn.Module, ABC):
                 rotary = self.rotary(stream.states, stream.position_ids.unsqueeze(0))
             self.see_hidden(index, stream)
             context = LayerContext(language=self, stream=stream, cache=cache)
-            stream = stream.with_states(self._run(index, stream.states.unsqueeze(0), rotary, context).squeeze(0))
+            stream = stream.with_states(self._run(index, stream.states.unsqueeze(0), rotary[index], context).squeeze(0))
         self.see_hidden(self.num_layers, stream)
         return stream, layout
 
@@ -343,7 +366,7 @@ class LanguageModel(Observable, nn.Module, ABC):
         rotary = self.rotary(states, position_ids)
         context = LayerContext(language=self, cache=cache, counts=counts)
         for index in range(self.num_layers):
-            states = self.layer(index, states, rotary, context)
+            states = self.layer(index, states, rotary[index], context)
         return states
 
     def _run(self, index: int, states: Tensor, rotary: tuple[Tensor, Tensor], context: LayerContext) -> Tensor:

@@ -171,6 +171,11 @@ class TokenStream:
     def with_states(self, states: Tensor) -> TokenStream:
         return replace(self, states=states)
 
+    def within(self, local_attention: int | None) -> TokenStream:
+        """The stream as a layer sees it whose tokens look back at most this far; see `Segments.within`."""
+        segments = self.segments.within(local_attention)
+        return self if segments is self.segments else replace(self, segments=segments)
+
 
 def seeds_of(keys: Sequence[str]) -> tuple[int, ...]:
     """A stable integer for each sample key, independent of process and platform."""

@@ -90,7 +90,17 @@ class KeyValueCache:
         self.layers[layer] = LayerCache(keys=keys[places], values=values[places], lengths=lengths)
         self.longest[layer] = places.shape[1]
 
-    def attend(self, layer: int, query: Tensor, keys: Tensor, values: Tensor, counts: Tensor, scale: float) -> Tensor:
+    def attend(
+        self,
+        layer: int,
+        query: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        counts: Tensor,
+        *,
+        scale: float,
+        local_attention: int | None = None,
+    ) -> Tensor:
         """Append new tokens to a layer and let them attend to their row, causally.
 
         Args:
@@ -100,6 +110,7 @@ class KeyValueCache:
             values: (R, KV, n, D).
             counts: (R,) int64, real tokens of each row.
             scale: Factor of the products.
+            local_attention: Most tokens of its row, itself included, that a new token looks back at; None: all.
         Returns:
             (R, H, n, D).
         """
@@ -108,7 +119,8 @@ class KeyValueCache:
         self.longest[layer] += new
         cache.write(keys.transpose(1, 2), values.transpose(1, 2), counts, self.longest[layer])
         slots = torch.arange(self.longest[layer], device=query.device)
-        mask = slots <= (before[:, None] + torch.arange(new, device=query.device))[:, :, None]  # (R, n, L)
+        back = (before[:, None] + torch.arange(new, device=query.device))[:, :, None] - slots  # (R, n, L)
+        mask = back >= 0 if local_attention is None else (back >= 0) & (back < local_attention)
         k, v = (x[:, : self.longest[layer]].transpose(1, 2).to(query.dtype) for x in (cache.keys, cache.values))
         return F.scaled_dot_product_attention(
             query, k, v, attn_mask=mask.unsqueeze(1), scale=scale, enable_gqa=query.shape[1] != k.shape[1]

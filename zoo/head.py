@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torchmetrics import MetricCollection
 
 if TYPE_CHECKING:
@@ -47,7 +48,20 @@ class Message:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prediction:
-    """What a head answered to one message."""
+    """What a head answered to one message.
+
+    Args:
+        key: Sample key.
+        head: Name of the head.
+        family: Of the message.
+        prompt: Of the message.
+        truth: The message's answer.
+        answer: What was generated.
+        correct: Right or wrong as a whole; None where it is neither, and `scores` says how good it is.
+        temporal: Of the message.
+        scores: Shares in [0, 1] by name, the higher the better.
+        parts: Pieces of the answer and whether each is right, where they are judged one by one.
+    """
 
     key: str
     head: str
@@ -55,8 +69,10 @@ class Prediction:
     prompt: str
     truth: str
     answer: str
-    correct: bool
+    correct: bool | None
     temporal: bool
+    scores: Mapping[str, float] = field(default_factory=dict)
+    parts: tuple[tuple[str, bool], ...] = ()
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Prediction:
         """Stay as it is: Lightning moves whatever a step returns."""
@@ -195,4 +211,23 @@ class Head(nn.Module, ABC):
 
     @abstractmethod
     def metrics(self) -> MetricCollection:
-        """Fresh metrics, updated with (correct, family index) of predictions."""
+        """Fresh metrics, each updated with lists of this head's predictions."""
+
+
+def text_loss(outputs: TrunkOutputs, batch: Batch, *, head: str, z_loss: float) -> dict[str, Tensor]:
+    """Weighted cross entropy of a head's answer tokens, with z-loss (Molmo2 sheet A7.1).
+
+    Args:
+        outputs: Of the trunk.
+        batch: Says which targets are the head's.
+        head: Name of the head.
+        z_loss: Weight of the squared log normaliser of the logits.
+    Returns:
+        `loss`, and `cross_entropy` for the log.
+    """
+    own = batch.targets_of(head, outputs.targets.device)
+    logits, targets, weights = outputs.logits[own].float(), outputs.targets[own], outputs.weights[own]
+    total = outputs.total_weight.clamp(min=torch.finfo(weights.dtype).tiny)
+    cross_entropy = (weights * F.cross_entropy(logits, targets, reduction="none")).sum() / total
+    normaliser = (weights * logits.logsumexp(-1).square()).sum() / total
+    return {"loss": cross_entropy + z_loss * normaliser, "cross_entropy": cross_entropy.detach()}

@@ -1,10 +1,16 @@
-"""Metrics that heads share."""
+"""Metrics that heads share: each is updated with lists of predictions."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torchmetrics import Metric
+
+if TYPE_CHECKING:
+    from zoo.head import Prediction
 
 NAME_BYTES = 48
 """Longest family name, UTF-8 bytes."""
@@ -24,18 +30,14 @@ class FamilyAccuracy(Metric):
         self.add_state("families", default=[], dist_reduce_fx="cat")
         self.add_state("correct", default=[], dist_reduce_fx="cat")
 
-    def update(self, families: list[str], correct: list[bool]) -> None:
-        """Count answers.
-
-        Args:
-            families: Family of each answer, at most NAME_BYTES long.
-            correct: Whether each answer was right.
-        """
-        if not families:
+    def update(self, predictions: Sequence[Prediction]) -> None:
+        """Count answers that are right or wrong; names of families are cut at NAME_BYTES."""
+        answers = [p for p in predictions if p.correct is not None]
+        if not answers:
             return
-        rows = [name.encode()[:NAME_BYTES].ljust(NAME_BYTES, b"\0") for name in families]
+        rows = [p.family.encode()[:NAME_BYTES].ljust(NAME_BYTES, b"\0") for p in answers]
         self.families.append(torch.tensor([list(row) for row in rows], dtype=torch.uint8, device=self.device))
-        self.correct.append(torch.tensor(correct, dtype=torch.bool, device=self.device))
+        self.correct.append(torch.tensor([p.correct for p in answers], dtype=torch.bool, device=self.device))
 
     def compute(self) -> dict[str, Tensor]:
         """Accuracy in [0, 1] under `accuracy`, and under `accuracy/<family>`; empty without an answer."""
@@ -48,3 +50,30 @@ class FamilyAccuracy(Metric):
         for number, name in enumerate(names.tolist()):
             scores[f"accuracy/{bytes(name).rstrip(bytes(1)).decode()}"] = correct[group == number].float().mean()
         return scores
+
+
+class MeanScores(Metric):
+    """Mean of the scores that predictions carry, each answer counting once.
+
+    Args:
+        names: Scores that every prediction has.
+    """
+
+    full_state_update = False
+    higher_is_better = True
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__()
+        self.names = tuple(names)
+        self.add_state("total", default=torch.zeros(len(self.names)), dist_reduce_fx="sum")
+        self.add_state("count", default=torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+
+    def update(self, predictions: Sequence[Prediction]) -> None:
+        """Add answers."""
+        rows = [[p.scores[name] for name in self.names] for p in predictions]
+        self.total += torch.tensor(rows, dtype=self.total.dtype, device=self.device).view(-1, len(self.names)).sum(0)
+        self.count += len(rows)
+
+    def compute(self) -> dict[str, Tensor]:
+        """Means in [0, 1] by name; empty without an answer."""
+        return dict(zip(self.names, self.total / self.count, strict=True)) if self.count else {}

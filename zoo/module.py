@@ -229,7 +229,7 @@ class ZooModule(LightningModule):
             if turns:
                 outputs, session = self.model.prefill(batch, turns, self.processor.tokenizer)
                 answered = head.predict(session, batch)
-            self.metrics[f"{stage}_{name}"].update([p.family for p in answered], [p.correct for p in answered])
+            self.metrics[f"{stage}_{name}"].update(answered)
             predictions += answered
         if outputs is not None and stage in ("val", "test"):
             loss, _ = self._losses(self._with_global_weight(outputs), batch)

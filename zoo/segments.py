@@ -5,7 +5,11 @@ branch of a message tree they belong to. Token i may attend to token j iff
 
     segment(i) = segment(j)  and  [not causal or j <= i or (vision(i) and vision(j))]  and  branch(i) <= branch(j)
 
-Source: Molmo2 sheet A6.2-A6.4. How attention is executed is the business of `zoo.attention`.
+Layers with local attention see fewer: j <= i becomes 0 <= i - j < n, counted along i's own path (shared prefix, then
+own branch) over living tokens. Vision tokens still see each other at any distance.
+
+Source: Molmo2 sheet A6.2-A6.4; the local rule is that of transformers' masks, which count places, not position ids. How
+    attention is executed is the business of `zoo.attention`.
 
 Shapes: T packed tokens; G segments of a group, L their padded length.
 """
@@ -13,7 +17,7 @@ Shapes: T packed tokens; G segments of a group, L their padded length.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate, chain
 
@@ -70,13 +74,23 @@ class TreeGroup:
         queries: (G, Q) int64, packed index of every branch token; padded slots repeat the first.
         valid: (G, Q) bool, or None where no slot is padding.
         prefix: (G, P) int64, packed index of every prefix token; padded slots repeat the first.
-        prefix_valid: (G, P) bool, or None where no slot is padding.
+        mask: (G, Q or 1, P) bool, prefix slots that a query may attend to, or None where it may attend to all.
     """
 
     queries: Tensor
     valid: Tensor | None
     prefix: Tensor
-    prefix_valid: Tensor | None
+    mask: Tensor | None
+
+    def additive_mask(self, dtype: torch.dtype) -> Tensor | None:
+        """(G, 1, Q or 1, P): 0, and a number so low that it weighs nothing beside a query's own branch.
+
+        Not -inf: under local attention a query may see nothing of its prefix, and a row of -inf would turn into NaN.
+        """
+        if self.mask is None:
+            return None
+        zeros = torch.zeros(self.mask.shape, dtype=dtype, device=self.mask.device)
+        return zeros.masked_fill_(~self.mask, torch.finfo(dtype).min / 2).unsqueeze(1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,14 +103,18 @@ class Segments:
         causal: Text order; false for a vision encoder, where a segment is a frame.
         is_vision: (T,) bool, tokens that see each other in both directions; None: no such tokens.
         device: Where masks are made.
+        local_attention: Most tokens of its own path, itself included, that a token sees in text order; None: all.
     """
 
     runs: tuple[tuple[int, ...], ...]
     causal: bool = True
     is_vision: Tensor | None = None
     device: torch.device = CPU
+    local_attention: int | None = None
 
     def __post_init__(self) -> None:
+        if self.local_attention is not None and not (self.causal and self.local_attention > 0):
+            raise ValueError(f"local_attention {self.local_attention} must be positive, and its segments causal")
         if self.is_vision is not None and self.is_vision.shape != (self.num_tokens,):
             raise ValueError(f"is_vision is {tuple(self.is_vision.shape)}, the segments hold {self.num_tokens} tokens")
 
@@ -106,6 +124,19 @@ class Segments:
     ) -> Segments:
         """Segments without branches."""
         return cls(runs=tuple((n,) for n in lengths), causal=causal, is_vision=is_vision, device=device)
+
+    def within(self, local_attention: int | None) -> Segments:
+        """The same segments for a layer with local attention; themselves where none of their paths is longer."""
+        longest = max((runs[0] + max(runs[1:], default=0) for runs in self.runs if runs), default=0)
+        if local_attention is None or longest <= local_attention:
+            return self
+        if local_attention not in self._local:  # layers share it, and its masks
+            self._local[local_attention] = replace(self, local_attention=local_attention)
+        return self._local[local_attention]
+
+    @cached_property
+    def _local(self) -> dict[int, Segments]:
+        return {}
 
     @cached_property
     def lengths(self) -> tuple[int, ...]:
@@ -142,13 +173,24 @@ class Segments:
         ids = [PREFIX_BRANCH if number == 0 else number - 1 for runs in self.runs for number in range(len(runs))]
         return self._repeat(ids, list(chain.from_iterable(self.runs)))
 
+    @cached_property
+    def path_index(self) -> Tensor:
+        """(T,) int64: place of each token on its own path, the shared prefix and then its branch."""
+        lengths = list(chain.from_iterable(self.runs))
+        starts = list(accumulate(lengths, initial=0))[:-1]
+        first = [0 if number == 0 else runs[0] for runs in self.runs for number in range(len(runs))]
+        shift = self._repeat([place - start for place, start in zip(first, starts, strict=True)], lengths)
+        return torch.arange(self.num_tokens, device=self.device) + shift
+
     @property
     def _has_plain_rule(self) -> bool:
-        return self.is_vision is None and self.branch_ids is None
+        return self.is_vision is None and self.branch_ids is None and self.local_attention is None
 
     def rule(self, query: Tensor, key: Tensor) -> Tensor:
         """May the tokens at packed indices `query` attend to those at `key`? Broadcasts; segments are not compared."""
         allowed = key <= query if self.causal else torch.ones_like(key <= query)
+        if self.local_attention is not None:
+            allowed = allowed & (self.path_index[query] - self.path_index[key] < self.local_attention)
         if self.causal and self.is_vision is not None:
             allowed = allowed | (self.is_vision[query] & self.is_vision[key])
         if self.branch_ids is not None:
@@ -194,17 +236,18 @@ class Segments:
     def prefixes(self) -> tuple[Segments, Tensor]:
         """The shared prefixes as segments of their own, and (prefix tokens,) their packed indices."""
         rows = (self.branch_ids == PREFIX_BRANCH).nonzero().squeeze(1)
-        is_vision = None if self.is_vision is None else self.is_vision[rows]
-        lengths = [runs[0] for runs in self.runs]
-        return Segments.plain(lengths, causal=self.causal, is_vision=is_vision, device=self.device), rows
+        return self._of_rows([runs[0] for runs in self.runs], rows), rows
 
     @cached_property
     def branches(self) -> tuple[Segments, Tensor]:
         """The branches as segments of their own, and (branch tokens,) their packed indices."""
         rows = (self.branch_ids != PREFIX_BRANCH).nonzero().squeeze(1)
+        return self._of_rows([length for runs in self.runs for length in runs[1:]], rows), rows
+
+    def _of_rows(self, lengths: Sequence[int], rows: Tensor) -> Segments:
+        """Segments without branches of the tokens at packed indices `rows`, under the same rule."""
         is_vision = None if self.is_vision is None else self.is_vision[rows]
-        lengths = [length for runs in self.runs for length in runs[1:]]
-        return Segments.plain(lengths, causal=self.causal, is_vision=is_vision, device=self.device), rows
+        return replace(self, runs=tuple((n,) for n in lengths), is_vision=is_vision)
 
     @cached_property
     def tree_groups(self) -> tuple[TreeGroup, ...]:
@@ -217,7 +260,11 @@ class Segments:
             sizes = [self.lengths[s] - self.runs[s][0] for s in trees]
             queries, valid = self._slots([self.starts[s] + self.runs[s][0] for s in trees], sizes)
             prefix, prefix_valid = self._slots([self.starts[s] for s in trees], [self.runs[s][0] for s in trees])
-            groups.append(TreeGroup(queries=queries, valid=valid, prefix=prefix, prefix_valid=prefix_valid))
+            mask = None if prefix_valid is None else prefix_valid[:, None, :]
+            if self.local_attention is not None:
+                near = self.rule(queries[:, :, None], prefix[:, None, :])
+                mask = near if mask is None else near & mask
+            groups.append(TreeGroup(queries=queries, valid=valid, prefix=prefix, mask=mask))
         return tuple(groups)
 
     @cached_property
@@ -226,11 +273,15 @@ class Segments:
         from torch.nn.attention.flex_attention import create_block_mask
 
         segment_ids, is_vision, branches = self.segment_ids, self.is_vision, self.branch_ids
+        local_attention = self.local_attention
+        place = None if local_attention is None else self.path_index
 
         def may_attend(_batch: Tensor, _head: Tensor, query: Tensor, key: Tensor) -> Tensor:
             allowed = segment_ids[query] == segment_ids[key]
             if self.causal:
                 order = key <= query
+                if local_attention is not None:
+                    order = order & (place[query] - place[key] < local_attention)
                 if is_vision is not None:
                     order = order | (is_vision[query] & is_vision[key])
                 allowed = allowed & order
@@ -245,11 +296,10 @@ class Segments:
         lengths = list(chain.from_iterable(self.runs))
         run_ids = self._repeat(range(len(lengths)), lengths)
         left = iter(torch.bincount(run_ids[keep], minlength=len(lengths)).tolist())
-        return Segments(
+        return replace(
+            self,
             runs=tuple(tuple(next(left) for _ in runs) for runs in self.runs),
-            causal=self.causal,
             is_vision=None if self.is_vision is None else self.is_vision[keep],
-            device=self.device,
         )
 
 

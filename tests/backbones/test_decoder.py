@@ -3,7 +3,22 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
+from transformers import (
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    Olmo2Config,
+    Olmo2ForCausalLM,
+    Olmo3Config,
+    Olmo3ForCausalLM,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
 
 from zoo.backbones.decoder import TransformersLanguageModel, from_hf
 from zoo.batch import TokenStream
@@ -19,9 +34,40 @@ SIZES = {
     "num_key_value_heads": 2,
     "vocab_size": 101,
 }
+LOCAL = 4
+"""Tokens that layers with local attention look back at; shorter than every sequence below."""
+
+TWO_ROTARIES = {
+    "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
+    "full_attention": {
+        "rope_type": "yarn",
+        "rope_theta": 1e4,
+        "factor": 8.0,
+        "attention_factor": 1.2,
+        "original_max_position_embeddings": 8,
+    },
+}
+OLMO = {**SIZES, "pad_token_id": None, "eos_token_id": None}
 CONFIGS = {
     "qwen3": (Qwen3ForCausalLM, Qwen3Config(**SIZES, head_dim=16)),
+    "qwen3-local": (
+        Qwen3ForCausalLM,
+        Qwen3Config(**SIZES, head_dim=16, use_sliding_window=True, sliding_window=LOCAL, max_window_layers=1),
+    ),
+    "qwen2": (Qwen2ForCausalLM, Qwen2Config(**SIZES)),
     "llama": (LlamaForCausalLM, LlamaConfig(**SIZES)),
+    "mistral": (MistralForCausalLM, MistralConfig(**SIZES, sliding_window=LOCAL)),
+    "olmo2": (Olmo2ForCausalLM, Olmo2Config(**OLMO)),
+    "olmo3": (
+        Olmo3ForCausalLM,
+        Olmo3Config(
+            **OLMO,
+            layer_types=["sliding_attention", "full_attention", "sliding_attention"],
+            sliding_window=LOCAL,
+            max_position_embeddings=64,
+            rope_parameters=TWO_ROTARIES,
+        ),
+    ),
 }
 
 
@@ -46,9 +92,13 @@ def stream_of(language, input_ids, runs, is_vision=None):
     )
 
 
-def their_logits(theirs, input_ids, mask, positions):
-    """With an explicit 4-D mask: transformers guesses packing from positions when there is none."""
-    return theirs(input_ids=input_ids, attention_mask=mask[:, None], position_ids=positions).logits
+def their_logits(theirs, input_ids, segments, positions):
+    """With explicit 4-D masks: transformers guesses packing from positions when there is none."""
+    full, local = (s.dense_mask()[None, None] for s in (segments, segments.within(LOCAL)))
+    masks = {"full_attention": full, "sliding_attention": local}
+    if getattr(theirs.config, "layer_types", None) is None:  # no layer types: one mask for all layers
+        masks = full if getattr(theirs.config, "sliding_window", None) is None else local
+    return theirs(input_ids=input_ids, attention_mask=masks, position_ids=positions).logits
 
 
 @torch.no_grad()
@@ -74,9 +124,8 @@ def test_bidirectional_vision_block_and_trees_equal_an_explicit_mask(pair, runs)
         is_vision[start + 2 : start + lengths[0] - 2] = True
         start += sum(lengths)
     stream = stream_of(ours, input_ids, runs, is_vision)
-    mask = stream.segments.dense_mask()[None]
-    assert bool((mask[0].triu(1)).any())  # something is seen from before
-    expected = their_logits(theirs, input_ids[None], mask, stream.position_ids[None])[0]
+    assert bool(stream.segments.dense_mask().triu(1).any())  # something is seen from before
+    expected = their_logits(theirs, input_ids[None], stream.segments, stream.position_ids[None])[0]
     torch.testing.assert_close(ours.logits(ours(stream)[0].states), expected, rtol=1e-4, atol=1e-4)
 
 
@@ -102,6 +151,23 @@ def test_cached_steps_equal_recomputation(pair):
             ours.logits(hidden[row, : more[row]]), expected[lengths[row] : -1], rtol=1e-4, atol=1e-4
         )
         torch.testing.assert_close(ours.logits(second[row, 0]), expected[-1], rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_a_branch_is_continued_as_if_it_were_alone_with_its_prefix(pair):
+    theirs, ours = pair
+    input_ids, more = torch.randint(0, 101, (14,)), torch.randint(0, 101, (2, 3))
+    paths = [[*range(7), *range(7, 11)], [*range(7), *range(11, 14)]]
+    cache = KeyValueCache(rows_table(paths, "cpu"))
+    stream = stream_of(ours, input_ids, ((7, 4, 3),))
+    stream.position_ids[11:] -= 4  # branches restart where the prefix ends
+    prefilled = ours.logits(ours(stream, cache=cache)[0].states)
+    starts = torch.tensor([[11], [10]])
+    steps = ours.logits(ours.extend(ours.embed(more), starts + torch.arange(3), torch.tensor([3, 3]), cache))
+    for row, path in enumerate(paths):
+        expected = theirs(input_ids=torch.cat([input_ids[path], more[row]])[None]).logits[0]
+        torch.testing.assert_close(prefilled[path], expected[:-3], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(steps[row], expected[-3:], rtol=1e-4, atol=1e-4)
 
 
 def test_checkpointed_layers_give_the_same_gradients(pair):
@@ -177,7 +243,27 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path):
         from_hf(str(tmp_path))
 
 
-def test_sliding_windows_are_refused():
-    config = Qwen3Config(**SIZES, head_dim=16, use_sliding_window=True, sliding_window=4, max_window_layers=0)
-    with pytest.raises(ConfigError, match="sliding-window"):
+def test_padded_batches_equal_transformers_own(pair):
+    theirs, ours = pair
+    valid = torch.tensor([[1] * 9, [0] * 4 + [1] * 5], dtype=torch.bool)  # transformers pads prompts on the left
+    input_ids = torch.randint(0, 101, valid.shape)
+    stream = stream_of(ours, input_ids[valid], ((9,), (5,)))
+    with torch.no_grad():
+        logits = ours.logits(ours(stream)[0].states)
+        expected = theirs(
+            input_ids=input_ids, attention_mask=valid.long(), position_ids=(valid.cumsum(1) - 1).clamp(min=0)
+        ).logits[valid]
+    torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_layers_of_other_kinds_are_refused():
+    config = Qwen3Config(**SIZES, head_dim=16, layer_types=["full_attention", "chunked_attention", "full_attention"])
+    with pytest.raises(ConfigError, match=r"layers of \['chunked_attention'\]"):
         TransformersLanguageModel(model=Qwen3ForCausalLM(config))
+
+
+def test_capped_logits_are_refused():
+    config = Gemma2Config(**SIZES, head_dim=16, query_pre_attn_scalar=16, sliding_window=LOCAL)
+    ours = TransformersLanguageModel(model=Gemma2ForCausalLM(config))
+    with pytest.raises(ConfigError, match="caps its attention logits"):
+        ours(stream_of(ours, torch.randint(0, 101, (5,)), ((5,),)))

@@ -30,17 +30,19 @@ def clips() -> Frames:
 def build_module(pruner: Pruner | list[Pruner] | None = None, **arguments: object) -> ZooModule:
     """A module of a few thousand weights: 24 pixels, 3 x 3 patches, one window a frame unless `image_size` says
     more."""
-    return ZooModule(
-        vision=vit_tiny(
+    parts = {
+        "vision": vit_tiny(
             image_size=arguments.pop("image_size", 48), hidden_size=32, num_blocks=3, num_heads=2, stem_channels=16
         ),
-        connector=AttentionPool(head_dim=16),
-        language=qwen3_tiny(hidden_size=32, num_layers=3, num_heads=2),
-        tokenizer=words(),
-        heads=[QuestionAnswering(max_new_tokens=3)],
+        "connector": AttentionPool(head_dim=16),
+        "language": qwen3_tiny(hidden_size=32, num_layers=3, num_heads=2),
+        "tokenizer": words(),
+        "heads": [QuestionAnswering(max_new_tokens=3)],
+    }
+    return ZooModule(
+        **(parts | arguments),
         pruner=pruner,
         max_frames=4,
-        **arguments,
     ).eval()
 
 

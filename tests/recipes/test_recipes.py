@@ -54,6 +54,19 @@ def test_fast_dev_run_touches_every_stage(recipe, clips, tmp_path, monkeypatch):
         assert main([command, *options(recipe, clips, tmp_path), "--trainer.fast_dev_run=true"]) == 0
 
 
+def test_a_caption_head_is_added_by_flag(clips, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    given = [*options("molmo2/tiny", clips, tmp_path), "--model.heads+=caption", "--model.heads.max_new_tokens=24"]
+    short = ["--trainer.max_steps=1", "--trainer.val_check_interval=1", "--trainer.limit_val_batches=1"]
+    assert main(["fit", *given, *short]) == 0
+    assert main(["test", *given, "--trainer.limit_test_batches=1", "--ckpt_path=last"]) == 0
+    printed = capsys.readouterr().out
+    assert "held-out caption: precision" in printed
+    assert "  blank video: precision" in printed
+    (report,) = (tmp_path / "molmo2/tiny").rglob("version_1/report.html")
+    assert "Scored texts" in report.read_text()
+
+
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_run_is_trained_measured_asked_and_reported(recipe, clips, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

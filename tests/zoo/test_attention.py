@@ -27,9 +27,22 @@ def test_three_executions_agree(runs, causal, vision, kv_heads):
     torch.testing.assert_close(flex, dense, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("vision", [False, True])
+@pytest.mark.parametrize("runs", [TREES, ((7,), (30,), (28,), (0,), (3,)), ((5, 40),)])
+@pytest.mark.parametrize("local_attention", [1, 6, 11])
+def test_three_executions_agree_on_local_attention(runs, local_attention, vision):
+    query, key, value, segments = packed(runs, vision=vision, local_attention=local_attention)
+    dense, by_segment, flex = (attend(query, key, value, segments, execution=e) for e in ("dense", "segments", "flex"))
+    torch.testing.assert_close(by_segment, dense, rtol=1e-5, atol=1e-5)  # float32 re-ordering
+    torch.testing.assert_close(flex, dense, rtol=1e-5, atol=1e-5)
+    everywhere = attend(query, key, value, Segments(runs=runs, is_vision=segments.is_vision), execution="dense")
+    assert not torch.allclose(dense, everywhere, atol=1e-3)
+
+
+@pytest.mark.parametrize("local_attention", [None, 6])
 @pytest.mark.parametrize("runs", [TREES, ((7,), (30,), (28,)), ((200,), (190,)), ((210, 3, 4),)])
-def test_gradients_of_the_fast_path_are_those_of_the_dense_one(runs):
-    query, key, value, segments = packed(runs)
+def test_gradients_of_the_fast_path_are_those_of_the_dense_one(runs, local_attention):
+    query, key, value, segments = packed(runs, local_attention=local_attention)
     inputs = [x.requires_grad_() for x in (query, key, value)]
     target = torch.randn_like(query)
     fast, slow = (
@@ -65,8 +78,9 @@ def test_pair_bias_runs_dense_only():
         attend(query, key, value, segments, pair_bias=torch.zeros(4, 3, 3), execution="segments")
 
 
-def test_received_attention_is_a_column_mean_of_the_map():
-    query, key, _, segments = packed(TREES)
+@pytest.mark.parametrize("local_attention", [None, 4])
+def test_received_attention_is_a_column_mean_of_the_map(local_attention):
+    query, key, _, segments = packed(TREES, local_attention=local_attention)
     rows = torch.tensor([3, 15, 16, 30])
     logits = torch.einsum("qhd,khd->hqk", query, key.repeat_interleave(2, dim=1)) * 8**-0.5
     weights = logits.masked_fill(~segments.dense_mask(), -torch.inf).softmax(-1).mean(0)
@@ -96,9 +110,11 @@ def test_survivors_attend_as_a_sequence_built_without_the_dead(seed):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_compiled_flex_agrees_on_a_gpu():
+@pytest.mark.parametrize("local_attention", [None, 6])
+def test_compiled_flex_agrees_on_a_gpu(local_attention):
     query, key, value, segments = packed(TREES)
     on_gpu = Segments(runs=TREES, is_vision=segments.is_vision.cuda(), device=torch.device("cuda"))
+    on_gpu = on_gpu.within(local_attention)
     inputs = [x.cuda().requires_grad_() for x in (query, key, value)]
     flex, dense = (attend(*inputs, on_gpu, execution=e) for e in ("flex", "dense"))
     torch.testing.assert_close(flex, dense, rtol=1e-2, atol=1e-2)  # TF32 products

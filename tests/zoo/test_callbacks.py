@@ -269,6 +269,50 @@ def test_results_without_baseline_or_controls():
     assert "blind baseline: 0.0 %" in results_text(results_of([answer], stage="test", blind=blind))
 
 
+def caption(precision, f1):
+    return Prediction(
+        key="k",
+        head="caption",
+        family="caption",
+        prompt="q",
+        truth="t",
+        answer="a",
+        correct=None,
+        temporal=False,
+        scores={"precision": precision, "f1": f1},
+    )
+
+
+def test_answers_with_scores_are_averaged_apart_from_accuracy():
+    right = Prediction(
+        key="k", head="qa", family="count", prompt="q", truth="1", answer="1", correct=True, temporal=False
+    )
+    results = results_of(
+        [right, caption(1.0, 0.5), caption(0.0, 0.0)],
+        stage="test",
+        controls={"blank_video": [caption(0.1, 0.2)], "shuffled_frames": [right]},
+    )
+    assert (results["questions"], results["accuracy"]) == (1, 1.0)
+    assert results["scored"] == {
+        "caption": {
+            "answers": 2,
+            "scores": {"precision": 0.5, "f1": 0.25},
+            "controls": {"blank_video": {"precision": 0.1, "f1": 0.2}},
+        }
+    }
+    assert results_text(results).splitlines()[-2:] == [
+        "held-out caption: precision 50.0 %, f1 25.0 % (2 answers)",
+        "  blank video: precision 10.0 %, f1 20.0 %",
+    ]
+
+
+def test_a_run_of_captions_alone_has_no_accuracy(caplog):
+    text = results_text(results_of([caption(1.0, 0.5)], stage="validate"))
+    assert text == "validation caption: precision 100.0 %, f1 50.0 % (1 answers)"
+    assert BlindBaseline().measure(None, [caption(1.0, 0.5)]) is None
+    assert "no question was asked" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("count", "expected"), [(0, []), (1, ["a"]), (2, ["a", "e"]), (3, ["a", "c", "e"]), (9, list("abcde"))]
 )

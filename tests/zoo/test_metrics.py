@@ -1,13 +1,32 @@
 import pytest
 
-from zoo.metrics import FamilyAccuracy
+from zoo.head import Prediction
+from zoo.metrics import FamilyAccuracy, MeanScores
+
+
+def answers(families, correct, scores=()):
+    return [
+        Prediction(
+            key="k",
+            head="qa",
+            family=family,
+            prompt="q",
+            truth="t",
+            answer="a",
+            correct=is_right,
+            temporal=False,
+            scores=dict(scores),
+        )
+        for family, is_right in zip(families, correct, strict=True)
+    ]
 
 
 def test_accuracy_is_counted_overall_and_per_family():
     metric = FamilyAccuracy()
-    metric.update(["count", "zählen", "count"], [True, False, False])
-    metric.update(["count"], [True])
-    metric.update([], [])
+    metric.update(answers(["count", "zählen", "count"], [True, False, False]))
+    metric.update(answers(["count"], [True]))
+    metric.update([])
+    metric.update(answers(["caption"], [None]))
     scores = {name: value.item() for name, value in metric.compute().items()}
     assert scores == pytest.approx({"accuracy": 0.5, "accuracy/count": 2 / 3, "accuracy/zählen": 0.0})
 
@@ -18,11 +37,23 @@ def test_nothing_counted_is_nothing_said():
 
 def test_two_processes_that_met_different_families_agree():
     one, two = FamilyAccuracy(), FamilyAccuracy()
-    one.update(["count"], [True])
-    two.update(["order", "count"], [False, False])
+    one.update(answers(["count"], [True]))
+    two.update(answers(["order", "count"], [False, False]))
     both = FamilyAccuracy()
     for name in ("families", "correct"):
         setattr(both, name, getattr(one, name) + getattr(two, name))  # what a gather does to concatenated states
     assert {n: v.item() for n, v in both.compute().items()} == pytest.approx(
         {"accuracy": 1 / 3, "accuracy/count": 0.5, "accuracy/order": 0.0}
     )
+
+
+def test_scores_are_averaged_over_answers_not_over_batches():
+    metric = MeanScores(("precision", "recall"))
+    metric.update(answers(["caption"], [None], {"precision": 1.0, "recall": 0.5}))
+    metric.update(answers(["caption"] * 3, [None] * 3, {"precision": 0.0, "recall": 0.5}))
+    metric.update([])
+    assert {n: v.item() for n, v in metric.compute().items()} == pytest.approx({"precision": 0.25, "recall": 0.5})
+
+
+def test_no_answer_has_no_score():
+    assert MeanScores(("f1",)).compute() == {}

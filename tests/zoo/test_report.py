@@ -65,6 +65,15 @@ def prediction(**changes):
     } | changes
 
 
+def caption():
+    return prediction(
+        family="caption",
+        correct=None,
+        scores={"precision": 0.5, "f1": 0.25},
+        parts=[["the red object moved", True], ["the <b>blue</b> object moved", False]],
+    )
+
+
 @pytest.fixture
 def run(tmp_path):
     """A run folder with everything in it."""
@@ -82,6 +91,13 @@ def run(tmp_path):
         "blind": 0.4,
         "families": {"order": family, "<script>": family},
         "controls": {"shuffled_frames": {"accuracy": 0.45, "temporal": 0.41}},
+        "scored": {
+            "caption": {
+                "answers": 1200,
+                "scores": {"precision": 0.731, "f1": 0.542},
+                "controls": {"blank_video": {"precision": 0.123, "f1": 0.052}},
+            }
+        },
     }
     (folder / "results.json").write_text(json.dumps(results))
     speed = {"steps": 80, "seconds": 3725.0, "samples_per_s": 24.31, "tokens_per_s": 31000.2, "device": "2 CPU threads"}
@@ -93,12 +109,23 @@ def run(tmp_path):
     samples = [
         {"key": "a", "media": "media/00.mp4", "predictions": [prediction(), prediction(answer="3", correct=True)] * 5},
         {"key": "b", "media": "media/01.jpg", "predictions": [prediction(prompt="<img src=http://x>", answer="")]},
-        {"key": "c", "media": "media/02.mp4", "predictions": []},
+        {"key": "c", "media": "media/02.mp4", "predictions": [caption(), prediction()]},
         {"key": "d", "media": "media/03.mp4", "predictions": []},
     ]
     sampling = {"max_frames": 4, "frame_rate": 4.0, "keep_last": True}
     (folder / "samples.json").write_text(json.dumps({"split": "held-out", "sampling": sampling, "samples": samples}))
     return folder
+
+
+def test_scored_texts_are_shown_piece_by_piece(run):
+    text, _ = check(write_report(run))
+    assert "caption, 1,200 answers" in text
+    for share in ("73.1 %", "54.2 %", "12.3 %", "5.2 %"):
+        assert f"<td>{share}</td>" in text
+    assert "precision 50.0 %, f1 25.0 %" in text
+    assert '<li class="right">the red object moved</li>' in text
+    assert '<li class="wrong">the &lt;b&gt;blue&lt;/b&gt; object moved</li>' in text
+    assert "0 of 1 right" in text  # a caption is neither right nor wrong
 
 
 def test_a_whole_run(run):

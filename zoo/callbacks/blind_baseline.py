@@ -31,6 +31,7 @@ class BlindBaseline(Callback):
             datamodule: Offers the training records; otherwise there is no baseline.
             predictions: Only their questions and truths are used.
         """
+        predictions = [p for p in predictions if p.correct is not None]  # a caption has no most frequent answer
         if not predictions or not isinstance(datamodule, SampleSource):
             logger.warning("no blind baseline: %s", "no question was asked" if not predictions else
                            f"{type(datamodule).__name__} offers no training records")  # fmt: skip

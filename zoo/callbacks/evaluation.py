@@ -1,4 +1,6 @@
-"""From predictions to results: accuracies by family with their controls and baseline, as JSON and as a table."""
+"""From predictions to results, as JSON and as a table: accuracies by family with their controls and baseline, and mean
+scores of answers that are neither right nor wrong as a whole.
+"""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -46,7 +48,7 @@ def results_of(
     blind: BlindAccuracy | None = None,
     checkpoint: str | None = None,
 ) -> dict[str, Any]:
-    """Accuracies as plain JSON.
+    """Accuracies and mean scores as plain JSON.
 
     Args:
         predictions: Scored answers; at least one.
@@ -57,9 +59,12 @@ def results_of(
     Returns:
         `accuracy`, `questions`, `blind`, `families` (each with `accuracy`, `questions`, `temporal`, `blind` and
         `controls`) and `controls` (each with `accuracy` over all and `temporal` over the families that need the order
-        of frames).
+        of frames); `scored`, by family, the `answers` that carry scores instead, their mean `scores` and those under
+        `controls`.
     """
-    controls = {name: answers for name, answers in (controls or {}).items() if answers}
+    scored = _scored(predictions, controls or {})
+    predictions = _judged(predictions)
+    controls = {name: judged for name, answers in (controls or {}).items() if (judged := _judged(answers))}
     under = {name: _by_family(answers) for name, answers in controls.items()}
     families = {}
     for family, answers in _by_family(predictions).items():
@@ -85,11 +90,46 @@ def results_of(
             }
             for name, answers in controls.items()
         },
+        "scored": scored,
     }
+
+
+def _judged(predictions: Sequence[Prediction]) -> list[Prediction]:
+    """Answers that are right or wrong as a whole."""
+    return [answer for answer in predictions if answer.correct is not None]
+
+
+def _scored(predictions: Sequence[Prediction], controls: Mapping[str, Sequence[Prediction]]) -> dict[str, Any]:
+    """Mean scores by family of the answers that are neither."""
+    under = {name: _by_family([a for a in answers if a.correct is None]) for name, answers in controls.items()}
+    return {
+        family: {
+            "answers": len(answers),
+            "scores": _means(answers),
+            "controls": {name: _means(by_family[family]) for name, by_family in under.items() if family in by_family},
+        }
+        for family, answers in _by_family([a for a in predictions if a.correct is None]).items()
+    }
+
+
+def _means(answers: Sequence[Prediction]) -> dict[str, float]:
+    return {name: sum(answer.scores[name] for answer in answers) / len(answers) for name in answers[0].scores}
 
 
 def results_text(results: Mapping[str, Any]) -> str:
     """A table of the families, then the lines that sum up; a star marks temporal families."""
+    lines = _accuracy_lines(results) if results["questions"] else []
+    for family, entry in results["scored"].items():
+        lines.append(f"{results['split']} {family}: {_shares(entry['scores'])} ({entry['answers']:,} answers)")
+        lines += [f"  {name.replace('_', ' ')}: {_shares(scores)}" for name, scores in entry["controls"].items()]
+    return "\n".join(lines)
+
+
+def _shares(scores: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {percent(share)}" for name, share in scores.items())
+
+
+def _accuracy_lines(results: Mapping[str, Any]) -> list[str]:
     controls = list(results["controls"])
     head = ["family", "questions", "accuracy", "blind", *(name.replace("_", " ") for name in controls)]
     rows = [
@@ -107,7 +147,7 @@ def results_text(results: Mapping[str, Any]) -> str:
     lines.append(f"{results['split']} accuracy: {percent(results['accuracy'])} ({results['questions']:,} questions)")
     if results["blind"] is not None:
         lines.append(f"blind baseline: {percent(results['blind'])}")
-    return "\n".join(lines)
+    return lines
 
 
 def _by_family(predictions: Sequence[Prediction]) -> dict[str, list[Prediction]]:

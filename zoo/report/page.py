@@ -41,6 +41,7 @@ def page_html(run: RunFiles) -> str:
         _meta(run),
         _facts(run),
         _table(run.results),
+        _scored(run.results),
         _curves(run),
         _samples(run),
         _config(run.config),
@@ -79,7 +80,7 @@ def _meta(run: RunFiles) -> str:
 def _facts(run: RunFiles) -> str:
     results, speed = run.results or {}, run.throughput or {}
     facts: list[tuple[str, str]] = []
-    if "accuracy" in results:
+    if isinstance(results.get("accuracy"), int | float):
         split = results.get("split", "test")
         facts.append((percent(results["accuracy"]), f"{split} accuracy, {results.get('questions', 0):,} questions"))
     if isinstance(results.get("blind"), int | float):
@@ -129,6 +130,31 @@ def _table(results: Mapping[str, Any] | None) -> str:
     )
 
 
+def _scored(results: Mapping[str, Any] | None) -> str:
+    """Answers that are neither right nor wrong as a whole: their mean scores, and those under controls."""
+    families = (results or {}).get("scored")
+    if not isinstance(families, dict) or not families:
+        return ""
+    tables = []
+    for family, entry in families.items():
+        if not isinstance(entry, dict):
+            continue
+        scores, under = entry.get("scores", {}), entry.get("controls", {})
+        answers = f"{family}, {entry.get('answers', 0):,} answers"
+        rows = [(answers, scores), *((_words(name), shares) for name, shares in under.items())]
+        head = "".join(f"<th>{escape(text)}</th>" for text in ("", *map(_words, scores)))
+        body = "".join(
+            f"<tr><td>{escape(name)}</td>{''.join(f'<td>{percent(shares.get(score))}</td>' for score in scores)}</tr>"
+            for name, shares in rows
+        )
+        tables.append(f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>')
+    return (
+        "<h2>Scored texts</h2>"
+        '<p class="note">Each answer is judged piece by piece; scores are means over clips. Controls ask for the same '
+        f"about altered pixels.</p>{''.join(tables)}"
+    )
+
+
 def _row(name: str, scores: Mapping[str, Any], controls: Sequence[str], css: str = "") -> str:
     accuracy, blind = scores.get("accuracy"), scores.get("blind")
     bar = f'<i style="width:{100 * accuracy:.1f}%"></i>' if isinstance(accuracy, int | float) else ""
@@ -163,7 +189,7 @@ def _samples(run: RunFiles) -> str:
 
 def _card(folder: Path, sample: Mapping[str, Any], sampling: Any) -> str:
     predictions = [entry for entry in sample.get("predictions", []) if isinstance(entry, dict)]
-    right = sum(bool(entry.get("correct")) for entry in predictions)
+    judged = [bool(entry.get("correct")) for entry in predictions if entry.get("correct") is not None]
     items = [_answer(entry) for entry in predictions]
     answers = f'<ul class="answers">{"".join(items[:SHOWN_ANSWERS])}</ul>'
     if items[SHOWN_ANSWERS:]:
@@ -172,19 +198,27 @@ def _card(folder: Path, sample: Mapping[str, Any], sampling: Any) -> str:
             f'<details><summary>{len(items) - SHOWN_ANSWERS} more</summary><ul class="answers">{more}</ul></details>'
         )
     media = media_html(folder / str(sample.get("media", "no file")), sampling)
-    heading = f'{escape(str(sample.get("key", "")))} <span class="family">{right} of {len(items)} right</span>'
+    heading = f'{escape(str(sample.get("key", "")))} <span class="family">{sum(judged)} of {len(judged)} right</span>'
     return f'<div class="card"><h3>{heading}</h3>{media}{answers}</div>'
 
 
 def _answer(entry: Mapping[str, Any]) -> str:
+    prompt = escape(str(entry.get("prompt", "")))
+    family = f'<span class="family">{escape(str(entry.get("family", "")))}</span>'
+    if entry.get("correct") is None and isinstance(entry.get("scores"), dict):
+        shares = ", ".join(f"{_words(name)} {percent(share)}" for name, share in entry["scores"].items())
+        return f"<li>{prompt} {escape(shares)}{family}{_parts(entry.get('parts'))}</li>"
     right = bool(entry.get("correct"))
     said = escape(str(entry.get("answer", ""))) or "<em>nothing</em>"
     truth = "" if right else f" · truth: {escape(str(entry.get('truth', '')))}"
-    family = escape(str(entry.get("family", "")))
-    return (
-        f'<li class="{"right" if right else "wrong"}">{escape(str(entry.get("prompt", "")))} <b>{said}</b>{truth}'
-        f'<span class="family">{family}</span></li>'
-    )
+    return f'<li class="{"right" if right else "wrong"}">{prompt} <b>{said}</b>{truth}{family}</li>'
+
+
+def _parts(parts: Any) -> str:
+    """Pieces of an answer as a list of their own, each marked right or wrong."""
+    pieces = [part for part in parts or [] if isinstance(part, list | tuple) and len(part) == 2]
+    items = [f'<li class="{"right" if right else "wrong"}">{escape(str(text))}</li>' for text, right in pieces]
+    return f'<ul class="answers">{"".join(items) or "<li><em>nothing</em></li>"}</ul>'
 
 
 def _config(text: str | None) -> str:
