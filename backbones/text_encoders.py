@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import TypeVar
 
 import torch
@@ -193,13 +194,13 @@ def _read(name: str, load: Callable[[str], Loaded]) -> Loaded:
     try:
         return load(name)
     except ImportError as error:  # SigLIP's first tokenizer wants sentencepiece
-        raise MissingLibraryError(f"hf:{name}: {_first_line(error)}") from error
+        raise MissingLibraryError(f"hf:{name}: {_in_short(error)}") from error
     except (OSError, ValueError) as error:  # transformers' words for what is absent or not as expected
-        raise ConfigError(f"hf:{name} cannot be read as a text encoder: {_first_line(error)}") from error
+        raise ConfigError(f"hf:{name} cannot be read as a text encoder: {_in_short(error)}") from error
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
+def _in_short(error: Exception) -> str:
+    return shorten(str(error), width=200, placeholder=" ...")
 
 
 def _limit(folder: Path, tokenizer: PreTrainedTokenizerBase) -> int:
@@ -227,7 +228,8 @@ def siglip_text_base(*, pretrained: bool = False, frozen: bool = True) -> TextEn
     """
     if pretrained:
         return from_hf("google/siglip-base-patch16-256", frozen=frozen)
-    return _siglip(SiglipTextModel(SiglipTextConfig()), words_tokenizer(), frozen, MAX_TOKENS)
+    config = SiglipTextConfig(bos_token_id=None, eos_token_id=1)  # the class's own defaults are no ids of this size
+    return _siglip(SiglipTextModel(config), words_tokenizer(), frozen, MAX_TOKENS)
 
 
 def siglip2_text_base(*, pretrained: bool = False, frozen: bool = True) -> TextEncoder:
@@ -262,6 +264,8 @@ def siglip_text_tiny(
         num_hidden_layers=num_layers,
         num_attention_heads=num_heads,
         max_position_embeddings=max_tokens,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
     )
     return _siglip(SiglipTextModel(config), tokenizer, frozen, max_tokens)
 

@@ -22,7 +22,7 @@ from transformers import (
 
 from zoo import registry
 from zoo.backbones.text_encoders import TransformersTextProcessor, from_hf, words_tokenizer
-from zoo.errors import ConfigError, DataError
+from zoo.errors import ConfigError, DataError, MissingLibraryError
 from zoo.text_encoder import TextIds
 
 TEXTS = ("push the red cube", "", "What colour is the small ball that the cone touched? 12.5 ünïcode")
@@ -34,7 +34,7 @@ SIZES = {
     "num_hidden_layers": 3,
     "intermediate_size": 96,
 }
-SIGLIP = {**SIZES, "max_position_embeddings": 64}
+SIGLIP = {**SIZES, "max_position_embeddings": 64, "bos_token_id": None, "eos_token_id": 1}
 MODELS = {
     "siglip": lambda: SiglipTextModel(SiglipTextConfig(**SIGLIP, projection_size=24)),
     "siglip2": lambda: Siglip2TextModel(Siglip2TextConfig(**SIGLIP)),
@@ -179,6 +179,14 @@ def test_other_kinds_of_model_are_refused(tmp_path):
 
 def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="cannot be read as a text encoder"):
+        from_hf(str(tmp_path))
+
+
+@pytest.mark.skipif(importlib.util.find_spec("sentencepiece") is not None, reason="sentencepiece is installed")
+def test_a_tokenizer_that_wants_a_package_names_it(tmp_path):
+    MODELS["siglip"]().save_pretrained(tmp_path)
+    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "SiglipTokenizer"}')
+    with pytest.raises(MissingLibraryError, match="requires the SentencePiece library"):
         from_hf(str(tmp_path))
 
 
