@@ -4,12 +4,11 @@ A *reader* is one loader worker of one rank. Training deals whole shards to read
 single samples, in the stored order. Whatever is drawn depends on (seed, epoch, source or sample key) alone.
 """
 
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 from zlib import crc32
 
 import numpy as np
@@ -17,15 +16,9 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from zoo.errors import ConfigError, DataError, ZooError
 from zoo.shards.decode import VIDEO_SUFFIXES, decode_sample, media_suffix
+from zoo.shards.faults import FaultCounter, OnBadSample
 from zoo.shards.reader import MEDIA_AND_JSON, Sample, Shard, read_shard
 from zoo.shards.sampling import FrameSampling
-
-logger = logging.getLogger(__name__)
-
-MAX_BAD_SHARE = 0.1  # of a reader's samples; more means that the data set is broken, not a few of its clips
-MIN_SEEN = 50  # samples before the share is judged
-
-OnBadSample = Literal["skip", "raise"]
 
 
 class SampleProcessor(Protocol):
@@ -69,34 +62,6 @@ class Source:
     @property
     def num_samples(self) -> int:
         return sum(shard.num_samples for shard in self.shards)
-
-
-class FaultCounter:
-    """Decides about bad samples: skips and counts them, or raises.
-
-    Args:
-        policy: `raise` ends at the first one; `skip` logs each and ends when more than `MAX_BAD_SHARE` are bad.
-    """
-
-    def __init__(self, policy: OnBadSample) -> None:
-        self.policy = policy
-        self.num_good = 0  # samples that became examples
-        self.num_bad = 0
-
-    def report(self, error: DataError) -> None:
-        """Take note of a bad sample or shard; a `zoo.shards.reader.ReportError`.
-
-        Raises:
-            DataError: by policy, or because too many were bad.
-        """
-        self.num_bad += 1
-        seen = self.num_good + self.num_bad
-        if self.policy == "raise":
-            raise DataError(f"{error} (on_bad_sample=skip passes over it)") from error
-        if seen >= MIN_SEEN and self.num_bad > MAX_BAD_SHARE * seen:
-            limit = f"more than {MAX_BAD_SHARE:.0%}"
-            raise DataError(f"{self.num_bad} of {seen} samples are bad, {limit}; the last: {error}") from error
-        logger.warning("skipped bad sample %d of %d read so far: %s", self.num_bad, seen, error)
 
 
 def prepare(

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-NAME_BYTES = 48
-"""Longest family name, UTF-8 bytes."""
+from zoo.shards.schema import FAMILY_BYTES
 
 
 class FamilyAccuracy(Metric):
@@ -28,12 +27,12 @@ class FamilyAccuracy(Metric):
         """Count answers.
 
         Args:
-            families: Family of each answer, at most NAME_BYTES long.
+            families: Family of each answer, at most FAMILY_BYTES long.
             correct: Whether each answer was right.
         """
         if not families:
             return
-        rows = [name.encode()[:NAME_BYTES].ljust(NAME_BYTES, b"\0") for name in families]
+        rows = [name.encode()[:FAMILY_BYTES].ljust(FAMILY_BYTES, b"\0") for name in families]
         self.families.append(torch.tensor([list(row) for row in rows], dtype=torch.uint8, device=self.device))
         self.correct.append(torch.tensor(correct, dtype=torch.bool, device=self.device))
 

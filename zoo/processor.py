@@ -76,6 +76,10 @@ class TextTokenizer(ABC):
     def prompt(self, text: str) -> list[int]:
         """Ids of a user's turn, up to where the answer begins."""
 
+    def turn_separator(self) -> list[int]:
+        """Ids between an answer's end and the user's next turn; nothing unless a chat format has them."""
+        return []
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Example:
@@ -183,7 +187,7 @@ class Processor:
             raise DataError(f"{key}: {len(frames)} frames for {'a clip' if is_video else 'an image'}")
         height, width = frames.shape[1:3]
         times = tuple(float(t) for t in times_s)
-        branches = tuple((m, tuple(self.tokenizer.prompt(m.prompt)), self._answer_ids(m.answer)) for m in messages)
+        branches = tuple((m, self._prompt_ids(m), self._answer_ids(m.answer)) for m in messages)
         return Example(
             key=key,
             pixels=self._resize(torch.from_numpy(frames).permute(0, 3, 1, 2)),
@@ -202,6 +206,17 @@ class Processor:
             ids = list(chain.from_iterable(self.tokenizer.encode(f" {word}") for word in label.text.split()))
             pairs.append(torch.cartesian_prod(torch.from_numpy(label.patches.ravel().nonzero()[0]), torch.tensor(ids)))
         return torch.cat(pairs)
+
+    def _prompt_ids(self, message: Message) -> tuple[int, ...]:
+        """Every turn before an answer.
+
+        Each turn of a conversation is a branch that repeats those before it, so its answer has the logits that it has
+        in one long sequence, and is learnt from once.
+        """
+        ids: list[int] = []
+        for prompt, answer in message.history:
+            ids += [*self.tokenizer.prompt(prompt), *self._answer_ids(answer), *self.tokenizer.turn_separator()]
+        return (*ids, *self.tokenizer.prompt(message.prompt))
 
     def _answer_ids(self, answer: str) -> tuple[int, ...]:
         return (*self.tokenizer.encode(answer), self.tokenizer.eos_id) if answer else ()
