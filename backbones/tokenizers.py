@@ -26,11 +26,14 @@ class FastTokenizer(TextTokenizer):
         bos: Token that begins every sequence, or None.
         eos: Token that ends an answer.
         prompt_template: A user's turn, with `{prompt}` for the text.
+        separator: Text between the end token of an answer and the next turn.
     Raises:
         ConfigError: `bos` or `eos` is not in the vocabulary.
     """
 
-    def __init__(self, *, tokenizer: Tokenizer, bos: str | None, eos: str, prompt_template: str) -> None:
+    def __init__(
+        self, *, tokenizer: Tokenizer, bos: str | None, eos: str, prompt_template: str, separator: str = ""
+    ) -> None:
         missing = [token for token in (bos, eos) if token is not None and tokenizer.token_to_id(token) is None]
         if missing:
             raise ConfigError(f"the tokenizer's vocabulary has no {missing}")
@@ -39,6 +42,7 @@ class FastTokenizer(TextTokenizer):
         self.bos_id = None if bos is None else tokenizer.token_to_id(bos)
         self.eos_id = tokenizer.token_to_id(eos)
         self.prompt_template = prompt_template
+        self.separator = separator
         self._encode = lru_cache(maxsize=65_536)(self._encode_once)  # questions of a data set repeat all the time
 
     def _encode_once(self, text: str) -> tuple[int, ...]:
@@ -59,6 +63,9 @@ class FastTokenizer(TextTokenizer):
 
     def prompt(self, text: str) -> list[int]:
         return self.encode(self.prompt_template.format(prompt=text))
+
+    def turn_separator(self) -> list[int]:
+        return self.encode(self.separator)
 
 
 def words() -> FastTokenizer:
@@ -88,4 +95,5 @@ def from_hf(name: str) -> FastTokenizer:
         bos=IM_END,  # Molmo2 begins sequences with Qwen's end token (sheet A1.4)
         eos=IM_END,
         prompt_template=f"{IM_START}user\n{{prompt}}{IM_END}\n{IM_START}assistant\n",
+        separator="\n",  # as chat templates write it; Molmo2's native training has a second end token (sheet A5)
     )

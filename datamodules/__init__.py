@@ -2,4 +2,8 @@
 
 COMPONENTS: dict[str, dict[str, str]] = {
     "datamodule": {"shards": "zoo.datamodules.shards:ShardDataModule"},
+    "generator": {
+        "conversations": "zoo.datamodules.readers.conversations:Conversations",
+        "easy_vqa": "zoo.datamodules.readers.easy_vqa:EasyVqa",
+    },
 }

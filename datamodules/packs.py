@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from zoo.datamodules.preparation import FaultCounter, PackingProcessor, materialise, plan
+from zoo.datamodules.preparation import PackingProcessor, materialise, plan
 from zoo.errors import ConfigError, DataError
 from zoo.packing import Packer, PackLimits, PackSize
+from zoo.shards.faults import FaultCounter
 from zoo.shards.reader import MEDIA_AND_JSON, Sample, Shard, ignore_error, read_shard
 
 SAMPLES_JUDGED = 64

@@ -1,13 +1,12 @@
-"""From an encoded sample to an example, at once or in two phases, and what becomes of bad samples.
+"""From an encoded sample to an example, at once or in two phases.
 
 Packing plans before it decodes: `plan` needs the questions and the table of the video, `materialise` decodes what a
 pack holds. What is asked is drawn from (seed, epoch, sample key) alone, planned or not.
 """
 
-import logging
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 from zlib import crc32
 
 import numpy as np
@@ -17,13 +16,6 @@ from zoo.packing import PackSize
 from zoo.shards.decode import VIDEO_SUFFIXES, decode_sample, media_suffix, sampled_times
 from zoo.shards.reader import Sample
 from zoo.shards.sampling import FrameSampling
-
-logger = logging.getLogger(__name__)
-
-MAX_BAD_SHARE = 0.1  # of a reader's samples; more means that the data set is broken, not a few of its clips
-MIN_SEEN = 50  # samples before the share is judged
-
-OnBadSample = Literal["skip", "raise"]
 
 
 class SampleProcessor(Protocol):
@@ -60,34 +52,6 @@ class PackingProcessor(SampleProcessor, Protocol):
     def size(self, tree: Any) -> PackSize: ...
 
     def with_frames(self, tree: Any, frames: np.ndarray, labels: Sequence[Any]) -> Any: ...
-
-
-class FaultCounter:
-    """Decides about bad samples: skips and counts them, or raises.
-
-    Args:
-        policy: `raise` ends at the first one; `skip` logs each and ends when more than `MAX_BAD_SHARE` are bad.
-    """
-
-    def __init__(self, policy: OnBadSample) -> None:
-        self.policy = policy
-        self.num_good = 0  # samples that became examples
-        self.num_bad = 0
-
-    def report(self, error: DataError) -> None:
-        """Take note of a bad sample or shard; a `zoo.shards.reader.ReportError`.
-
-        Raises:
-            DataError: by policy, or because too many were bad.
-        """
-        self.num_bad += 1
-        seen = self.num_good + self.num_bad
-        if self.policy == "raise":
-            raise DataError(f"{error} (on_bad_sample=skip passes over it)") from error
-        if seen >= MIN_SEEN and self.num_bad > MAX_BAD_SHARE * seen:
-            limit = f"more than {MAX_BAD_SHARE:.0%}"
-            raise DataError(f"{self.num_bad} of {seen} samples are bad, {limit}; the last: {error}") from error
-        logger.warning("skipped bad sample %d of %d read so far: %s", self.num_bad, seen, error)
 
 
 def prepare(

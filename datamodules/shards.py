@@ -10,7 +10,7 @@ from typing import Any, Literal
 from lightning.pytorch import LightningDataModule
 
 from zoo.datamodules.packs import check_frames, expected_packs
-from zoo.datamodules.preparation import OnBadSample, SampleProcessor
+from zoo.datamodules.preparation import SampleProcessor
 from zoo.datamodules.stream import (
     EvalStream,
     ShardLoader,
@@ -22,6 +22,7 @@ from zoo.datamodules.stream import (
 from zoo.errors import ConfigError
 from zoo.generator import ShardGenerator
 from zoo.packing import PackLimits
+from zoo.shards.faults import OnBadSample
 from zoo.shards.reader import Sample, read_records, read_samples, read_split
 
 logger = logging.getLogger(__name__)

@@ -14,9 +14,10 @@ import numpy as np
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from zoo.datamodules.packs import Packing
-from zoo.datamodules.preparation import FaultCounter, OnBadSample, SampleProcessor, prepare
+from zoo.datamodules.preparation import SampleProcessor, prepare
 from zoo.errors import ConfigError, DataError, ZooError
 from zoo.packing import PackLimits
+from zoo.shards.faults import FaultCounter, OnBadSample
 from zoo.shards.reader import MEDIA_AND_JSON, Sample, Shard, read_shard
 
 

@@ -43,6 +43,7 @@ class RenderQuestions:
                 answer=a["answer"],
                 family=a["family"],
                 temporal=a.get("temporal", False),
+                history=tuple((turn["question"], turn["answer"]) for turn in a.get("history", ())),
             )
             for a in annotations
         ]

@@ -1,7 +1,8 @@
 """Contract of data generators, and the run that all of them share: spawned workers, atomic shards, resuming, the index.
 
 A generator says how many samples each split has and makes the samples of one shard. Everything it draws depends on its
-settings, the split and the shard's index alone, so the bytes do not depend on the number of workers.
+settings, the split and the shard's index alone, so the bytes do not depend on the number of workers. One that turns
+other people's files into shards is a reader (`zoo.datamodules.readers`): it plans first, and may meet bad samples.
 """
 
 import inspect
@@ -20,8 +21,9 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from zoo.errors import ConfigError
+from zoo.errors import ConfigError, DataError
 from zoo.shards.blind import BlindAccuracy, blind_accuracy
+from zoo.shards.faults import MAX_BAD_SHARE, FaultCounter, OnBadSample
 from zoo.shards.writer import INDEX_NAME, ShardWriter, shard_name, write_index, write_json
 
 logger = logging.getLogger(__name__)
@@ -49,6 +51,21 @@ class ShardGenerator(ABC):
     kind: ClassVar[str] = "generator"
     name: ClassVar[str]  # registry name, written into the index
     version: ClassVar[int]  # raise it when the same settings give other samples
+    unit: ClassVar[str] = "clip"  # what the progress bar counts
+    on_bad_sample: OnBadSample = "raise"  # what is drawn has no bad samples; a reader lets the user choose
+    max_bad_share: float = MAX_BAD_SHARE
+
+    def plan(self) -> str | None:
+        """Look at what will be read, before `splits` is asked; what is drawn needs no such look.
+
+        Returns:
+            A digest of what was found, which a continued run must find again; None where nothing is read.
+        """
+        return None
+
+    def for_shard(self, split: str, shard: int) -> "ShardGenerator":
+        """What a worker needs to make one shard; itself, unless a plan would be sent that is mostly about others."""
+        return self
 
     @property
     @abstractmethod
@@ -61,8 +78,8 @@ class ShardGenerator(ABC):
         """Samples in every shard but a split's last."""
 
     @abstractmethod
-    def samples(self, split: str, shard: int, count: int) -> Iterator[GeneratedSample]:
-        """Make the samples of one shard; called in a worker process.
+    def samples(self, split: str, shard: int, count: int) -> Iterator[GeneratedSample | DataError]:
+        """Make the samples of one shard, or say what is wrong with them; called in a worker process.
 
         Args:
             split: One of `splits`.
@@ -95,17 +112,25 @@ class ShardGenerator(ABC):
         if _is_finished(folder, settings):
             logger.info("%s is finished already", folder)
             return
+        source = self.plan()
+        if source is not None:
+            settings["source"] = source
+        _check_source(folder, settings)
         write_json(folder / SETTINGS_NAME, settings)
         shards = self._shards()
         missing = [task for task in shards if not (folder / task[0] / shard_name(task[1])).exists()]
         done = sum(count for *_, count in shards) - sum(count for *_, count in missing)
-        with tqdm(total=sum(self.splits.values()), initial=done, unit="clip", desc=self.name, file=sys.stderr) as bar:
+        total = sum(self.splits.values())
+        faults = FaultCounter(self.on_bad_sample, max_bad_share=self.max_bad_share)
+        with tqdm(total=total, initial=done, unit=self.unit, desc=self.name, file=sys.stderr) as bar:
             if workers == 0:
                 for task in missing:
-                    _write_shard(self, folder, *task, on_sample=bar.update)
+                    _write_shard(self, folder, *task, on_sample=bar.update).tell(faults)
             else:
-                _run_workers(self, folder, missing, workers, bar)
+                _run_workers(self, folder, missing, workers, bar, faults)
         self._finish(folder, shards, settings)
+        if faults.num_bad:
+            logger.warning("%s: %d bad samples were left out, each named above", folder, faults.num_bad)
 
     def _shards(self) -> list[tuple[str, int, int]]:
         """(split, shard, samples) of the whole data set."""
@@ -118,8 +143,10 @@ class ShardGenerator(ABC):
 
     def _finish(self, folder: Path, shards: list[tuple[str, int, int]], settings: dict[str, Any]) -> None:
         splits: dict[str, list[tuple[str, int]]] = {split: [] for split in self.splits}
-        for split, shard, count in shards:
-            splits[split].append((shard_name(shard), count))
+        for split, shard, _ in shards:
+            count = _count_samples(folder / split / shard_name(shard))
+            if count:  # else every sample was bad
+                splits[split].append((shard_name(shard), count))
         blind = None
         if self.splits.get(FIT_SPLIT) and self.splits.get(MEASURE_SPLIT):
             blind = blind_accuracy(_annotations(folder / FIT_SPLIT), _annotations(folder / MEASURE_SPLIT))
@@ -143,7 +170,7 @@ def _is_finished(folder: Path, settings: dict[str, Any]) -> bool:
         path = folder / name
         if path.exists():
             found = read(json.loads(path.read_text(encoding="utf-8")))
-            if found != settings:
+            if not isinstance(found, dict) or {key: found.get(key) for key in settings} != settings:
                 raise ConfigError(
                     f"{folder} holds data of other settings ({_difference(found, settings)}); "
                     "choose another folder or delete this one"
@@ -153,6 +180,13 @@ def _is_finished(folder: Path, settings: dict[str, Any]) -> bool:
     if strays:
         raise ConfigError(f"{folder} is not empty and holds no generated data ({strays[0]}); choose another folder")
     return False
+
+
+def _check_source(folder: Path, settings: dict[str, Any]) -> None:
+    """Refuse to continue a run whose source has changed: shards of both would repeat and miss samples."""
+    path = folder / SETTINGS_NAME
+    if path.exists() and json.loads(path.read_text(encoding="utf-8")).get("source") != settings.get("source"):
+        raise ConfigError(f"{folder} was begun from other contents of the source; delete the folder to begin anew")
 
 
 def _difference(found: Any, settings: dict[str, Any]) -> str:
@@ -165,6 +199,11 @@ def _difference(found: Any, settings: dict[str, Any]) -> str:
     return ", ".join(f"{name} {there.get(name)} there, {here.get(name)} here" for name in names)
 
 
+def _count_samples(path: Path) -> int:
+    with tarfile.open(path) as tar:
+        return sum(name.endswith(".json") for name in tar.getnames())
+
+
 def _annotations(folder: Path) -> Iterator[dict[str, Any]]:
     for path in sorted(folder.glob("shard-*.tar")):
         with tarfile.open(path) as tar:
@@ -175,31 +214,59 @@ def _annotations(folder: Path) -> Iterator[dict[str, Any]]:
                     yield from json.load(file)["annotations"]
 
 
+class WrittenShard(NamedTuple):
+    """What became of the samples of one shard."""
+
+    num_samples: int
+    faults: list[DataError]
+
+    def tell(self, faults: FaultCounter) -> None:
+        """Count them among those of the whole data set."""
+        faults.num_good += self.num_samples
+        for error in self.faults:
+            faults.report(error)
+
+
 def _write_shard(
     generator: ShardGenerator, folder: Path, split: str, shard: int, count: int, *, on_sample: Callable[[], object]
-) -> None:
+) -> WrittenShard:
+    faults: list[DataError] = []
     with ShardWriter(folder / split / shard_name(shard)) as writer:
         for sample in generator.samples(split, shard, count):
-            writer.write(sample.record, sample.media, arrays=sample.arrays)
+            try:
+                if isinstance(sample, DataError):
+                    raise sample
+                writer.write(sample.record, sample.media, arrays=sample.arrays)
+            except DataError as error:
+                if generator.on_bad_sample == "raise":
+                    raise
+                faults.append(error)
             on_sample()
-        assert writer.num_samples == count, f"{generator.name} made {writer.num_samples} samples, {count} were asked"
+        made = writer.num_samples + len(faults)
+        assert made == count, f"{generator.name} made {made} samples, {count} were asked"
+    return WrittenShard(writer.num_samples, faults)
 
 
 def _run_workers(
-    generator: ShardGenerator, folder: Path, tasks: list[tuple[str, int, int]], workers: int, bar: "tqdm[Any]"
+    generator: ShardGenerator,
+    folder: Path,
+    tasks: list[tuple[str, int, int]],
+    workers: int,
+    bar: "tqdm[Any]",
+    faults: FaultCounter,
 ) -> None:
     context = multiprocessing.get_context("spawn")  # a forked child hangs in a GL library that its parent has used
     counter = context.Value("q", 0)
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(counter,))
     try:
-        pending = {pool.submit(_work, generator, folder, *task) for task in tasks}
+        pending = {pool.submit(_work, generator.for_shard(*task[:2]), folder, *task) for task in tasks}
         shown = 0
         while pending:
             done, pending = wait(pending, timeout=POLL_S, return_when=FIRST_EXCEPTION)
             bar.update(counter.value - shown)
             shown = counter.value
             for future in done:
-                future.result()
+                future.result().tell(faults)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -213,8 +280,8 @@ def _start_worker(samples: Any) -> None:
     os.environ["LP_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
 
 
-def _work(generator: ShardGenerator, folder: Path, split: str, shard: int, count: int) -> None:
-    _write_shard(generator, folder, split, shard, count, on_sample=_count_sample)
+def _work(generator: ShardGenerator, folder: Path, split: str, shard: int, count: int) -> WrittenShard:
+    return _write_shard(generator, folder, split, shard, count, on_sample=_count_sample)
 
 
 def _count_sample() -> None:

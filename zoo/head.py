@@ -35,6 +35,7 @@ class Message:
         temporal: The answer depends on the order of frames.
         weight: Loss weight of the message, before the rule of the loss divides it over its tokens.
         is_scored: Counts in metrics; false for text that is only learnt from.
+        history: Earlier turns of the same conversation, (prompt, answer), oldest first; context, never learnt from.
     """
 
     head: str
@@ -44,6 +45,7 @@ class Message:
     temporal: bool = False
     weight: float = 1.0
     is_scored: bool = True
+    history: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

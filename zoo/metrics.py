@@ -9,11 +9,10 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from zoo.shards.schema import FAMILY_BYTES
+
 if TYPE_CHECKING:
     from zoo.head import Prediction
-
-NAME_BYTES = 48
-"""Longest family name, UTF-8 bytes."""
 
 
 class FamilyAccuracy(Metric):
@@ -31,11 +30,11 @@ class FamilyAccuracy(Metric):
         self.add_state("correct", default=[], dist_reduce_fx="cat")
 
     def update(self, predictions: Sequence[Prediction]) -> None:
-        """Count answers that are right or wrong; names of families are cut at NAME_BYTES."""
+        """Count answers that are right or wrong; names of families are cut at FAMILY_BYTES."""
         answers = [p for p in predictions if p.correct is not None]
         if not answers:
             return
-        rows = [p.family.encode()[:NAME_BYTES].ljust(NAME_BYTES, b"\0") for p in answers]
+        rows = [p.family.encode()[:FAMILY_BYTES].ljust(FAMILY_BYTES, b"\0") for p in answers]
         self.families.append(torch.tensor([list(row) for row in rows], dtype=torch.uint8, device=self.device))
         self.correct.append(torch.tensor([p.correct for p in answers], dtype=torch.bool, device=self.device))
 

@@ -78,6 +78,10 @@ class TextTokenizer(ABC):
     def prompt(self, text: str) -> list[int]:
         """Ids of a user's turn, up to where the answer begins."""
 
+    def turn_separator(self) -> list[int]:
+        """Ids between an answer's end and the user's next turn; nothing unless a chat format has them."""
+        return []
+
 
 Branch = tuple[Message, tuple[int, ...], tuple[int, ...]]
 """A message, its prompt's ids, and its answer's ids with the end token."""
@@ -199,7 +203,7 @@ class Processor:
         if not len(times_s) or (not is_video and len(times_s) != 1):
             raise DataError(f"{key}: {len(times_s)} frames for {'a clip' if is_video else 'an image'}")
         times = tuple(float(t) for t in times_s)
-        branches = tuple((m, tuple(self.tokenizer.prompt(m.prompt)), self._answer_ids(m.answer)) for m in messages)
+        branches = tuple((m, self._prompt_ids(m), self._answer_ids(m.answer)) for m in messages)
         tree = MessageTree(
             key=key, times_s=times, is_video=is_video, prefix=vision_ids(self, times, is_video), branches=branches
         )
@@ -281,6 +285,17 @@ class Processor:
             ids = list(chain.from_iterable(self.tokenizer.encode(f" {word}") for word in label.text.split()))
             pairs.append(torch.cartesian_prod(torch.from_numpy(label.patches.ravel().nonzero()[0]), torch.tensor(ids)))
         return torch.cat(pairs)
+
+    def _prompt_ids(self, message: Message) -> tuple[int, ...]:
+        """Every turn before an answer.
+
+        Each turn of a conversation is a branch that repeats those before it, so its answer has the logits that it has
+        in one long sequence, and is learnt from once.
+        """
+        ids: list[int] = []
+        for prompt, answer in message.history:
+            ids += [*self.tokenizer.prompt(prompt), *self._answer_ids(answer), *self.tokenizer.turn_separator()]
+        return (*ids, *self.tokenizer.prompt(message.prompt))
 
     def _answer_ids(self, answer: str) -> tuple[int, ...]:
         return (*self.tokenizer.encode(answer), self.tokenizer.eos_id) if answer else ()

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoo.datamodules import preparation
 from zoo.datamodules.stream import EvalStream, Source, StreamSpec, TrainStream, loader
 from zoo.errors import ConfigError, DataError
+from zoo.shards import faults
 from zoo.shards.reader import read_split
 
 
@@ -171,7 +171,7 @@ def test_raise_ends_at_the_first_bad_sample_in_one_sentence(damaged, processor, 
 
 
 def test_too_many_bad_samples_end_the_run(damaged, processor, monkeypatch):
-    monkeypatch.setattr(preparation, "MIN_SEEN", 4)
+    monkeypatch.setattr(faults, "MIN_SEEN", 4)
     with pytest.raises(DataError, match=r"\d of \d samples are bad, more than 10%"):
         list(TrainStream(spec_of(processor, damaged), num_batches=50))
 

@@ -24,6 +24,15 @@ def test_annotations_become_messages():
     ]
 
 
+def test_earlier_turns_come_along():
+    turn = {"question": "What is it?", "answer": "a cube"}
+    note = {"family": "f", "question": "What colour?", "answer": "red", "temporal": False, "history": [turn]}
+    sample = Sample("clip", "shard", {"annotations": [note, {**note, "history": []}]}, {})
+    first, second = QuestionAnswering().renderer()(sample, np.random.default_rng(0), training=True)
+    assert first.history == (("What is it?", "a cube"),)
+    assert second.history == ()
+
+
 def test_questions_are_drawn_without_repeats_and_in_order():
     prompts = [m.prompt for m in render(max_questions=3)]
     assert len(prompts) == 3

@@ -4,12 +4,14 @@ import pkgutil
 import subprocess
 import sys
 
+import zoo.datamodules.readers
+import zoo.doctor
 import zoo.envs
 import zoo.shards
 
 MODULES = sorted(
     module.name
-    for package in (zoo.envs, zoo.shards)
+    for package in (zoo.envs, zoo.shards, zoo.datamodules.readers, zoo.doctor)
     for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
 )
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import pytest
 
-from zoo.errors import ConfigError
+from zoo.errors import ConfigError, DataError
 from zoo.generator import GeneratedSample, ShardGenerator
 
 
@@ -106,6 +106,41 @@ def test_other_settings_are_refused(tmp_path, finished):
     with pytest.raises(ConfigError, match="seed 1 there, 2 here"):
         Letters(seed=2).generate(tmp_path, workers=0)
     assert files(tmp_path) == before
+
+
+class Spoilt(Letters):
+    """Letters of which the second in every shard cannot be made."""
+
+    def samples(self, split, shard, count):
+        for number, sample in enumerate(super().samples(split, shard, count)):
+            yield DataError(f"{split} {shard}: spilt ink") if number == 1 else sample
+
+
+def test_bad_samples_end_the_work_of_a_generator(tmp_path):
+    with pytest.raises(DataError, match="train 0: spilt ink"):
+        Spoilt().generate(tmp_path, workers=0)
+    assert set(files(tmp_path)) == {"settings.json"}
+
+
+def test_bad_samples_are_left_out_of_shards_and_index_where_they_may_be(tmp_path, caplog):
+    spoilt = Spoilt(train=4, size=4)
+    spoilt.on_bad_sample = "skip"
+    spoilt.generate(tmp_path, workers=0)
+    index = json.loads((tmp_path / "dataset.json").read_text())
+    assert index["splits"]["train"]["samples"] == 3
+    assert "train 0: spilt ink" in caplog.text
+    assert "1 bad samples were left out" in caplog.text
+
+
+def test_a_shard_of_bad_samples_alone_is_not_listed(tmp_path, monkeypatch):
+    spoilt = Letters(train=3, size=2)
+    spoilt.on_bad_sample = "skip"
+    whole = spoilt.samples
+    monkeypatch.setattr(spoilt, "samples", lambda split, shard, count: (
+        [DataError("spilt")] * count if (split, shard) == ("train", 0) else whole(split, shard, count)))  # fmt: skip
+    spoilt.generate(tmp_path, workers=0)
+    listed = json.loads((tmp_path / "dataset.json").read_text())["splits"]["train"]["shards"]
+    assert listed == [{"file": "train/shard-000001.tar", "samples": 1}]
 
 
 def test_a_newer_version_is_refused(tmp_path, monkeypatch):

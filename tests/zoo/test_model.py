@@ -1,7 +1,11 @@
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 
 from zoo.errors import ConfigError
+from zoo.head import Message
 from zoo.model import VideoLanguageModel
 from zoo.pruning.random import RandomPruner
 
@@ -32,6 +36,24 @@ def test_examples_and_branches_answer_as_if_alone(module, batch_of):
             questions = (branch + 1,) if number == 0 else (1, branch + 1)
             alone = logits_of(module, batch_of(module, alone_frames, questions)).logits[-2:]
             torch.testing.assert_close(next(rows), alone, rtol=1e-4, atol=1e-5)
+
+
+def test_turns_as_branches_answer_as_in_one_long_conversation(module):
+    processor = module.processor
+    said = (("What is it?", "red cube"), ("Did it move?", "no"))
+    messages = [
+        Message(head="qa", prompt=prompt, answer=answer, family="f", history=said[:number])
+        for number, (prompt, answer) in enumerate(said)
+    ]
+    frames = np.random.default_rng(0).integers(0, 256, (2, 40, 56, 3), dtype=np.uint8)
+    tree = processor.example(key="a", frames=frames, times_s=np.arange(2.0), messages=messages)
+    (_, prompt, first), (_, later_prompt, last) = tree.branches
+    middle = later_prompt[len(prompt) + len(first) :]
+    long = replace(tree, branches=((messages[0], prompt, (*first, *middle, *last)),))
+    branches = logits_of(module, processor.collate([tree])).logits
+    conversation = logits_of(module, processor.collate([long])).logits
+    torch.testing.assert_close(branches[: len(first)], conversation[: len(first)], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(branches[len(first) :], conversation[-len(last) :], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("site", SITES)

@@ -66,6 +66,16 @@ def test_branches_restart_where_the_prefix_ends(module):
         assert batch.position_ids[turn.prefix[0]] == 0
 
 
+def test_a_later_turn_repeats_the_turns_before_it_and_is_learnt_from_alone(module):
+    processor, text = module.processor, module.processor.tokenizer.encode
+    asked = processor.tokenizer.prompt(message().prompt)
+    made = example(processor, messages=[message("3", history=((message().prompt, "red"),))])
+    ((_, prompt, answer),) = made.branches
+    assert list(prompt) == [*asked, *text("red"), processor.tokenizer.eos_id, *asked]
+    batch = processor.collate([made])
+    assert int((batch.labels != IGNORE_INDEX).sum()) == len(answer)
+
+
 @pytest.mark.parametrize(("rule", "expected"), [("flat", 1.0), ("paper", 4 / 3**0.5), ("code", 2 / 3**0.5 / 4**0.5)])
 def test_answer_weights_follow_the_sheet(module_of, rule, expected):
     processor = module_of(answer_weight=rule).processor

@@ -28,6 +28,7 @@ COMMANDS = (
     Command(name="test", target=_TRAINING, style="arguments", summary="Measure a checkpoint on the test split"),
     Command(name="predict", target=_TRAINING, style="arguments", summary="Let a checkpoint answer a split"),
     Command(name="list", target="zoo.cli.listing:list_names", summary="Components and recipes: zoo list pruner"),
+    Command(name="copy", target="zoo.cli.copying:copy", summary="A recipe or a component's source as a file of yours"),
     Command(name="show", target="zoo.cli.listing:show", summary="One component's arguments, or a recipe's text"),
     Command(
         name="generate",
@@ -35,11 +36,23 @@ COMMANDS = (
         style="arguments",
         summary="Make a data set of shards: zoo generate tabletop --out data/tabletop",
     ),
+    Command(
+        name="convert data",
+        target="zoo.cli.converting_data:run",
+        style="arguments",
+        summary="Turn a data set of others into shards: zoo convert data FILE_OR_FOLDER --out data/mine",
+    ),
     Command(name="ask", target="zoo.ask:ask", summary="Put a question to a checkpoint about a video or images"),
     Command(name="bench data", target="zoo.cli.benching:data", summary="Time the loader against bare decoding"),
     Command(
         name="bench packing",
         target="zoo.cli.benching:packing",
         summary="Time packed message trees against padded single annotations",
+    ),
+    Command(
+        name="doctor",
+        target="zoo.cli.doctoring:run",
+        style="arguments",
+        summary="Try what the zoo needs on this machine, and say what to install",
     ),
 )

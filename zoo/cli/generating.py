@@ -1,13 +1,16 @@
 """`zoo generate NAME --out FOLDER`: the flags are the arguments of the generator's constructor."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from jsonargparse import ActionConfigFile
 
 from zoo import registry
 from zoo.cli.parsing import CommandParser
 from zoo.errors import ConfigError
+from zoo.generator import ShardGenerator
 
 KIND = "generator"
 
@@ -31,16 +34,36 @@ def run(command: str, arguments: Sequence[str]) -> None:
             return
         raise ConfigError(f"zoo {command} wants the name of a generator first. {_list()}")
     name, *flags = arguments
-    generator_class = registry.load(KIND, name)
-    parser = CommandParser(prog=f"zoo {command} {name}", description=f"Make a data set with {name}.")
+    make(registry.load(KIND, name), flags, prog=f"zoo {command} {name}", description=f"Make a data set with {name}.")
+
+
+def make(
+    generator_class: type[ShardGenerator],
+    flags: Sequence[str],
+    *,
+    prog: str,
+    description: str,
+    known: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
+    """Read a generator's arguments from flags, run it, and print where the data are.
+
+    Args:
+        generator_class: Its constructor's arguments are the flags.
+        flags: What was typed.
+        prog: What was typed before them.
+        description: First line of the help.
+        known: Arguments that are no flags, because they were told in another way.
+    """
+    parser = CommandParser(prog=prog, description=description)
     parser.add_argument("--config", action=ActionConfigFile, help="YAML file with these options.")
     parser.add_argument(
         "--out", type=Path, required=True, help="Folder of the data set; an interrupted run is continued."
     )
     parser.add_argument("--workers", type=int, default=2, help="Processes that make shards; 0 makes them in this one.")
-    own = parser.add_class_arguments(generator_class, fail_untyped=True, sub_configs=True)
-    settings = parser.instantiate(parser.parse_args(flags))
-    generator_class(**{option: settings[option] for option in own}).generate(settings.out, workers=settings.workers)
+    own = parser.add_class_arguments(generator_class, fail_untyped=True, sub_configs=True, skip=set(known))
+    settings = parser.instantiate(parser.parse_args(list(flags)))
+    generator = generator_class(**known, **{option: settings[option] for option in own})
+    generator.generate(settings.out, workers=settings.workers)
     print(settings.out)
 
 

@@ -50,11 +50,15 @@ def show(what: str, name: str | None = None) -> str:
         return recipes.path_of(what).read_text(encoding="utf-8").rstrip()
     if what == RECIPE:
         return recipes.path_of(name).read_text(encoding="utf-8").rstrip()
-    return _describe(_find(what, name))
+    return _describe(find_component(what, name))
 
 
-def _find(kind: str, name: str) -> registry.Component:
-    """A component, or the source itself for `timm:*`."""
+def find_component(kind: str, name: str) -> registry.Component:
+    """A component, or the source itself for `timm:*`.
+
+    Raises:
+        UnknownNameError: no such kind or component.
+    """
     return next((c for c in registry.components(kind) if c.is_source and c.name == name), None) or registry.find(
         kind, name
     )
@@ -94,7 +98,7 @@ def _summary(component: registry.Component) -> str:
     if module in sys.modules:
         target = getattr(sys.modules[module], attribute, None)
         return (inspect.getdoc(target) or "").partition("\n")[0]
-    source = _source_file(module)
+    source = source_file(module)
     if source is None:
         return ""
     for node in ast.parse(source.read_text(encoding="utf-8")).body:
@@ -103,8 +107,8 @@ def _summary(component: registry.Component) -> str:
     return ""
 
 
-def _source_file(module: str) -> Path | None:
-    """The file of a module, found without importing it or its parents."""
+def source_file(module: str) -> Path | None:
+    """The file of a module, found without importing it or its parents; None where it has none."""
     top, *inner = module.split(".")
     spec = importlib.util.find_spec(top)
     for folder in (spec.submodule_search_locations or ()) if spec else ():

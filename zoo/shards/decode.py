@@ -127,7 +127,7 @@ def decode_image(data: bytes) -> Clip:
 
     try:
         with Image.open(io.BytesIO(data)) as image:
-            pixels = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+            pixels = np.array(ImageOps.exif_transpose(image).convert("RGB"))  # a copy: torch warns of read-only memory
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # Pillow's words for bad files
         raise DataError(f"corrupt image of {len(data)} bytes: {error}") from error
     return Clip(frames=pixels[None], times_s=np.zeros(1), indices=np.zeros(1, np.int64))

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 SCHEMA_NAME = "video_qa"
 SCHEMA_VERSION = 1
-MEDIA = ("mp4", "jpg")
+IMAGES = ("jpg", "png")
+MEDIA = ("mp4", *IMAGES)
+
+FAMILY_BYTES = 48
+"""Longest name of a question family that metrics keep apart, UTF-8 bytes."""
 
 _TEXT = {"type": "string", "minLength": 1}
 _COUNT = {"type": "integer", "minimum": 1}
@@ -53,6 +57,16 @@ VIDEO_QA: dict[str, Any] = {
                     "answer": _TEXT,
                     "temporal": {"type": "boolean"},
                     "choices": {"type": "array", "minItems": 2, "items": _TEXT},
+                    # Earlier turns of the same conversation, oldest first: what this question may refer to.
+                    "history": {
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "additionalProperties": False,
+                            "required": ["question", "answer"],
+                            "properties": {"question": _TEXT, "answer": _TEXT},
+                        },
+                    },
                 },
             },
         },
@@ -143,5 +157,5 @@ def _contradictions(record: Mapping[str, Any]) -> Iterator[str]:
         choices = annotation.get("choices")
         if choices is not None and annotation["answer"] not in choices:
             yield f"annotations[{index}].answer: {annotation['answer']!r} is not among its choices {choices}"
-    if record["media"] == "jpg" and record["num_frames"] != 1:
-        yield f"num_frames: {record['num_frames']} with media 'jpg', expected 1"
+    if record["media"] in IMAGES and record["num_frames"] != 1:
+        yield f"num_frames: {record['num_frames']} with media {record['media']!r}, expected 1"

@@ -1,0 +1,73 @@
+import ast
+from pathlib import Path
+
+import pytest
+
+from zoo import registry
+from zoo.cli import recipes
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_a_recipe_is_copied_and_says_what_to_type(zoo, name):
+    answer = zoo("copy", name)
+    copy = Path(f"{name.replace('/', '-')}.yaml")
+    assert answer.code == 0
+    assert copy.read_text() == recipes.path_of(name).read_text()
+    assert f"zoo fit --config {copy}" in answer.out
+
+
+@pytest.mark.parametrize(
+    ("destination", "file"),
+    [("mine.yaml", "mine.yaml"), ("deep/er/mine.yaml", "deep/er/mine.yaml"), (".", "molmo2-tiny.yaml")],
+)
+def test_places(zoo, destination, file):
+    assert zoo("copy", "molmo2/tiny.yaml", destination).code == 0
+    assert Path(file).read_text() == recipes.path_of("molmo2/tiny").read_text()
+
+
+@pytest.mark.parametrize("kind", ["pruner", "head", "generator", "vision_encoder"])
+def test_the_source_of_every_component_is_copied(zoo, kind):
+    assert registry.names(kind)
+    for component in registry.components(kind):
+        answer = zoo("copy", f"{kind}/{component.name}", "mine.py")
+        assert answer.code == 0, answer.err
+        attribute = component.target.rpartition(":")[2]
+        tree = ast.parse(Path("mine.py").read_text())
+        assert attribute in {node.name for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+        assert f"--model.{kind}=mine.{attribute}" in answer.out or kind == "generator"
+        assert f'mine = "mine:{attribute}"' in answer.out
+        Path("mine.py").unlink()
+
+
+def test_what_it_says_works(zoo, tmp_path, monkeypatch):
+    assert zoo("copy", "pruner/random").code == 0
+    monkeypatch.syspath_prepend(tmp_path)  # as python -m does
+    answer = zoo("fit", "--config=molmo2/tiny", "--model.pruner=my_random.RandomPruner", "--print_config")
+    assert answer.code == 0, answer.err
+    assert "my_random.RandomPruner" in answer.out
+
+
+def test_nothing_is_overwritten(zoo, mistake):
+    Path("mine.yaml").write_text("precious")
+    assert "mine.yaml is there already" in mistake("copy", "molmo2/tiny", "mine.yaml")
+    assert "mine.yaml is there already" in mistake("copy", "pruner/random", "mine.yaml")
+    assert Path("mine.yaml").read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("molmo2/tny", "no recipe or component 'molmo2/tny'. Near: molmo2/tiny."),
+        ("prunr/random", "no recipe or component 'prunr/random'. Near: pruner/random"),
+        ("pruner/rndom", "no pruner 'rndom'. Near: random."),
+        ("random", "no recipe or component 'random'."),
+        ("../recipes/molmo2/tiny", "no recipe or component"),
+    ],
+)
+def test_unknown_names(mistake, name, text):
+    assert text in mistake("copy", name)
+
+
+def test_a_destination_that_cannot_be_written(mistake):
+    Path("file").write_text("x")
+    assert "cannot write file/mine.yaml: File exists" in mistake("copy", "molmo2/tiny", "file/mine.yaml")
