@@ -19,7 +19,8 @@ import numpy as np
 import torch
 
 from zoo.datamodules.preparation import SampleProcessor
-from zoo.datamodules.stream import Source, StreamSpec, TrainStream
+from zoo.datamodules.sources import Source
+from zoo.datamodules.stream import StreamSpec, TrainStream
 from zoo.errors import ConfigError, DataError
 from zoo.shards.decode import VIDEO_SUFFIXES, decode_sample
 from zoo.shards.reader import MEDIA_AND_JSON, read_shard

@@ -35,7 +35,7 @@ class Planned:
 class Packing:
     """Groups the samples of one reader and epoch into packs of examples.
 
-    `packer.waiting` is all that it remembers: with it, another one goes on where this one stopped.
+    What waits is all that it remembers: with it, another one goes on where this one stopped.
 
     Args:
         limits: What a pack holds.
@@ -44,7 +44,6 @@ class Packing:
         seed: Of the stream.
         epoch: Decides what is asked about a sample.
         labels: Read label arrays where a head wants them.
-        waiting: Pool to continue.
     """
 
     def __init__(
@@ -56,14 +55,30 @@ class Packing:
         seed: int,
         epoch: int,
         labels: bool,
-        waiting: Iterable[tuple[Planned, PackSize]] = (),
     ) -> None:
-        self.packer: Packer[Planned] = Packer(limits, waiting)
+        self.packer: Packer[Planned] = Packer(limits)
         self.processor = processor
         self.faults = faults
         self.seed = seed
         self.epoch = epoch
         self.labels = labels
+
+    @property
+    def waiting(self) -> list[Sample]:
+        """The samples of the pool, in the order of arrival."""
+        return [planned.sample for planned, _ in self.packer.waiting]
+
+    def resume(self, waiting: Iterable[Sample]) -> None:
+        """Take over the pool of an earlier packing with the same arguments.
+
+        Args:
+            waiting: As the earlier one's `waiting`.
+        Raises:
+            DataError: a sample cannot be planned any more.
+        """
+        plans = [planned for sample in waiting if (planned := self.planned(sample)) is not None]
+        pool = [(planned, self.processor.size(planned.tree)) for planned in plans]
+        self.packer = Packer(self.packer.limits, pool)
 
     def groups(self, samples: Iterable[Sample]) -> Iterator[list[Any]]:
         """The examples of each pack; when the samples end, the pool is emptied."""

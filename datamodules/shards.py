@@ -9,16 +9,11 @@ from typing import Any, Literal
 
 from lightning.pytorch import LightningDataModule
 
+from zoo.datamodules.loader import ShardLoader, loader
 from zoo.datamodules.packs import check_frames, expected_packs
 from zoo.datamodules.preparation import SampleProcessor
-from zoo.datamodules.stream import (
-    EvalStream,
-    ShardLoader,
-    Source,
-    StreamSpec,
-    TrainStream,
-    loader,
-)
+from zoo.datamodules.sources import Source
+from zoo.datamodules.stream import EvalStream, StreamSpec, TrainStream
 from zoo.errors import ConfigError
 from zoo.generator import ShardGenerator
 from zoo.packing import PackLimits
@@ -174,14 +169,20 @@ class ShardDataModule(LightningDataModule):
                 f"shards: an epoch of {samples} samples holds no {held} on {spec.world_size} ranks; "
                 f"lower {knob}, or raise epoch_samples"
             )
+        trainer = self.trainer
+        if trainer is None:
+            return loader(TrainStream(spec, num_batches=num_batches, shuffle_buffer=self.shuffle_buffer))
         stream = TrainStream(
             spec,
             num_batches=num_batches,
             shuffle_buffer=self.shuffle_buffer,
-            first_epoch=self.trainer.current_epoch if self.trainer is not None else 0,
-            same_epoch=self.trainer is not None and self.trainer.overfit_batches > 0,
+            # `trainer.current_epoch` lags by one in what is saved at an epoch's end.
+            first_epoch=trainer.fit_loop.epoch_progress.current.processed,
+            same_epoch=trainer.overfit_batches > 0,
         )
-        return loader(stream)
+        made = loader(stream)
+        made.starts_epoch = lambda: trainer.fit_loop.batch_idx < 0
+        return made
 
     def _batches_of(self, spec: StreamSpec, samples: int) -> int:
         """Training batches of so many samples over all ranks; of packs an estimate, which every rank makes alike."""

@@ -1,51 +1,26 @@
 """Streams from shards to batches, dealt to ranks and loader workers so that nothing is read twice.
 
 A *reader* is one loader worker of one rank. Training deals whole shards to readers, anew every epoch; evaluation deals
-single samples, in the stored order. Whatever is drawn depends on (seed, epoch, source or sample key) alone.
+single samples, in the stored order. Whatever is drawn depends on (seed, epoch, source or sample key) alone. Every
+training batch comes with its reader's cursor: plain data from which a later run goes on behind that batch.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
 
-import numpy as np
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
-
 from zoo.datamodules.packs import Packing
 from zoo.datamodules.preparation import SampleProcessor, prepare
-from zoo.errors import ConfigError, DataError, ZooError
+from zoo.datamodules.sources import MixedReader, Source
+from zoo.errors import ConfigError, DataError
 from zoo.packing import PackLimits
 from zoo.shards.faults import FaultCounter, OnBadSample
-from zoo.shards.reader import MEDIA_AND_JSON, Sample, Shard, read_shard
+from zoo.shards.reader import MEDIA_AND_JSON, Sample, read_shard
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Source:
-    """One split of one data set.
-
-    Args:
-        folder: Root of the data set.
-        shards: Its shards in the order of the index.
-        weight: Share of training samples drawn from it, relative to the other sources.
-    """
-
-    folder: str
-    shards: tuple[Shard, ...]
-    weight: float = 1.0
-
-    @property
-    def num_samples(self) -> int:
-        return sum(shard.num_samples for shard in self.shards)
-
-
-@dataclass(frozen=True, slots=True)
-class StreamFault:
-    """A user's error on its way from a worker to the main process."""
-
-    kind: type[ZooError]
-    message: str
+Cursor = dict[str, Any]
+"""Where a reader stands behind a batch, as plain data; None stands for the beginning of the epoch."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,37 +61,61 @@ class StreamSpec:
         return self.world_size * self.workers
 
 
-class ClipStream(IterableDataset, ABC):
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A batch on its way to the training loop.
+
+    Args:
+        batch: What the processor collated.
+        worker: Which worker of its rank made it.
+        epoch: That it belongs to.
+        cursor: Where that worker goes on; None in evaluation, which starts anew.
+    """
+
+    batch: Any
+    worker: int
+    epoch: int
+    cursor: Cursor | None
+
+
+class ClipStream(ABC):
     """Batches of prepared samples for one rank.
 
     Args:
         spec: Data, processor and place among the readers.
+        first_epoch: Number of the first epoch; above 0 when a run continues.
     """
 
-    def __init__(self, spec: StreamSpec) -> None:
-        super().__init__()
+    def __init__(self, spec: StreamSpec, *, first_epoch: int = 0) -> None:
         self.spec = spec
-        self.next_epoch = 0
+        self.next_epoch = first_epoch
 
     @abstractmethod
-    def batches(self, worker: int, epoch: int) -> Iterator[Any]:
-        """The batches of one worker of this rank; a pure function."""
+    def deliveries(self, worker: int, epoch: int, cursor: Cursor | None = None) -> Iterator[Delivery]:
+        """What one worker of this rank makes of an epoch; a pure function.
+
+        Args:
+            worker: Counted from 0 on each rank.
+            epoch: Counted from 0.
+            cursor: Of the batch behind which to go on; None for the beginning.
+        """
 
     @abstractmethod
     def __len__(self) -> int:
         """Batches of an epoch, over all workers of this rank."""
 
+    def batches(self, worker: int, epoch: int) -> Iterator[Any]:
+        """The batches of one worker alone."""
+        return (delivery.batch for delivery in self.deliveries(worker, epoch))
+
     def __iter__(self) -> Iterator[Any]:
-        worker = get_worker_info()
-        epoch = self.next_epoch
+        """The batches of the first worker in the next epoch: of all, where there are no loader workers."""
+        return self.batches(0, self.begin())
+
+    def begin(self) -> int:
+        """Number of the epoch that begins now."""
         self.next_epoch += 1
-        try:
-            yield from self.batches(worker.id if worker else 0, epoch)
-        except ZooError as error:
-            if worker is None:
-                raise
-            # torch would wrap the exception into the text of its traceback; one sentence must stay one.
-            yield StreamFault(type(error), str(error))
+        return self.next_epoch - 1
 
     def _examples(
         self, samples: Iterable[Sample], faults: FaultCounter, *, epoch: int, training: bool
@@ -169,65 +168,67 @@ class TrainStream(ClipStream):
         first_epoch: int = 0,
         same_epoch: bool = False,
     ) -> None:
-        super().__init__(spec)
+        super().__init__(spec, first_epoch=first_epoch)
         self.num_batches = num_batches
         self.shuffle_buffer = shuffle_buffer
-        self.first_epoch = self.next_epoch = first_epoch
         self.same_epoch = same_epoch
         check_readers(spec)
 
     def __len__(self) -> int:
         return self.num_batches
 
-    def batches(self, worker: int, epoch: int) -> Iterator[Any]:
-        epoch = self.first_epoch if self.same_epoch else epoch
-        faults = FaultCounter(self.spec.on_bad_sample)
-        workers = self.spec.workers
-        quota = self.num_batches // workers + (worker < self.num_batches % workers)
-        samples = self._mixed(epoch, self.spec.rank * workers + worker, faults)
-        yield from map(self.spec.processor.collate, islice(self._groups(samples, faults, epoch), quota))
-
-    def _groups(self, samples: Iterator[Sample], faults: FaultCounter, epoch: int) -> Iterator[list[Any]]:
+    def settings(self) -> dict[str, Any]:
+        """Whatever decides which batch comes when, as plain data: cursors are good for equal settings only."""
         spec = self.spec
-        if spec.packing is None:
-            return self._by_number(self._examples(samples, faults, epoch=epoch, training=True))
-        packing = Packing(spec.packing, spec.processor, faults, seed=spec.seed, epoch=epoch, labels=spec.labels)
-        return packing.groups(samples)
+        names = ("num_workers", "world_size", "batch_size", "seed")
+        return {name: getattr(spec, name) for name in names} | {
+            "packing": None if spec.packing is None else asdict(spec.packing),
+            "shuffle_buffer": self.shuffle_buffer,
+            "num_batches": self.num_batches,
+            "sources": [
+                {"weight": s.weight, "shards": len(s.shards), "samples": s.num_samples, "bytes": s.num_bytes}
+                for s in spec.sources
+            ],
+        }
 
-    def _mixed(self, epoch: int, reader: int, faults: FaultCounter) -> Iterator[Sample]:
-        sources = self.spec.sources
-        streams = [self._endless(index, epoch, reader, faults) for index in range(len(sources))]
-        weights = np.array([source.weight for source in sources])
-        generator = np.random.default_rng([self.spec.seed, epoch, reader])
-        while True:
-            yield next(streams[generator.choice(len(streams), p=weights / weights.sum())])
-
-    def _endless(self, index: int, epoch: int, reader: int, faults: FaultCounter) -> Iterator[Sample]:
-        """Passes over this reader's shards of a source: all readers agree on the deal, each orders its own."""
-        source = self.spec.sources[index]
-        deal = np.random.default_rng([self.spec.seed, epoch, index]).permutation(len(source.shards))
-        mine = deal[reader :: self.spec.readers]
-        generator = np.random.default_rng([self.spec.seed, epoch, index, reader])
-        suffixes = self.spec.processor.suffixes if self.spec.labels else MEDIA_AND_JSON
-        while True:
-            good_before = faults.num_good
-            yield from self._shuffled(_read(source, mine, suffixes, faults), generator)
-            if faults.num_good == good_before:
-                raise DataError(
-                    f"{source.folder}: a pass over {len(mine)} shards gave no sample to learn from "
-                    f"({faults.num_bad} bad so far; others hold no question for the heads in use)"
-                )
-            mine = generator.permutation(mine)
-
-    def _shuffled(self, samples: Iterator[Sample], generator: np.random.Generator) -> Iterator[Sample]:
-        """Each sample once; emptied at the end of a pass, so that no sample is seen twice before others are seen."""
-        buffer: list[Sample] = []
-        for sample in samples:
-            buffer.append(sample)
-            if len(buffer) >= self.shuffle_buffer:
-                yield _pop_random(buffer, generator)
-        while buffer:
-            yield _pop_random(buffer, generator)
+    def deliveries(self, worker: int, epoch: int, cursor: Cursor | None = None) -> Iterator[Delivery]:
+        spec, faults = self.spec, FaultCounter(self.spec.on_bad_sample)
+        drawn_epoch = 0 if self.same_epoch else epoch
+        samples = MixedReader(
+            spec.sources,
+            seed=spec.seed,
+            epoch=drawn_epoch,
+            reader=spec.rank * spec.workers + worker,
+            readers=spec.readers,
+            shuffle_buffer=self.shuffle_buffer,
+            suffixes=spec.processor.suffixes if spec.labels else MEDIA_AND_JSON,
+            faults=faults,
+        )
+        packing = None
+        if spec.packing is not None:
+            packing = Packing(
+                spec.packing, spec.processor, faults, seed=spec.seed, epoch=drawn_epoch, labels=spec.labels
+            )
+        done = 0
+        if cursor is not None:
+            done, (faults.num_good, faults.num_bad) = cursor["batches"], cursor["faults"]
+            samples.restore(cursor["samples"])
+            if packing is not None:
+                packing.resume(samples.read_again(cursor["waiting"]))
+        quota = self.num_batches // spec.workers + (worker < self.num_batches % spec.workers)
+        if packing is None:
+            groups = self._by_number(self._examples(samples, faults, epoch=drawn_epoch, training=True))
+        else:
+            groups = packing.groups(samples)
+        for number, group in enumerate(islice(groups, quota - done), start=done + 1):
+            batch = spec.processor.collate(group)
+            cursor = {
+                "batches": number,
+                "faults": [faults.num_good, faults.num_bad],
+                "samples": samples.state(),
+                "waiting": [] if packing is None else samples.places(packing.waiting),
+            }
+            yield Delivery(batch, worker, epoch, cursor)
 
 
 class EvalStream(ClipStream):
@@ -247,11 +248,12 @@ class EvalStream(ClipStream):
         mine = [len(range(reader, total, spec.readers)) for reader in range(first, first + spec.workers)]
         return sum(-(-samples // spec.batch_size) for samples in mine)
 
-    def batches(self, worker: int, epoch: int) -> Iterator[Any]:  # the same in every epoch
+    def deliveries(self, worker: int, epoch: int, cursor: Cursor | None = None) -> Iterator[Delivery]:
+        assert cursor is None, "an evaluation starts anew"
         faults = FaultCounter(self.spec.on_bad_sample)
         samples = self._dealt(self.spec.rank * self.spec.workers + worker, faults)
-        groups = self._by_number(self._examples(samples, faults, epoch=0, training=False))
-        yield from map(self.spec.processor.collate, groups)
+        for group in self._by_number(self._examples(samples, faults, epoch=0, training=False)):
+            yield Delivery(self.spec.processor.collate(group), worker, epoch, None)
 
     def _dealt(self, reader: int, faults: FaultCounter) -> Iterator[Sample]:
         before = dealt = 0
@@ -267,36 +269,6 @@ class EvalStream(ClipStream):
                 f"{self.spec.sources[0].folder}: no sample to evaluate "
                 f"({faults.num_bad} bad; others hold no question for the heads in use)"
             )
-
-
-class ShardLoader(DataLoader):
-    """A DataLoader over a `ClipStream`, which batches by itself, that raises a worker's fault as it was."""
-
-    def __iter__(self) -> Iterator[Any]:
-        fault = None
-        for batch in super().__iter__():
-            if isinstance(batch, StreamFault):
-                fault = batch
-                break
-            yield batch
-        if fault is not None:
-            # End the workers, as Lightning does: left to the garbage collector, each waits 5 s and is killed.
-            self._iterator._shutdown_workers()  # noqa: SLF001
-            self._iterator = None
-            raise fault.kind(fault.message)
-
-
-def loader(stream: ClipStream) -> ShardLoader:
-    """The loader of a stream; workers live as long as it does, because the stream counts epochs inside them."""
-    workers = stream.spec.num_workers
-    return ShardLoader(
-        stream, batch_size=None, num_workers=workers, persistent_workers=workers > 0, collate_fn=as_it_is
-    )
-
-
-def as_it_is(batch: Any) -> Any:
-    """A collate function for streams that collate by themselves; at module level, because workers pickle it."""
-    return batch
 
 
 def check_readers(spec: StreamSpec) -> None:
@@ -315,17 +287,6 @@ def check_readers(spec: StreamSpec) -> None:
                 f"{source.folder}: {shards} shards for {spec.readers} readers ({who}), so some would read nothing; "
                 f"{fix}, or write the data in {spec.readers} or more shards (smaller ones)"
             )
-
-
-def _read(source: Source, order: Iterable[int], suffixes: Collection[str], faults: FaultCounter) -> Iterator[Sample]:
-    for index in order:
-        yield from read_shard(source.shards[index].path, suffixes=suffixes, report=faults.report)
-
-
-def _pop_random(buffer: list[Sample], generator: np.random.Generator) -> Sample:
-    place = int(generator.integers(len(buffer)))
-    buffer[place], buffer[-1] = buffer[-1], buffer[place]
-    return buffer.pop()
 
 
 def _every(step: int, start: int) -> Callable[[int, str], bool]:

@@ -2,7 +2,9 @@
 
 COMPONENTS = {
     "callback": {
+        "batch_log": "zoo.callbacks:BatchLog",
         "blind_baseline": "zoo.callbacks:BlindBaseline",
+        "last_step": "zoo.callbacks:LastStepCheckpoint",
         "run_report": "zoo.callbacks:RunReport",
     },
     "module": {

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from zoo.backbone import Connector, LanguageModel, VisionEncoder
 from zoo.batch import Batch
 from zoo.callbacks.last_step import LastStepCheckpoint
+from zoo.callbacks.random_states import RandomStates
 from zoo.errors import ConfigError
 from zoo.head import Head, Prediction, TrunkOutputs
 from zoo.model import PositionRule, VideoLanguageModel
@@ -138,8 +139,9 @@ class ZooModule(LightningModule):
         self.metrics = nn.ModuleDict({f"{s}_{h.name}": h.metrics() for s in stages for h in heads})
 
     def configure_callbacks(self) -> list[Callback]:
-        """What every run needs, whatever a recipe lists."""
-        return [LastStepCheckpoint()]
+        """What every run needs; one that a recipe lists itself stays as it is."""
+        listed = {type(callback) for callback in self.trainer.callbacks}
+        return [kind() for kind in (RandomStates, LastStepCheckpoint) if kind not in listed]
 
     # -- optimisation -------------------------------------------------------------------------------------------------
 

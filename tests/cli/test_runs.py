@@ -32,6 +32,16 @@ def test_last_is_the_newest_file_of_the_newest_run_with_one(run_folder):
     assert runs.find_checkpoint("last", run_folder) == run_folder / "version_10" / "checkpoints" / "step=9.ckpt"
 
 
+def test_a_file_that_was_cut_while_it_was_written_is_passed_over(run_folder, caplog):
+    folder = run_folder / "version_10" / "checkpoints"
+    whole = (folder / "step=9.ckpt").read_bytes()
+    (folder / "step=11.ckpt").write_bytes(whole[: len(whole) // 2])
+    assert runs.find_checkpoint("last", run_folder) == folder / "step=9.ckpt"
+    assert "step=11.ckpt, which was not written to its end" in caplog.text
+    (folder / "step=12.ckpt").mkdir()  # as strategies write that save in parts
+    assert runs.find_checkpoint("last", run_folder) == folder / "step=12.ckpt"
+
+
 def test_best_is_what_the_callback_remembers_even_after_a_move(run_folder):
     assert runs.find_checkpoint("best", run_folder) == run_folder / "version_10" / "checkpoints" / "step=5.ckpt"
 

@@ -5,50 +5,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 import torch
+from small_clips import write_dataset
 
-from zoo.shards.encode import encode_mp4
+from zoo.packing import PackSize
 from zoo.shards.reader import MEDIA_AND_JSON
 from zoo.shards.sampling import FrameSampling
-from zoo.shards.schema import SCHEMA_NAME, SCHEMA_VERSION
-from zoo.shards.writer import ShardWriter, shard_name, write_index
-
-NUM_FRAMES = 6
-
-
-def record(key, **changes):
-    return {
-        "schema": SCHEMA_NAME,
-        "version": SCHEMA_VERSION,
-        "key": key,
-        "media": "mp4",
-        "width": 16,
-        "height": 16,
-        "num_frames": NUM_FRAMES,
-        "fps": 8.0,
-        "annotations": [{"family": "name", "question": "Who?", "answer": key, "temporal": False}],
-        "statements": [],
-        "meta": {},
-    } | changes
-
-
-def write_split(root, split, shards):
-    """shards: for each shard its keys, or (key, media) pairs where the media is to be bad."""
-    clip = encode_mp4(np.zeros((NUM_FRAMES, 16, 16, 3), np.uint8), fps=8)
-    listing = []
-    for number, keys in enumerate(shards):
-        with ShardWriter(root / split / shard_name(number)) as writer:
-            for entry in keys:
-                key, media = (entry, clip) if isinstance(entry, str) else entry
-                writer.write(record(key), media)
-        listing.append((shard_name(number), len(keys)))
-    return listing
-
-
-def write_dataset(root, **splits):
-    """Splits by name: lists of shards, each a list of keys."""
-    listing = {split: write_split(root, split, shards) for split, shards in splits.items()}
-    write_index(root, splits=listing, generator={"name": "test"}, blind=None)
-    return root
 
 
 @dataclass(frozen=True)
@@ -93,9 +54,40 @@ class PlainProcessor:
         )
 
 
+@dataclass(frozen=True)
+class PackingProcessor(PlainProcessor):
+    """Trees are what examples hold beside frames; the draw decides how many tokens one has."""
+
+    def tree(self, *, key, times_s, messages, is_video, max_tokens):
+        return {"key": key, "draw": messages[0][2], "times_s": times_s}
+
+    def size(self, tree):
+        return PackSize(tokens=20 + tree["draw"] % 60, frames=len(tree["times_s"]))
+
+    def with_frames(self, tree, frames, labels):
+        return tree | {"pixels": torch.from_numpy(frames)}
+
+
 @pytest.fixture
 def processor():
     return PlainProcessor()
+
+
+@pytest.fixture(scope="session")
+def processor_once():
+    """The same for hypothesis, which wants fixtures that outlive an example."""
+    return PlainProcessor()
+
+
+@pytest.fixture(scope="session")
+def undamaged(tmp_path_factory):
+    """A small data set to be copied and damaged."""
+    return write_dataset(tmp_path_factory.mktemp("whole") / "data", train=[["a", "b", "c"], ["x", "y", "z"]])
+
+
+@pytest.fixture
+def packing_processor():
+    return PackingProcessor()
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from zoo.datamodules.bench import measure_loading
-from zoo.datamodules.stream import Source
+from zoo.datamodules.sources import Source
 from zoo.errors import ConfigError, DataError
 from zoo.shards.reader import read_split
 

@@ -1,13 +1,19 @@
 """Streams: who reads what, in which order, and what becomes of bad samples."""
 
+import io
+import re
+import shutil
 from collections import Counter
 from types import SimpleNamespace
 
+import av
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoo.datamodules.stream import EvalStream, Source, StreamSpec, TrainStream, loader
+from zoo.datamodules.loader import loader
+from zoo.datamodules.sources import Source
+from zoo.datamodules.stream import EvalStream, StreamSpec, TrainStream
 from zoo.errors import ConfigError, DataError
 from zoo.shards import faults
 from zoo.shards.reader import read_split
@@ -168,6 +174,75 @@ def test_raise_ends_at_the_first_bad_sample_in_one_sentence(damaged, processor, 
         list(loader(TrainStream(spec, num_batches=10)))
     assert "Traceback" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def without_frames():
+    """An mp4 file that holds no frame."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as container:
+        container.add_stream("libx264", rate=8)
+        container.start_encoding()
+    return file.getvalue()
+
+
+FAULTS = {
+    "truncated tar": (lambda tar: tar[: tar.index(b"b.json") + 700], r"in or behind sample 'b': truncated"),
+    "corrupt mp4": (lambda tar: tar.replace(b"moov", b"moon"), r"sample '[abc]'"),
+    "no frames": (None, r"sample 'b'.*no video"),
+    "schema": (lambda tar: tar.replace(b'"temporal":false', b'"temporal":"no!"', 1), r"sample 'a'.*temporal"),
+    "header": (lambda tar: tar.replace(b'"video_qa"', b'"voice_qa"', 1), r"sample 'a'.*'voice_qa'"),
+    "syntax": (lambda tar: tar.replace(b'"fps"', b'"fps!', 1), r"sample 'a'.*does not parse"),
+}
+
+
+@pytest.fixture(params=FAULTS)
+def faulty(request, make_dataset, tmp_path):
+    """(data set whose first shard has a fault, what a message about it says)."""
+    change, words = FAULTS[request.param]
+    middle = "b" if change else ("b", without_frames())
+    root = make_dataset(tmp_path / "faulty", train=[["a", middle, "c"], ["x", "y", "z"]])
+    path = root / "train/shard-000000.tar"
+    if change is not None:
+        data = path.read_bytes()
+        assert change(data) != data
+        path.write_bytes(change(data))
+    return root, rf"shard-000000\.tar: .*{words}"
+
+
+def test_every_fault_is_skipped_with_a_counted_warning(faulty, processor, caplog):
+    root, words = faulty
+    keys = keys_of(TrainStream(spec_of(processor, root, batch_size=1), num_batches=4))
+    assert {"x", "y", "z"} & set(keys)
+    assert re.search(rf"skipped bad sample 1 of \d+ read so far: .*{words}", caplog.text)
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_every_fault_is_fatal_where_it_shall_be(faulty, processor, num_workers):
+    root, words = faulty
+    spec = spec_of(processor, root, batch_size=1, num_workers=num_workers, on_bad_sample="raise")
+    with pytest.raises(DataError, match=rf"{words}.*\(on_bad_sample=skip passes over it\)"):
+        list(loader(TrainStream(spec, num_batches=8)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_random_damage_never_breaks_the_stream(tmp_path_factory, undamaged, processor_once, data):
+    """Whatever bytes change, samples that are left come, or the stream ends with a sentence."""
+    root = tmp_path_factory.mktemp("damaged") / "copy"
+    shutil.copytree(undamaged, root)
+    path = root / "train/shard-000000.tar"
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 6))):
+        start = data.draw(st.integers(0, len(content) - 1))
+        content[start : start + data.draw(st.integers(1, 40))] = data.draw(st.binary(max_size=40))
+    path.write_bytes(content)
+    stream = TrainStream(spec_of(processor_once, root, batch_size=1), num_batches=8, shuffle_buffer=3)
+    try:
+        keys = keys_of(stream)
+    except DataError as error:
+        assert "damaged" in str(error)  # noqa: PT017 - both outcomes are right
+    else:
+        assert len(keys) == 8
 
 
 def test_too_many_bad_samples_end_the_run(damaged, processor, monkeypatch):

@@ -4,12 +4,14 @@ They are real: the module trains, the data module loads, the generator writes. `
 importable here, PYTHONPATH in processes that a test starts.
 """
 
+import random
 import time
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import torch
-from lightning.pytorch import LightningDataModule, LightningModule
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -109,6 +111,16 @@ class Regression(LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+class GradientNoise(Callback):
+    """Adds what every global generator draws, so that a run that loses a random state learns something else."""
+
+    def on_before_optimizer_step(self, trainer: Trainer, module: LightningModule, optimizer: object) -> None:
+        scale = 1e-2 * random.random() * np.random.rand()  # noqa: NPY002 - the global state is what it is about
+        for parameter in module.parameters():
+            if parameter.grad is not None:
+                parameter.grad.add_(torch.randn_like(parameter.grad), alpha=scale)
 
 
 class Numbers(LightningDataModule):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zoo.errors import DataError
-from zoo.shards.schema import VIDEO_QA, check_header, validate_record
+from zoo.shards.schema import VIDEO_QA, check_header, check_record, validate_record
 
 GOOD = {
     "schema": "video_qa",
@@ -52,6 +52,8 @@ def test_a_good_record_passes():
     validate_record(GOOD)
     validate_record(json.loads(json.dumps(GOOD)))
     check_header(GOOD, where="here")
+    check_record(GOOD, where="here")
+    check_record(GOOD | {"width": 144.0}, where="here")  # an integer to JSON Schema, and so no fault
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -65,6 +67,8 @@ def test_a_bad_record_is_refused_with_key_and_field(name):
     with pytest.raises(DataError, match=field) as caught:
         validate_record(record)
     assert repr(record["key"]) in str(caught.value)
+    with pytest.raises(DataError, match=rf"^shard 7: .*{field}"):
+        check_record(record, where="shard 7")
 
 
 @pytest.mark.parametrize("field", VIDEO_QA["required"])
@@ -112,5 +116,7 @@ def test_any_json_in_any_field_passes_or_is_a_data_error(field, value):
         validate_record(record)
     except DataError as error:
         assert field in str(error) or field == "media"  # noqa: PT017 - both outcomes are right, by value
+        with pytest.raises(DataError, match="here"):
+            check_record(record, where="here")
     else:
-        check_header(record, where="here")
+        check_record(record, where="here")

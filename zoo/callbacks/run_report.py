@@ -46,6 +46,8 @@ class RunReport(Callback):
         self.folder: Path | None = None
         self._throughput = Throughput()
         self._started = time.perf_counter()
+        self._continued: dict[str, Any] | None = None  # state of the run that this one goes on with
+        self._validated = False  # since the last training batch
         self._running: list[Prediction] = []  # this rank's, of the evaluation in progress
         self._running_controls: dict[str, list[Prediction]] = defaultdict(list)
         self._predictions: list[Prediction] = []  # all ranks', of the last evaluation that was finished
@@ -59,11 +61,31 @@ class RunReport(Callback):
 
     # -- training -----------------------------------------------------------------------------------------------------
 
+    def state_dict(self) -> dict[str, Any]:
+        return {"seconds": time.perf_counter() - self._started, "counted": self._throughput.counted()}
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        flush(trainer)
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        if trainer.state.fn == TrainerFn.FITTING:
+            self._continued = checkpoint.get("callbacks", {}).get(self.state_key)
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._throughput, self._started = Throughput(), time.perf_counter()
+        state, self._continued = self._continued, None
+        self._throughput = Throughput(**state["counted"]) if state else Throughput()
+        self._started = time.perf_counter() - (state["seconds"] if state else 0.0)
+        run = self._earlier_run(trainer)
+        if run is not None and trainer.is_global_zero:
+            assert self.folder is not None
+            self.folder.mkdir(parents=True, exist_ok=True)
+            files.copy_metrics(run, self.folder / files.EARLIER_METRICS, before_step=trainer.global_step)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         self._throughput.batch_starts()
+        if trainer.global_step % trainer.log_every_n_steps == 0 or self._validated:
+            flush(trainer)
+            self._validated = False
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -98,6 +120,7 @@ class RunReport(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._throughput.pause()
+        self._validated = True
         if trainer.sanity_checking:
             return
         self._finish(trainer)
@@ -175,8 +198,7 @@ class RunReport(Callback):
         if self._predictions:
             self._write_predictions()
             self._write_samples(trainer, pl_module, stage)
-        for logger in trainer.loggers:
-            logger.save()
+        flush(trainer)
         self._said.append(f"report: {write_report(self.folder)}")
 
     def _results(self, trainer: Trainer, stage: Stage) -> dict[str, Any]:
@@ -211,14 +233,20 @@ class RunReport(Callback):
     def _adopt_training(self, trainer: Trainer) -> None:
         """Copy the curves and the speed of the run that made the checkpoint, so that the folder explains itself."""
         assert self.folder is not None
-        if trainer.ckpt_path is None or Path(trainer.ckpt_path).parent.name != CHECKPOINT_FOLDER:
+        run = self._earlier_run(trainer)
+        if run is None:
             return
-        run = Path(trainer.ckpt_path).parent.parent
-        if run.resolve() == self.folder.resolve():
-            return
-        for name, copy in ((files.METRICS, files.TRAINING_METRICS), (files.THROUGHPUT, files.THROUGHPUT)):
-            if (run / name).is_file():
-                shutil.copyfile(run / name, self.folder / copy)
+        files.copy_metrics(run, self.folder / files.TRAINING_METRICS)
+        if (run / files.THROUGHPUT).is_file():
+            shutil.copyfile(run / files.THROUGHPUT, self.folder / files.THROUGHPUT)
+
+    def _earlier_run(self, trainer: Trainer) -> Path | None:
+        """Folder of the run that made the checkpoint, where it is another than this run's."""
+        if self.folder is None or trainer.ckpt_path is None:
+            return None
+        folder = Path(trainer.ckpt_path).parent
+        is_other = folder.name == CHECKPOINT_FOLDER and folder.parent.resolve() != self.folder.resolve()
+        return folder.parent if is_other else None
 
     def _write_predictions(self) -> None:
         assert self.folder is not None
@@ -259,6 +287,12 @@ class RunReport(Callback):
             sys.stdout.write("\n".join(["", *self._said, ""]))
             sys.stdout.flush()
         self._said = []
+
+
+def flush(trainer: Trainer) -> None:
+    """Bring the curves to disk, so that a run that is killed leaves those that lead up to its last checkpoint."""
+    for logger in trainer.loggers:
+        logger.save()
 
 
 def evenly_spaced(items: Sequence[str], count: int) -> list[str]:

@@ -23,6 +23,10 @@ class Throughput:
     _mark: float | None = None
     _waited: float = 0.0
 
+    def counted(self) -> dict[str, float]:
+        """What a later run starts counting from: arguments of this class."""
+        return {name: getattr(self, name) for name in ("batches", "samples", "tokens", "seconds", "waited_s")}
+
     def pause(self) -> None:
         """Forget the time since the last batch: an evaluation lay between, or nothing was measured yet."""
         self._mark = None

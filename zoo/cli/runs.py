@@ -6,6 +6,7 @@ is empty. Here they mean the newest run of the same name that has a checkpoint.
 
 from pathlib import Path
 
+from zoo.checkpoints.saved import whole_checkpoints
 from zoo.errors import ConfigError
 
 ROOT = "runs"
@@ -25,7 +26,7 @@ def find_checkpoint(which: str, folder: Path) -> Path | None:
         folder: Holds `version_N` folders, with `checkpoints/*.ckpt` in them.
     """
     for version in sorted(folder.glob("version_*"), key=_version, reverse=True):
-        files = sorted((version / "checkpoints").glob("*.ckpt"), key=lambda path: path.stat().st_mtime)
+        files = whole_checkpoints(version / "checkpoints")
         if files:
             return files[-1] if which == "last" else _best(files[-1])
     return None

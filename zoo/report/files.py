@@ -1,7 +1,7 @@
 """The files of a run folder that a report is made of, and how each is read.
 
 Written by Lightning: `config.yaml`, `metrics.csv`. Written by `zoo.callbacks`: the others; a test run also keeps a copy
-of the training curves of the run whose checkpoint it tests.
+of the training curves of the run whose checkpoint it tests, and a resumed run those of the runs that it continues.
 """
 
 import csv
@@ -15,6 +15,7 @@ from typing import Any
 
 CONFIG = "config.yaml"
 METRICS = "metrics.csv"
+EARLIER_METRICS = "earlier_metrics.csv"
 TRAINING_METRICS = "training_metrics.csv"
 THROUGHPUT = "throughput.json"
 RESULTS = "results.json"
@@ -73,6 +74,9 @@ def read_run(folder: Path) -> RunFiles:
 
     config = read(CONFIG, _text, "the configuration was not saved")
     metrics = read(METRICS, read_metrics, "no CSVLogger wrote into this folder, so there are no curves") or {}
+    if (folder / EARLIER_METRICS).is_file():
+        earlier = read(EARLIER_METRICS, read_metrics, "") or {}
+        metrics = {name: earlier.get(name, []) + metrics.get(name, []) for name in [*earlier, *metrics]}
     if (folder / TRAINING_METRICS).is_file():
         metrics = (read(TRAINING_METRICS, read_metrics, "") or {}) | metrics
     return RunFiles(
@@ -97,6 +101,29 @@ def read_metrics(path: Path) -> dict[str, Series]:
                 if name not in (None, "step", "epoch") and step is not None and value is not None:
                     series[name].append((int(step), value))
     return dict(series)
+
+
+def copy_metrics(run: Path, target: Path, *, before_step: int | None = None) -> None:
+    """Write the metrics of a run, and of the runs that it continued, into one file; none where it has none.
+
+    Args:
+        run: Folder of the run.
+        target: File to write.
+        before_step: Leave out rows from this step on.
+    """
+    columns: dict[str, None] = {}  # in the order of their first appearance
+    rows: list[dict[str, str]] = []
+    for name in (EARLIER_METRICS, METRICS):
+        if (run / name).is_file():
+            with (run / name).open(newline="", encoding="utf-8") as stream:
+                reader = csv.DictReader(stream, restkey="", restval="")
+                rows += [row for row in reader if before_step is None or (_number(row.get("step")) or 0) < before_step]
+                columns |= dict.fromkeys(reader.fieldnames or ())
+    if columns:
+        with target.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, list(columns), restval="", extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(rows)
 
 
 def _number(cell: Any) -> float | None:

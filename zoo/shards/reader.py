@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from zoo.errors import DataError
-from zoo.shards.schema import check_header
+from zoo.shards.schema import check_record
 from zoo.shards.writer import INDEX_NAME
 
 MEDIA_AND_JSON = frozenset({"mp4", "jpg", "jpeg", "png", "json"})
@@ -35,15 +35,17 @@ class Sample:
 
     Args:
         key: Stable id within the data set.
-        shard: Path of the tar that it was read from, for messages.
+        shard: Path of the tar that it was read from.
         record: Parsed JSON of the sample.
         files: Bytes by suffix ("mp4", "jpg", "npz"), the JSON left out.
+        offset: Byte of the shard where its first file's header begins; with the shard enough to read it again.
     """
 
     key: str
     shard: str
     record: dict[str, Any]
     files: dict[str, bytes]
+    offset: int = 0
 
     def arrays(self) -> Mapping[str, np.ndarray]:
         """The npz file's arrays, each read when it is asked for; pickled objects are refused.
@@ -156,6 +158,7 @@ def read_shard(
     *,
     suffixes: Collection[str] | None = None,
     wanted: Callable[[int, str], bool] | None = None,
+    start: int = 0,
     report: ReportError = raise_error,
 ) -> Iterator[Sample]:
     """Samples of one tar in their stored order.
@@ -163,17 +166,42 @@ def read_shard(
     Args:
         path: The tar file.
         suffixes: Files to read; None reads all. The JSON is always read.
-        wanted: Tells from (place in the shard, key) whether to read a sample at all; None reads all.
+        wanted: Tells from (place behind the start, key) whether to read a sample at all; None reads all.
+        start: `offset` of the sample to begin with.
         report: Is told of every sample without a valid record, and of a truncated or corrupt tar.
     """
     shard = str(path)
-    for key, files in _groups(shard, suffixes, wanted, report):
+    for key, offset, files in _groups(shard, suffixes, wanted, start, report):
         try:
             record = _parse(files.pop("json", None), f"{shard}: sample {key!r}")
         except DataError as error:
             report(error)
             continue
-        yield Sample(key, shard, record, files)
+        yield Sample(key, shard, record, files, offset)
+
+
+def read_again(
+    path: str | os.PathLike[str], offsets: Collection[int], *, suffixes: Collection[str] | None = None
+) -> dict[int, Sample]:
+    """Samples of one tar by the offsets that they were read from before.
+
+    Args:
+        path: The tar file.
+        offsets: `Sample.offset` of each.
+        suffixes: Files to read; None reads all. The JSON is always read.
+    Raises:
+        DataError: there is no sample at an offset, because the shard is another one by now.
+    """
+    found = {}
+    for offset in sorted(offsets):
+        try:
+            sample = next(read_shard(path, suffixes=suffixes, start=offset), None)
+        except DataError as error:
+            raise DataError(f"{path} is not the shard that it was: {error}") from error
+        if sample is None or sample.offset != offset:
+            raise DataError(f"{path} is not the shard that it was: no sample at byte {offset}; restore the data")
+        found[offset] = sample
+    return found
 
 
 def read_records(
@@ -203,24 +231,28 @@ def _parse(data: bytes | None, where: str) -> dict[str, Any]:
         record = json.loads(data)
     except ValueError as error:  # bad JSON and bad UTF-8 alike
         raise DataError(f"{where}: the json does not parse: {error}") from error
-    check_header(record, where=where)
+    check_record(record, where=where)
     return record
 
 
 def _groups(
-    shard: str, suffixes: Collection[str] | None, wanted: Callable[[int, str], bool] | None, report: ReportError
-) -> Iterator[tuple[str, dict[str, bytes]]]:
-    """(key, files by suffix) of neighbouring members with one key, unwanted samples left out."""
-    key, files, count = None, None, 0  # files is None while the members of an unwanted sample pass
+    shard: str,
+    suffixes: Collection[str] | None,
+    wanted: Callable[[int, str], bool] | None,
+    begin: int,
+    report: ReportError,
+) -> Iterator[tuple[str, int, dict[str, bytes]]]:
+    """(key, offset, files by suffix) of neighbouring members with one key, unwanted samples left out."""
+    key, offset, files, count = None, 0, None, 0  # files is None while the members of an unwanted sample pass
     try:
         with open(shard, "rb") as stream:
             end = os.fstat(stream.fileno()).st_size
-            for member_key, suffix, start, size in _members(stream):
+            for member_key, suffix, header, start, size in _members(stream, begin):
                 if member_key != key:
                     if files is not None:
-                        yield key, files
+                        yield key, offset, files
                     count += key is not None
-                    key = member_key
+                    key, offset = member_key, header
                     files = {} if wanted is None or wanted(count, key) else None
                 if start + size > end:
                     raise tarfile.ReadError(
@@ -230,24 +262,23 @@ def _groups(
                     stream.seek(start)
                     files[suffix] = stream.read(size)
     except (OSError, tarfile.TarError) as error:
-        report(DataError(f"{shard}: at sample {count}, {key!r}: {error}; generate or copy the shard again"))
+        report(DataError(f"{shard}: in or behind sample {key!r}: {error}; generate or copy the shard again"))
         return  # the sample that was being read is not whole
     if files is not None:
-        yield key, files
+        yield key, offset, files
 
 
-def _members(stream: io.BufferedReader) -> Iterator[tuple[str, str, int, int]]:
-    """(key, suffix, start, size) of each regular file of a tar; raises TarError where the tar is cut or corrupt."""
-    for name, start, size in _plain_members(stream):
+def _members(stream: io.BufferedReader, begin: int) -> Iterator[tuple[str, str, int, int, int]]:
+    """(key, suffix, header, start, size) of each regular file; raises TarError where the tar is cut or corrupt."""
+    for name, header, start, size in _plain_members(stream, begin):
         folder, slash, file = name.rpartition("/")
         stem, _, suffix = file.partition(".")
         if stem and suffix:  # as webdataset: hidden files and files without a suffix belong to no sample
-            yield folder + slash + stem, suffix.lower(), start, size
+            yield folder + slash + stem, suffix.lower(), header, start, size
 
 
-def _plain_members(stream: io.BufferedReader) -> Iterator[tuple[str, int, int]]:
-    """(name, start, size) of each regular file, read from plain ustar headers; ten times as fast as tarfile."""
-    offset = 0
+def _plain_members(stream: io.BufferedReader, offset: int) -> Iterator[tuple[str, int, int, int]]:
+    """(name, header, start, size) of each regular file, from plain ustar headers; ten times as fast as tarfile."""
     while True:
         stream.seek(offset)
         header = stream.read(_BLOCK)
@@ -260,7 +291,7 @@ def _plain_members(stream: io.BufferedReader) -> Iterator[tuple[str, int, int]]:
             return
         name, prefix = header[:100].rstrip(b"\0"), header[345:500].rstrip(b"\0")
         full = name if not prefix or header[263:265] != b"00" else prefix + b"/" + name
-        yield full.decode("utf-8", "surrogateescape"), offset + _BLOCK, size
+        yield full.decode("utf-8", "surrogateescape"), offset, offset + _BLOCK, size
         offset += _BLOCK + -(-size // _BLOCK) * _BLOCK
 
 
@@ -271,14 +302,14 @@ def _octal(field: bytes) -> int | None:
         return None
 
 
-def _all_members(stream: io.BufferedReader, offset: int) -> Iterator[tuple[str, int, int]]:
+def _all_members(stream: io.BufferedReader, offset: int) -> Iterator[tuple[str, int, int, int]]:
     """The same from tarfile, for the rest of an archive."""
     stream.seek(offset)
     with tarfile.open(fileobj=stream, mode="r:") as tar:
         while (member := tar.next()) is not None:
             tar.members = []  # tarfile would keep every header of the shard
             if member.isreg():
-                yield member.name, member.offset_data, member.size
+                yield member.name, member.offset, member.offset_data, member.size
         stream.seek(tar.offset)
         # tarfile takes a cut or garbled header for the end of the archive; only zeros are one.
         if stream.read(_BLOCK) != bytes(_BLOCK):

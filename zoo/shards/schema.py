@@ -1,7 +1,7 @@
 """The versioned JSON records that lie beside the media inside a shard, and the check that every one of them passes.
 
 `VIDEO_QA` is an ordinary JSON Schema (draft 2020-12), so other programs can validate our shards. Writers run
-`validate_record` on every sample, readers run `check_header` only.
+`validate_record` on every sample, readers `check_record`, which is quick where nothing is wrong.
 """
 
 import functools
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import DataError
+from zoo.shards.quick_check import Check, column_check
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
@@ -106,7 +107,29 @@ def validate_record(record: Mapping[str, Any]) -> None:
         DataError: names the sample key and the faulty fields, in one message.
     """
     errors = sorted(_validator().iter_errors(record), key=lambda error: list(map(str, error.absolute_path)))
-    faults = [_sentence(error) for error in errors] or list(_contradictions(record))
+    _refuse([_sentence(error) for error in errors] or list(_contradictions(record)), record)
+
+
+def check_record(record: Any, *, where: str) -> None:
+    """The same for a record that was read.
+
+    Args:
+        record: One sample's parsed JSON.
+        where: Shard and key, for the message.
+    Raises:
+        DataError: see `check_header` and `validate_record`.
+    """
+    check_header(record, where=where)
+    try:
+        if _quick_check()([record]):
+            _refuse(list(_contradictions(record)), record)
+        else:
+            validate_record(record)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from error
+
+
+def _refuse(faults: list[str], record: Any) -> None:
     if faults:
         key = record.get("key") if isinstance(record, Mapping) else None
         more = f" (and {len(faults) - MAX_FAULTS} more)" if len(faults) > MAX_FAULTS else ""
@@ -115,7 +138,7 @@ def validate_record(record: Mapping[str, Any]) -> None:
 
 
 def check_header(record: Mapping[str, Any], *, where: str) -> None:
-    """Check only schema name, version and media, which is cheap enough for every read.
+    """Check only schema name, version and media, whose faults have a reason that can be told.
 
     Args:
         record: One sample's parsed JSON.
@@ -138,9 +161,14 @@ def check_header(record: Mapping[str, Any], *, where: str) -> None:
 
 @functools.cache
 def _validator() -> "Draft202012Validator":
-    from jsonschema import Draft202012Validator  # 0.1 s to import; readers never need it
+    from jsonschema import Draft202012Validator  # 0.1 s to import; readers of valid records never need it
 
     return Draft202012Validator(VIDEO_QA)
+
+
+@functools.cache
+def _quick_check() -> Check:
+    return column_check(VIDEO_QA)
 
 
 def _sentence(error: "ValidationError") -> str:

@@ -1,0 +1,134 @@
+"""A quick yes to valid JSON: a JSON Schema becomes checks of whole columns of values.
+
+jsonschema takes longer for a record than a decoder for its clip, so it cannot be asked about every sample that is read.
+A yes from here is a yes of the schema's. A no means little (1.0 is an integer to the schema, not here): then jsonschema
+has the last word.
+"""
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+Schema = Mapping[str, Any]
+
+Check = Callable[[Sequence[Any]], bool]
+"""Whether all values of a column, as `json.loads` gives them, are surely valid."""
+
+_ANNOTATIONS = frozenset({"$schema", "title", "description"})
+
+
+def column_check(schema: Schema) -> Check:
+    """The check of the values that one schema describes.
+
+    Args:
+        schema: Of draft 2020-12, made of the keywords of the functions below.
+    Raises:
+        ValueError: a schema that this module does not know how to check.
+    """
+    if "const" in schema:
+        _know(schema, {"const"})
+        constant = schema["const"]
+        return lambda values: all(type(value) is type(constant) and value == constant for value in values)
+    if "enum" in schema:
+        _know(schema, {"enum"})
+        return _enum(schema["enum"])
+    if schema.get("type") not in _OF_TYPE:
+        raise ValueError(f"a schema without const, enum or type among {', '.join(_OF_TYPE)}: {dict(schema)}")
+    return _OF_TYPE[schema["type"]](schema)
+
+
+def _know(schema: Schema, keywords: Collection[str]) -> None:
+    unknown = schema.keys() - _ANNOTATIONS - set(keywords)
+    if unknown:
+        raise ValueError(f"JSON Schema keywords {sorted(unknown)} are not among {sorted(keywords)}")
+
+
+def _enum(allowed: Sequence[Any]) -> Check:
+    if not all(isinstance(value, str) for value in allowed):
+        raise ValueError(f"an enumeration of something else than texts: {allowed}")
+    texts = frozenset(allowed)
+    return lambda values: _are(values, str) and texts.issuperset(values)
+
+
+def _are(values: Sequence[Any], *kinds: type) -> bool:
+    return set(map(type, values)).issubset(kinds)
+
+
+def _where(labels: Sequence[Any], label: Any, values: Sequence[Any]) -> list[Any]:
+    return [value for own, value in zip(labels, values, strict=True) if own == label]
+
+
+def _string(schema: Schema) -> Check:
+    _know(schema, {"type", "minLength", "pattern"})
+    least, pattern = schema.get("minLength", 0), schema.get("pattern")
+    if pattern is not None:
+        search = re.compile(pattern).search
+        return lambda values: _are(values, str) and all(len(value) >= least and search(value) for value in values)
+    if least == 1:
+        return lambda values: _are(values, str) and "" not in values
+    return lambda values: _are(values, str) and all(len(value) >= least for value in values)
+
+
+def _number(schema: Schema) -> Check:
+    _know(schema, {"type", "minimum", "maximum", "exclusiveMinimum"})
+    kinds = (int,) if schema["type"] == "integer" else (int, float)
+    low, high = schema.get("minimum", float("-inf")), schema.get("maximum", float("inf"))
+    above = schema.get("exclusiveMinimum")
+    return lambda values: (
+        _are(values, *kinds) and all(low <= value <= high and (above is None or value > above) for value in values)
+    )
+
+
+def _boolean(schema: Schema) -> Check:
+    _know(schema, {"type"})
+    return lambda values: _are(values, bool)
+
+
+def _array(schema: Schema) -> Check:
+    _know(schema, {"type", "items", "minItems"})
+    least = schema.get("minItems", 0)
+    inner = column_check(schema["items"]) if "items" in schema else lambda values: True
+
+    def check(values: Sequence[Any]) -> bool:
+        if not _are(values, list) or (values and min(map(len, values)) < least):
+            return False
+        return inner(values[0] if len(values) == 1 else list(chain.from_iterable(values)))
+
+    return check
+
+
+def _object(schema: Schema) -> Check:
+    _know(schema, {"type", "properties", "required", "additionalProperties"})
+    of_name = {name: column_check(inner) for name, inner in schema.get("properties", {}).items()}
+    required, is_open = set(schema.get("required", ())), schema.get("additionalProperties", True)
+    if is_open not in (True, False):
+        raise ValueError(f"additionalProperties is {is_open}, expected true or false")
+    plans: dict[tuple[str, ...], list[Check | None]] = {}  # by the valid names that were met
+
+    def check(values: Sequence[Any]) -> bool:
+        if not _are(values, dict):
+            return False
+        names_of = list(map(tuple, values))
+        for names in set(names_of):
+            if names not in plans:
+                if not required.issubset(names) or not (is_open or of_name.keys() >= set(names)):
+                    return False
+                plans[names] = [of_name.get(name) for name in names]
+            alike = values if names_of.count(names) == len(values) else _where(names_of, names, values)
+            for inner, column in zip(plans[names], zip(*map(dict.values, alike), strict=True), strict=False):
+                if inner is not None and not inner(column):
+                    return False
+        return True
+
+    return check
+
+
+_OF_TYPE: dict[str, Callable[[Schema], Check]] = {
+    "object": _object,
+    "array": _array,
+    "string": _string,
+    "integer": _number,
+    "number": _number,
+    "boolean": _boolean,
+}
