@@ -28,7 +28,7 @@ def check_graphics() -> Iterator[Finding]:
     for backend in OTHER_BACKENDS:
         other = run_probe("graphics", variables={"MUJOCO_GL": backend}) if backend != asked else None
         if other is not None and other.answer is not None and not other.answer["error"]:
-            yield warn("graphics", f"no picture ({fault}), but {backend} draws", fix=f"export MUJOCO_GL={backend}")
+            yield fail("graphics", f"no picture ({fault}), but {backend} draws", fix=f"export MUJOCO_GL={backend}")
             return
     fixes = [f"apt-get install {packages}, then export MUJOCO_GL={name}" for name, packages in PACKAGES.items()]
     yield fail("graphics", f"MuJoCo draws nothing: {fault}", fix=f"on Debian or Ubuntu: {'; or '.join(fixes)}")

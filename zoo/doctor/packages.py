@@ -31,8 +31,9 @@ def check_packages() -> Iterator[Finding]:
     good, optional = [], []
     for text in requirements:
         requirement, extra = Requirement(text), _extra(text)
-        if requirement.marker is not None and not requirement.marker.evaluate({"extra": extra or ""}):
-            continue  # for another system
+        is_for_here = requirement.marker is None or requirement.marker.evaluate({"extra": extra or ""})
+        if not is_for_here or extra == DEVELOPMENT:
+            continue
         found = _version(requirement.name)
         fits = found is not None and requirement.specifier.contains(found, prereleases=True)
         wanted = f"{requirement.name}{requirement.specifier}"
@@ -41,7 +42,7 @@ def check_packages() -> Iterator[Finding]:
         elif extra is None:
             fault = "is not installed" if found is None else f"{found} does not fit {wanted}"
             yield fail(CHECK, f"{requirement.name} {fault}", fix=f"pip install '{wanted}'")
-        elif extra != DEVELOPMENT:
+        else:
             optional.append(f"{requirement.name} (pip install '{PROJECT}[{extra}]')")
     yield ok(CHECK, ", ".join(good) or "no package that fits")
     if optional:

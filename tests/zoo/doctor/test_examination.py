@@ -139,7 +139,7 @@ def test_graphics_under_another_library(answers, monkeypatch):
         )
     )
     finding = only(examine(["graphics"]))
-    assert (finding.status, finding.fix) == ("warn", "export MUJOCO_GL=osmesa")
+    assert (finding.status, finding.fix) == ("fail", "export MUJOCO_GL=osmesa")
     assert [variables for _, variables in asked] == [None, {"MUJOCO_GL": "egl"}, {"MUJOCO_GL": "osmesa"}]
 
 
@@ -207,6 +207,7 @@ def declared(monkeypatch, python, *requirements):
         ("no-such-thing>=2", "fail", "no-such-thing is not installed"),
         ("no-such-thing>=2; sys_platform == 'amiga'", "ok", "no package that fits"),
         ('no-such-thing; extra == "spoons"', "ok", "no-such-thing (pip install 'molmo-zoo[spoons]')"),
+        ('no-such-thing; extra == "dev"', "ok", "no package that fits"),
     ],
 )
 def test_packages(monkeypatch, requirement, status, words):
