@@ -100,6 +100,9 @@ class TransformersLanguageModel(LanguageModel):
     def layer(self, index: int, states: Tensor, rotary: tuple[Tensor, Tensor], context: LayerContext) -> Tensor:
         return self.model.model.layers[index](states, attention_mask=None, position_embeddings=rotary, context=context)
 
+    def units(self) -> tuple[torch.nn.Module, ...]:
+        return tuple(self.model.model.layers)
+
     def final_norm(self, states: Tensor) -> Tensor:
         return self.model.model.norm(states)
 

@@ -23,11 +23,41 @@ from zoo.registry import near
 from zoo.segments import Segments
 
 
+class PackedBlock(nn.Module):
+    """The parts of timm's pre-norm block, under timm's names, over packed states.
+
+    A module of its own, because hooks that gather, count or time its weights act where a module is called.
+
+    Args:
+        block: Gives its parts.
+    """
+
+    def __init__(self, block: Block) -> None:
+        super().__init__()
+        self.norm1, self.attn, self.ls1, self.drop_path1 = block.norm1, block.attn, block.ls1, block.drop_path1
+        self.norm2, self.mlp, self.ls2, self.drop_path2 = block.norm2, block.mlp, block.ls2, block.drop_path2
+
+    def forward(self, states: Tensor, segments: Segments, key_bias: Tensor | None) -> Tensor:
+        """(T, C) to (T, C)."""
+        attended = _packed_attention(self.attn, self.norm1(states), segments, key_bias)
+        states = states + self.drop_path1(self.ls1(attended))
+        return states + self.drop_path2(self.ls2(self.mlp(self.norm2(states))))
+
+
+def _packed_attention(attn: Attention, states: Tensor, segments: Segments, key_bias: Tensor | None) -> Tensor:
+    q, k, v = attn.qkv(states).view(len(states), 3, attn.num_heads, attn.head_dim).unbind(1)  # (T, H, D)
+    out = attend(attn.q_norm(q), attn.k_norm(k), v, segments, key_bias=key_bias, scale=attn.scale)
+    out = attn.norm(out.reshape(len(states), attn.attn_dim))
+    if attn.gate is not None:
+        out = out * attn.gate(states).sigmoid()
+    return attn.proj_drop(attn.proj(out))
+
+
 class TimmVisionEncoder(VisionEncoder):
     """A timm VisionTransformer as a vision encoder.
 
     Args:
-        vit: The network; its pooling and classifier are not used.
+        vit: The network, whose blocks are replaced by packed ones; its pooling and classifier are not used.
         mean: RGB mean of pixels in [0, 1] that the weights expect.
         std: RGB standard deviation.
         feature_blocks: Blocks whose outputs the connector reads, joined in this order.
@@ -57,6 +87,7 @@ class TimmVisionEncoder(VisionEncoder):
             raise ConfigError(
                 f"vision encoder built of {sorted(foreign)}; only timm's plain VisionTransformer blocks run here"
             )
+        vit.blocks = nn.Sequential(*map(PackedBlock, vit.blocks))
         self.vit = vit
         self.image_size = tuple(vit.patch_embed.img_size)
         self.grid = tuple(vit.patch_embed.grid_size)
@@ -77,19 +108,14 @@ class TimmVisionEncoder(VisionEncoder):
         return vit.norm_pre(vit._pos_embed(vit.patch_embed(pixels)))  # noqa: SLF001 - guarded by a test on timm
 
     def block(self, index: int, states: Tensor, segments: Segments, key_bias: Tensor | None) -> Tensor:
-        block = self.vit.blocks[index]
-        states = states + block.drop_path1(
-            block.ls1(self._attention(block.attn, block.norm1(states), segments, key_bias))
-        )
-        return states + block.drop_path2(block.ls2(block.mlp(block.norm2(states))))
+        return self.vit.blocks[index](states, segments, key_bias)
 
-    def _attention(self, attn: Attention, states: Tensor, segments: Segments, key_bias: Tensor | None) -> Tensor:
-        q, k, v = attn.qkv(states).view(len(states), 3, attn.num_heads, attn.head_dim).unbind(1)  # (T, H, D)
-        out = attend(attn.q_norm(q), attn.k_norm(k), v, segments, key_bias=key_bias, scale=attn.scale)
-        out = attn.norm(out.reshape(len(states), attn.attn_dim))
-        if attn.gate is not None:
-            out = out * attn.gate(states).sigmoid()
-        return attn.proj_drop(attn.proj(out))
+    def units(self) -> tuple[nn.Module, ...]:
+        return tuple(self.vit.blocks)
+
+    def idle(self) -> tuple[nn.Module, ...]:
+        behind = tuple(self.vit.blocks[self.last_block() + 1 :])
+        return behind if self.norm_features else (*behind, self.vit.norm)
 
     def final_norm(self, states: Tensor) -> Tensor:
         return self.vit.norm(states)

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import torch
 from jsonargparse import ArgumentParser
 from lightning.pytorch import LightningModule
 
 from zoo import registry
+from zoo.checkpoints.sharded import is_sharded, read_sharded
 from zoo.errors import ConfigError
 
 RECIPE_KEY = "recipe"
@@ -27,7 +29,7 @@ def find_checkpoint(path: Path) -> Path:
     Raises:
         ConfigError: there is none.
     """
-    if path.is_file():
+    if path.is_file() or is_sharded(path):
         return path
     found = sorted(path.rglob("checkpoints/*.ckpt"), key=lambda file: file.stat().st_mtime)
     if not found:
@@ -64,29 +66,46 @@ def check_allowed(spec: object) -> None:
         )
 
 
-def load_module(path: Path) -> LightningModule:
-    """A module as it was trained, in evaluation mode, on the CPU.
+def read_checkpoint(file: Path) -> dict[str, Any]:
+    """What one of Lightning's own checkpoints holds: a file, or a folder of slices.
 
-    Args:
-        path: A .ckpt file or a run folder.
     Raises:
-        ConfigError: no checkpoint, not a checkpoint, a foreign class, or weights that do not fit.
+        ConfigError: it cannot be read safely.
     """
-    file = find_checkpoint(path)
+    if is_sharded(file):
+        return read_sharded(file)
     try:
         saved = torch.load(file, map_location="cpu", weights_only=True)
     except (UnpicklingError, RuntimeError, EOFError) as error:
         raise ConfigError(
             f"{file} is not a checkpoint that can be read safely: {str(error).splitlines()[0]}"
         ) from error
-    spec = saved.get("hyper_parameters", {}).get(RECIPE_KEY) if isinstance(saved, dict) else None
+    return saved if isinstance(saved, dict) else {}
+
+
+def load_module(path: Path) -> LightningModule:
+    """A module as it was trained, in evaluation mode, on the CPU; with its adapters, where it was trained with such.
+
+    Args:
+        path: A .ckpt file, a folder of slices or a run folder.
+    Raises:
+        ConfigError: no checkpoint, not a checkpoint, a foreign class, weights that do not fit, or adapters for other
+            frozen weights than the recipe starts from.
+    """
+    file = find_checkpoint(path)
+    saved = read_checkpoint(file)
+    spec = saved.get("hyper_parameters", {}).get(RECIPE_KEY)
     if spec is None:
         raise ConfigError(f"{file} holds no recipe; checkpoints written by zoo fit do")
     check_allowed(spec)
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(LightningModule, "model")
     module = parser.instantiate(parser.parse_object({"model": spec})).model
-    missing, unexpected = module.load_state_dict(saved["state_dict"], strict=False)
-    if missing or unexpected:
+    module.configure_model()
+    module.on_load_checkpoint(saved)
+    own, given = module.state_dict().keys(), saved["state_dict"].keys()
+    if own != given:
+        missing, unexpected = sorted(own - given), sorted(given - own)
         raise ConfigError(f"{file} does not fit its own recipe: missing {missing[:3]}, unexpected {unexpected[:3]}")
+    module.load_state_dict(saved["state_dict"])
     return module.eval()

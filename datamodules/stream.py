@@ -239,7 +239,19 @@ class EvalStream(ClipStream):
 
     Args:
         spec: Data, processor and place among the readers.
+    Raises:
+        ConfigError: too few samples for every rank to have one. Lightning would not call such a rank's hooks at all, in
+            which the others wait for it.
     """
+
+    def __init__(self, spec: StreamSpec) -> None:
+        super().__init__(spec)
+        total = sum(source.num_samples for source in spec.sources)
+        if 0 < total <= (spec.world_size - 1) * spec.workers:
+            raise ConfigError(
+                f"{spec.sources[0].folder}: {total} samples for {spec.world_size} ranks of {spec.workers} loader "
+                "workers, so some ranks would have none; lower num_workers, or evaluate with fewer devices"
+            )
 
     def __len__(self) -> int:
         spec = self.spec

@@ -84,6 +84,8 @@ class LabelPatches:
 class WordGrounding(Head):
     """Patches and windows say, through the language model's own output head, what they show; empty ones the end token.
 
+    Clips in which nothing is named teach nothing.
+
     Args:
         weight: Of the loss, beside those of the other heads.
         coverage: Least share of a patch that an object covers to count, in (0, 1].
@@ -108,11 +110,15 @@ class WordGrounding(Head):
         return text
 
     def loss(self, outputs: TrunkOutputs, batch: Batch) -> dict[str, Tensor]:
-        if outputs.window_logits is None or not len(batch.patch_words):
-            return {"loss": outputs.logits.new_zeros((), dtype=torch.float32)}
-        windows = word_loss(outputs.window_logits, outputs.window_layout, batch)
-        patches = word_loss(outputs.patch_logits, outputs.patch_layout, batch)
+        windows = self._words(outputs.window_logits, outputs.window_layout, outputs, batch)
+        patches = self._words(outputs.patch_logits, outputs.patch_layout, outputs, batch)
         return {"loss": self.weight * (windows + patches), "windows": windows.detach(), "patches": patches.detach()}
+
+    def _words(self, logits: Tensor | None, layout: TokenLayout | None, outputs: TrunkOutputs, batch: Batch) -> Tensor:
+        """Mean over the tokens of all processes."""
+        loss, weight = outputs.total_weight.new_zeros(2) if logits is None else word_loss(logits, layout, batch)
+        total = outputs.mean_over_processes(weight)
+        return loss / total.clamp(min=torch.finfo(total.dtype).tiny)
 
     def predict(self, session: Session, batch: Batch) -> list[Prediction]:
         return []
@@ -121,7 +127,7 @@ class WordGrounding(Head):
         return MetricCollection({"by_family": FamilyAccuracy()})
 
 
-def word_loss(logits: Tensor, layout: TokenLayout, batch: Batch) -> Tensor:
+def word_loss(logits: Tensor, layout: TokenLayout, batch: Batch) -> tuple[Tensor, Tensor]:
     """Cross-entropy of vision tokens with the words of what their patches show.
 
     Args:
@@ -129,7 +135,8 @@ def word_loss(logits: Tensor, layout: TokenLayout, batch: Batch) -> Tensor:
         layout: Where the tokens came from; words of patches that were dropped are left out.
         batch: Has `patch_words` and `empty_word`.
     Returns:
-        Scalar: mean over tokens, those without words weighted by `EMPTY_WEIGHT`.
+        Sum over tokens, those without words weighted by `EMPTY_WEIGHT`, and the sum of weights. Tokens of clips in
+        which nothing is named have none.
     """
     patch, word = batch.patch_words.unbind(1)
     token_of_patch = torch.full_like(layout.windows, -1)
@@ -140,8 +147,10 @@ def word_loss(logits: Tensor, layout: TokenLayout, batch: Batch) -> Tensor:
     count = torch.bincount(pairs[0], minlength=len(logits))
     said = torch.zeros_like(log_probabilities[:, 0]).index_add(0, pairs[0], log_probabilities[pairs[0], pairs[1]])
     per_token = torch.where(count > 0, said / count.clamp(min=1), log_probabilities[:, batch.empty_word])
-    weights = torch.where(count > 0, 1.0, EMPTY_WEIGHT)
-    return -(per_token * weights).sum() / weights.sum()
+    is_named = torch.zeros(layout.frames.num_clips, dtype=torch.bool, device=patch.device)
+    is_named[layout.clip_of_frame[patch // layout.patches_per_frame]] = True
+    weights = torch.where(count > 0, 1.0, EMPTY_WEIGHT) * is_named[layout.clip_of_token]
+    return -(per_token * weights).sum(), weights.sum()
 
 
 def ask_nothing(sample: Sample, generator: np.random.Generator, *, training: bool) -> list[Message]:

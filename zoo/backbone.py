@@ -81,6 +81,14 @@ class VisionEncoder(nn.Module, ABC):
     def final_norm(self, states: Tensor) -> Tensor:
         """The norm that follows the last block in the published model."""
 
+    def units(self) -> tuple[nn.Module, ...]:
+        """Modules that run one after the other through their own `forward`; sharded training gathers one at a time."""
+        return ()
+
+    def idle(self) -> tuple[nn.Module, ...]:
+        """Modules that no feature needs; they are never run, and so never trained."""
+        return ()
+
     def sites(self) -> tuple[Site, ...]:
         """Where pruners may act."""
         return (Site("pixels"), *(Site("vit.block", block) for block in range(self.num_blocks)), Site("vit.output"))
@@ -316,6 +324,10 @@ class LanguageModel(Observable, nn.Module, ABC):
     def logits(self, hidden: Tensor) -> Tensor:
         """(..., vocabulary) of the residual stream at the places where they are wanted."""
         return self.head(self.final_norm(hidden))
+
+    def units(self) -> tuple[nn.Module, ...]:
+        """Modules that run one after the other through their own `forward`; sharded training gathers one at a time."""
+        return ()
 
     def sites(self) -> tuple[Site, ...]:
         return tuple(Site("llm.layer", k) for k in range(self.num_layers))

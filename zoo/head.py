@@ -7,7 +7,7 @@ The data half (`renderer`) is pure and picklable and runs in loader workers. The
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
@@ -108,6 +108,11 @@ class Labeller(Protocol):
         """Labels of the shown frames, which have these indices in the stored clip."""
 
 
+def own_value(scalar: Tensor) -> Tensor:
+    """The mean over a single process."""
+    return scalar
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrunkOutputs:
     """What the trunk computed for a batch.
@@ -119,6 +124,8 @@ class TrunkOutputs:
         targets: (targets,) int64, next-token labels.
         weights: (targets,) float32, loss weights.
         total_weight: Scalar, mean over processes of the weights' sum: what losses are divided by.
+        mean_over_processes: Of a scalar, for heads that divide by another count. In training every process must call it
+            equally often; in an evaluation it gives back what it got.
         layout: Where the living vision tokens came from.
         window_logits: (windows, vocabulary), the output head read on the vectors that enter the language model; None
             unless a head needs them.
@@ -141,6 +148,7 @@ class TrunkOutputs:
     window_layout: TokenLayout | None = None
     patch_logits: Tensor | None = None
     patch_layout: TokenLayout | None = None
+    mean_over_processes: Callable[[Tensor], Tensor] = own_value
     auxiliary_losses: Sequence[Tensor] = ()
     tokens_per_site: Mapping[str, tuple[int, ...]] | None = None
 
@@ -205,7 +213,12 @@ class Head(nn.Module, ABC):
 
     @abstractmethod
     def loss(self, outputs: TrunkOutputs, batch: Batch) -> dict[str, Tensor]:
-        """Loss terms by name; `loss` is what is minimised, the others are logged."""
+        """Loss terms by name; `loss` is what is minimised, the others are logged.
+
+        Always the same names, and parameters take part in every call, with zero where a batch holds nothing for them:
+        processes wait for one another's gradients and terms. Sums are divided by `total_weight`, or by a count of the
+        head's own that went through `mean_over_processes`; so the gradient is that of one process on all batches.
+        """
 
     @abstractmethod
     def predict(self, session: Session, batch: Batch) -> list[Prediction]:

@@ -32,10 +32,10 @@ class FamilyAccuracy(Metric):
     def update(self, predictions: Sequence[Prediction]) -> None:
         """Count answers that are right or wrong; names of families are cut at FAMILY_BYTES."""
         answers = [p for p in predictions if p.correct is not None]
-        if not answers:
-            return
-        rows = [p.family.encode()[:FAMILY_BYTES].ljust(FAMILY_BYTES, b"\0") for p in answers]
-        self.families.append(torch.tensor([list(row) for row in rows], dtype=torch.uint8, device=self.device))
+        # Without answers too: a process that was asked nothing must hand in something when answers are gathered.
+        rows = [list(p.family.encode()[:FAMILY_BYTES].ljust(FAMILY_BYTES, b"\0")) for p in answers]
+        families = torch.tensor(rows, dtype=torch.uint8, device=self.device)
+        self.families.append(families.view(len(rows), FAMILY_BYTES))
         self.correct.append(torch.tensor([p.correct for p in answers], dtype=torch.bool, device=self.device))
 
     def compute(self) -> dict[str, Tensor]:

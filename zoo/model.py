@@ -19,7 +19,7 @@ from zoo.cache import KeyValueCache, rows_table
 from zoo.errors import ConfigError
 from zoo.generation import GenerationSession, rows_of
 from zoo.head import TrunkOutputs
-from zoo.layout import TokenLayout
+from zoo.layout import Frames, TokenLayout
 from zoo.processor import NUM_EXTRA_TOKENS, TextTokenizer
 from zoo.pruner import Pruner, PruningPass, check_pruners
 from zoo.segments import Segments
@@ -121,6 +121,8 @@ class VideoLanguageModel(nn.Module):
         if len(batch.frames):
             features, vectors, layout = self.see(batch, pruning)
             stream, position_ids = self._splice(stream, vectors, layout, int(batch.is_patch.sum()))
+        elif torch.is_grad_enabled() and torch.distributed.is_initialized():
+            stream = stream.with_states(stream.states + self._nothing_seen().to(stream.states.dtype))
         window_layout = layout
         stream, layout = self.language(stream, layout=layout, pruning=pruning, cache=cache)
         return TrunkPass(
@@ -132,6 +134,23 @@ class VideoLanguageModel(nn.Module):
             position_ids=position_ids,
             pruning=pruning,
         )
+
+    def _nothing_seen(self) -> Tensor:
+        """Zero, out of one grey frame.
+
+        Processes that train together wait for the gradient of every weight, also from one whose batch is text only.
+        """
+        height, width = self.vision.image_size
+        frame = Frames(clip=(0,), time_s=(0.0,), size_px=((width, height),), window=(self.connector.image_window,))
+        pixels = torch.full((1, 3, height, width), 128, dtype=torch.uint8, device=self.extra_embedding.weight.device)
+        features = self.vision(pixels, TokenLayout.of_frames(frame, self.vision.grid, pixels.device))
+        _, table = features.layout.pool()
+        nothing = self.connector(features.states, table).sum() * 0
+        return nothing + self.patch_projection(features.states).sum() * 0 if "patch_logits" in self.needs else nothing
+
+    def units(self) -> tuple[nn.Module, ...]:
+        """Blocks and layers, in the order in which they run."""
+        return (*self.vision.units(), *self.language.units())
 
     def _splice(
         self, stream: TokenStream, vectors: Tensor, layout: TokenLayout, num_patch_tokens: int

@@ -1,30 +1,36 @@
-"""The supervised LightningModule: a composed trunk, its heads, its optimiser groups and its processor.
+"""The supervised LightningModule: a composed trunk, its heads, its optimiser groups, adapters and its processor.
 
-Source: Molmo2 sheet A7 (loss normaliser, optimiser); DESIGN contract of ZooModule.
+Source: Molmo2 sheet A7 (loss normaliser, optimiser). How it runs in several processes: docs/parallel.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from functools import partial
+from typing import Any, Literal
 
 import torch
 from lightning.pytorch import Callback, LightningModule
 from torch import Tensor, nn
+from torchmetrics import MeanMetric
 
+from zoo import lora as low_rank
+from zoo import sharding
 from zoo.backbone import Connector, LanguageModel, VisionEncoder
 from zoo.batch import Batch
 from zoo.callbacks.last_step import LastStepCheckpoint
 from zoo.callbacks.random_states import RandomStates
 from zoo.errors import ConfigError
 from zoo.head import Head, Prediction, TrunkOutputs
+from zoo.lora import LoraSettings
 from zoo.model import PositionRule, VideoLanguageModel
 from zoo.optimisation import (
     Component,
     OptimiserSettings,
     build_optimizer,
     clip_by_component,
+    freeze,
     learning_rate_share,
     parameter_groups,
 )
@@ -33,6 +39,13 @@ from zoo.pruner import Pruner
 from zoo.shards.sampling import FrameSampling
 
 DEFAULT_OPTIMISER = OptimiserSettings()
+NO_ADAPTERS = LoraSettings()
+
+BASE_KEY = "base_weights"
+"""What a `.ckpt` without its frozen weights says about them."""
+
+TOKENS = "vision_tokens"
+"""Name of the mean number of vision tokens that a clip has left in the end."""
 
 Control = Literal["shuffled_frames", "blank_video", "other_video"]
 
@@ -78,6 +91,7 @@ class ZooModule(LightningModule):
         answer_weight: Token weights of answers: `code` and `paper` as Molmo2's code and paper have them, or `flat`.
         position_rule: Positions after a cut before the language model: renumbered, or kept with gaps.
         optimiser: Rates, warm-up, decay and clipping of each component.
+        lora: Components that are trained through low-rank adapters, their own weights frozen.
         controls: What else `test` is measured on: the same questions about pixels that lack what they need.
     Raises:
         ConfigError: parts that do not fit together.
@@ -98,6 +112,7 @@ class ZooModule(LightningModule):
         answer_weight: Literal["code", "paper", "flat"] = "code",
         position_rule: PositionRule = "dense",
         optimiser: OptimiserSettings = DEFAULT_OPTIMISER,
+        lora: LoraSettings = NO_ADAPTERS,
         controls: list[Control] = ["shuffled_frames", "blank_video"],  # noqa: B006 - jsonargparse shows it; never written to
     ) -> None:
         super().__init__()
@@ -109,6 +124,11 @@ class ZooModule(LightningModule):
         names = [head.name for head in heads]
         if not names or len(set(names)) != len(names):
             raise ConfigError(f"heads must be given and differ in name, got {names}. List: zoo list head")
+        still = [name for name in lora.components() if optimiser.of(name).learning_rate == 0]
+        if still:
+            raise ConfigError(
+                f"model.lora adapts {', '.join(still)} and model.optimiser gives learning_rate 0; raise the rate"
+            )
         pruners = [] if pruner is None else pruner if isinstance(pruner, list) else [pruner]
         self.model = VideoLanguageModel(
             vision=vision,
@@ -134,9 +154,120 @@ class ZooModule(LightningModule):
             budgets=tuple(p.budget() for p in pruners if all(site.stage != "llm.layer" for site in p.sites())),
         )
         self.optimiser = optimiser
+        self.lora = lora
+        self._is_configured = False
+        self.frozen: frozenset[str] = frozenset()
+        self._base_weights: dict[str, str | None] = {}
         self.controls = tuple(controls)
         stages = ("val", "test", *(f"test_{control}" for control in controls))
-        self.metrics = nn.ModuleDict({f"{s}_{h.name}": h.metrics() for s in stages for h in heads})
+        with torch.device("cpu"):  # also where the weights are only shapes: counts are no weights
+            self.metrics = nn.ModuleDict({f"{s}_{h.name}": h.metrics() for s in stages for h in heads})
+            self.means = nn.ModuleDict({f"{s}_{w}": MeanMetric() for s in ("val", "test") for w in ("loss", TOKENS)})
+
+    # -- weights ------------------------------------------------------------------------------------------------------
+
+    @property
+    def is_adapted(self) -> bool:
+        """Whether there are adapters in the model now, so that frozen weights are left out of its state."""
+        return "peft_config" in vars(self)
+
+    def configure_model(self) -> None:
+        """Put adapters in, freeze what is not trained, and cut the weights where the strategy is `fsdp2`.
+
+        Called by Lightning in every process, before it looks at the parameters; further calls do nothing.
+
+        Raises:
+            ConfigError: an adapter's target does not exist.
+        """
+        if not self._is_configured:
+            self._adapt()
+            self._is_configured = True
+        if self.device_mesh is not None:
+            self._shard()
+
+    def _adapt(self) -> None:
+        adapted = self.lora.components()
+        modules = self.components()
+        if adapted and not self.is_adapted:
+            parts = {name: f"model.{name}" for name in low_rank.ADAPTABLE}
+            config = low_rank.lora_config(self, parts, self.lora, idle=self.model.vision.idle())
+            low_rank.inject(self, config, [module for name in adapted for module in modules[name]])
+        freeze(modules, self.optimiser)
+        for module in self.model.vision.idle():
+            module.requires_grad_(False)
+        self.remember_frozen()
+        self._base_weights = {
+            name: low_rank.digest(parts)
+            for name, parts in modules.items()
+            if adapted and (name in adapted or self.optimiser.of(name).learning_rate == 0)
+        }
+        # DistributedDataParallel sends buffers in every pass, also of an evaluation, where processes differ in their
+        # number of batches and would wait for ever. Ours are constants.
+        self._ddp_params_and_buffers_to_ignore = [name for name, _ in self.named_buffers()]
+
+    def remember_frozen(self) -> None:
+        """Take down which parameters are frozen now; with adapters, `state_dict` leaves them out from here on."""
+        self.frozen = frozenset(n for n, p in self.named_parameters(remove_duplicate=False) if not p.requires_grad)
+
+    def merge_adapters(self) -> None:
+        """Fold adapters into the weights, in place: what is left is a module without adapters.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        low_rank.merge(self)
+        self.requires_grad_(True)
+        self.lora = NO_ADAPTERS
+        self._is_configured = False  # what is frozen is decided anew when it is trained again
+
+    def _shard(self) -> None:
+        sharding.shard(self.model, self.device_mesh, units=self.model.units(), methods=("forward", "prefill"))
+        for head in self.heads.values():
+            if any(True for _ in head.parameters()):
+                sharding.shard(head, self.device_mesh, methods=("loss",))
+
+    def state_dict(
+        self, *, destination: dict[str, Any] | None = None, prefix: str = "", keep_vars: bool = False
+    ) -> dict[str, Any]:
+        """All weights; with adapters only the trained ones, because frozen ones come from where they first came."""
+        state = super().state_dict(destination=destination, prefix=prefix, keep_vars=keep_vars)
+        for name in self.frozen if self.is_adapted else ():
+            state.pop(prefix + name, None)
+        return state
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Load what `state_dict` gave: exactly its names.
+
+        Raises:
+            ConfigError: with adapters, a name too many or too few.
+        """
+        if strict and self.is_adapted:
+            expected, given = set(self.state_dict()), set(state_dict)
+            if expected != given:
+                raise ConfigError(
+                    f"weights of a run with adapters do not fit: missing {sorted(expected - given)[:3]}, unexpected "
+                    f"{sorted(given - expected)[:3]}; model.lora and model.optimiser must be those of the run"
+                )
+        return super().load_state_dict(state_dict, strict=strict and not self.is_adapted, assign=assign)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if self.is_adapted:
+            checkpoint[BASE_KEY] = dict(self._base_weights)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse to put trained adapters over other frozen weights than they were trained with.
+
+        Raises:
+            ConfigError: names the components.
+        """
+        saved = checkpoint.get(BASE_KEY, {}) if self.is_adapted else {}
+        known = {name: own for name, own in self._base_weights.items() if own is not None}
+        other = [name for name, own in known.items() if saved.get(name, own) not in (own, None)]
+        if other:
+            raise ConfigError(
+                f"the checkpoint holds adapters for other frozen weights of {', '.join(other)}; start from the weights "
+                "(pretrained, or seed_everything) that its run started from"
+            )
 
     def configure_callbacks(self) -> list[Callback]:
         """What every run needs; one that a recipe lists itself stays as it is."""
@@ -159,6 +290,11 @@ class ZooModule(LightningModule):
 
     def configure_optimizers(self) -> dict[str, object]:
         settings = self.optimiser
+        if settings.method == "muon" and self.device_mesh is not None:
+            raise ConfigError(
+                f"model.optimiser.method: muon turns whole matrices, {sharding.NAME} keeps slices; say adamw, or "
+                "trainer.strategy: ddp"
+            )
         groups = parameter_groups(self.components(), settings)
         optimizer = build_optimizer(groups, settings)
         total = int(min(self.trainer.estimated_stepping_batches, 2**31))
@@ -183,6 +319,9 @@ class ZooModule(LightningModule):
             norms = clip_by_component(optimizer, self.optimiser.clip_norm)
             self.log_dict({f"gradient_norm/{name}": norm for name, norm in norms.items()})
 
+    def on_fit_start(self) -> None:
+        self.train()  # a module that was loaded comes in evaluation mode, and Lightning leaves it there
+
     # -- steps --------------------------------------------------------------------------------------------------------
 
     def forward(self, batch: Batch) -> TrunkOutputs:
@@ -193,10 +332,14 @@ class ZooModule(LightningModule):
         return self.model.logits(input_ids, attention_mask)
 
     def _with_global_weight(self, outputs: TrunkOutputs) -> TrunkOutputs:
-        """Losses are means over the global batch: every process divides by the mean of all weight sums (sheet A7.1)."""
-        if self._trainer is None or self.trainer.world_size == 1:
+        """Losses are means over the global batch: every process divides by the mean of all weight sums (sheet A7.1).
+
+        In training only: an evaluation may have another number of batches in every process.
+        """
+        if self._trainer is None or self.trainer.world_size == 1 or not self.trainer.training:
             return outputs
-        return replace(outputs, total_weight=self.trainer.strategy.reduce(outputs.total_weight, reduce_op="mean"))
+        mean: Callable[[Tensor], Tensor] = partial(self.trainer.strategy.reduce, reduce_op="mean")
+        return replace(outputs, total_weight=mean(outputs.total_weight), mean_over_processes=mean)
 
     def _losses(self, outputs: TrunkOutputs, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The total, and every term by name."""
@@ -216,8 +359,12 @@ class ZooModule(LightningModule):
         outputs = self(batch)
         loss, terms = self._losses(outputs, batch)
         size = len(batch)
-        self.log("train/loss", loss.detach(), prog_bar=True, batch_size=size)
-        self.log_dict({f"train/{name}": value.detach() for name, value in terms.items()}, batch_size=size)
+        # The mean over processes is the loss of the global batch, which all of them were divided by.
+        self.log("train/loss", loss.detach(), prog_bar=True, batch_size=size, sync_dist=True)
+        for name, value in terms.items():
+            # Pruners have no loss where a batch has no frames, and a process that logs nothing cannot be waited for.
+            of_head = not name.startswith("pruner/")
+            self.log(f"train/{name}", value.detach(), batch_size=size, sync_dist=of_head)
         self.log("train/tokens", float(len(outputs.index)), batch_size=size)
         return loss
 
@@ -234,26 +381,50 @@ class ZooModule(LightningModule):
             self.metrics[f"{stage}_{name}"].update(answered)
             predictions += answered
         if outputs is not None and stage in ("val", "test"):
-            loss, _ = self._losses(self._with_global_weight(outputs), batch)
-            self.log(f"{stage}/loss", loss, batch_size=len(batch), sync_dist=True, prog_bar=stage == "val")
+            loss, _ = self._losses(outputs, batch)
+            self.means[f"{stage}_loss"].update(loss, outputs.total_weight)
             if outputs.layout.num_tokens:
-                self.log(
-                    f"{stage}/vision_tokens",
-                    outputs.layout.num_tokens / len(batch),
-                    batch_size=len(batch),
-                    sync_dist=True,
-                )
+                self.means[f"{stage}_{TOKENS}"].update(outputs.layout.num_tokens / len(batch), len(batch))
         return predictions
 
     def _log_metrics(self, stage: str) -> None:
+        """Log what all processes counted; each calls this once, whatever its share of the batches was."""
         prefix = stage.replace("_", "/", 1) if stage.startswith("test_") else stage
+        scores: dict[str, Tensor] = {}
+        for what in ("loss", TOKENS) if stage in ("val", "test") else ():
+            mean = self.means[f"{stage}_{what}"]
+            scores[what] = mean.compute()
+            mean.reset()
         for name in self.heads:
             metric = self.metrics[f"{stage}_{name}"]
-            scores = metric.compute()
-            self.log_dict({f"{prefix}/{name}/{key}": value for key, value in scores.items()})
-            if "accuracy" in scores and name == next(iter(self.heads)):
-                self.log(f"{prefix}/accuracy", scores["accuracy"], prog_bar=True)
+            metric.update([])  # processes without a batch take part
+            found = metric.compute()
+            scores |= {f"{name}/{key}": value for key, value in found.items()}
+            if "accuracy" in found and name == next(iter(self.heads)):
+                scores["accuracy"] = found["accuracy"]
             metric.reset()
+        shown = ("loss", "accuracy") if stage == "val" else ("accuracy",)
+        for name, value in scores.items():
+            if not torch.isnan(value):  # nothing was counted, in any process
+                self.log(f"{prefix}/{name}", value, prog_bar=name in shown, sync_dist=True)
+
+    def on_validation_start(self) -> None:
+        self._gather()
+
+    def on_validation_end(self) -> None:
+        self._scatter()
+
+    on_test_start = on_predict_start = on_validation_start
+    on_test_end = on_predict_end = on_validation_end
+
+    def _gather(self) -> None:
+        """Hold all weights in every process: answers differ in length, so nobody could wait for anybody's layers."""
+        for part in (self.model, *self.heads.values()):
+            sharding.gather(part)
+
+    def _scatter(self) -> None:
+        for part in (self.model, *self.heads.values()):
+            sharding.scatter(part)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, object]:
         return {"predictions": self._evaluate(batch, "val")}

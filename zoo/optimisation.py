@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import nn
 
 from zoo.errors import ConfigError
+from zoo.lora import is_adapter
 
 Component = Literal["vision", "connector", "language", "pruner", "heads"]
 
@@ -44,7 +45,8 @@ class OptimiserSettings:
     """Groups a component, and what they share.
 
     Args:
-        method: `adamw`, or `muon`: orthogonalised momentum for hidden matrices and AdamW for everything else.
+        method: `adamw`, or `muon`: orthogonalised momentum for hidden matrices and AdamW for everything else, low-rank
+            adapters too.
         vision: The vision encoder.
         connector: The connector and the embedding of vision tokens.
         language: The language model.
@@ -81,12 +83,25 @@ def learning_rate_share(step: int, *, warmup_steps: int, total_steps: int, final
     return final_share + (1 - final_share) * (1 + math.cos(math.pi * progress)) / 2
 
 
-def _matrices(module: nn.Module) -> Iterator[tuple[nn.Parameter, bool]]:
-    """A module's trainable parameters, and whether each is a weight matrix: no norm, bias, table or output head."""
+Role = Literal["hidden", "adapter", "other"]
+"""What a parameter is: a weight matrix; a factor of a low-rank adapter; a norm, bias, table or output head."""
+
+
+def _roles(module: nn.Module) -> Iterator[tuple[nn.Parameter, Role]]:
+    """A module's trainable parameters and what they are."""
     tables = {id(m.weight) for m in module.modules() if isinstance(m, nn.Embedding)}
-    for parameter in module.parameters():
+    for name, parameter in module.named_parameters():
         if parameter.requires_grad:
-            yield parameter, parameter.ndim > 1 and id(parameter) not in tables
+            is_matrix = parameter.ndim > 1 and id(parameter) not in tables
+            yield parameter, "other" if not is_matrix else "adapter" if is_adapter(name) else "hidden"
+
+
+def freeze(components: dict[Component, list[nn.Module]], settings: OptimiserSettings) -> None:
+    """Freeze the components whose rate is 0; before a strategy looks at what there is to train."""
+    for component, modules in components.items():
+        if settings.of(component).learning_rate == 0:
+            for module in modules:
+                module.requires_grad_(False)
 
 
 def parameter_groups(
@@ -94,29 +109,23 @@ def parameter_groups(
 ) -> list[dict[str, object]]:
     """Optimiser groups of all trainable parameters, each named after its component.
 
-    A component with rate 0 is frozen here: its parameters stop requiring gradients.
-
     Raises:
         ConfigError: nothing is left to train.
     """
     groups: list[dict[str, object]] = []
     for component, modules in components.items():
         group = settings.of(component)
-        if group.learning_rate == 0:
-            for module in modules:
-                module.requires_grad_(False)
-            continue
-        found = [pair for module in modules for pair in _matrices(module)]
-        for is_matrix in (True, False):
-            chosen = [parameter for parameter, matrix in found if matrix == is_matrix]
-            if chosen:
-                by_muon = is_matrix and settings.method == "muon"
+        found = [pair for module in modules for pair in _roles(module)]
+        for role in get_args(Role):
+            chosen = [parameter for parameter, its_role in found if its_role == role]
+            if chosen and group.learning_rate:
+                by_muon = role == "hidden" and settings.method == "muon"
                 groups.append(
                     {
                         "name": component,
                         "params": chosen,
                         "lr": group.learning_rate * (settings.muon_scale if by_muon else 1.0),
-                        "weight_decay": group.weight_decay if is_matrix else 0.0,
+                        "weight_decay": 0.0 if role == "other" else group.weight_decay,
                         "use_fallback": not by_muon,  # timm's word for AdamW inside Muon
                         "warmup_steps": group.warmup_steps,
                     }
@@ -138,8 +147,11 @@ def build_optimizer(groups: list[dict[str, object]], settings: OptimiserSettings
 
 
 def clip_by_component(optimizer: torch.optim.Optimizer, clip_norm: float) -> dict[str, torch.Tensor]:
-    """Clip the gradient norm of each component separately; returns the norms before."""
+    """Clip the gradient norm of each component separately; returns the norms before, over all processes' slices."""
+    from torch.distributed.tensor import DTensor  # half a second that `zoo fit --help` can do without
+
     members: dict[str, list[nn.Parameter]] = {}
     for group in optimizer.param_groups:
         members.setdefault(group["name"], []).extend(group["params"])
-    return {name: nn.utils.clip_grad_norm_(parameters, clip_norm) for name, parameters in members.items()}
+    norms = {name: nn.utils.clip_grad_norm_(parameters, clip_norm) for name, parameters in members.items()}
+    return {name: norm.full_tensor() if isinstance(norm, DTensor) else norm for name, norm in norms.items()}

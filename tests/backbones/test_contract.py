@@ -131,3 +131,22 @@ def test_a_tokenizer_says_back_what_it_was_told(name):
         assert tokenizer.decode(tokenizer.encode(text)) == text
         assert max(tokenizer.prompt(text)) < tokenizer.vocab_size
     assert pickle.loads(pickle.dumps(tokenizer)).encode("red") == tokenizer.encode("red")
+
+
+def called(units, run) -> list[int]:
+    """Numbers of the units whose own `forward` ran, in their order."""
+    seen: list[int] = []
+    hooks = [u.register_forward_hook(lambda *_, number=n: seen.append(number)) for n, u in enumerate(units)]
+    run()
+    for hook in hooks:
+        hook.remove()
+    return seen
+
+
+def test_blocks_and_layers_are_called_as_modules_so_that_hooks_can_gather_their_weights(module, batch_of):
+    trunk, batch = module.model, batch_of(module)
+    units = (*trunk.vision.units(), *trunk.language.units())
+    assert len(units) == trunk.vision.num_blocks + trunk.language.num_layers
+    assert trunk.units() == units
+    with torch.no_grad():
+        assert called(units, lambda: trunk(batch)) == list(range(len(units)))

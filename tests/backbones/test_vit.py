@@ -1,3 +1,5 @@
+from copy import deepcopy
+
 import pytest
 import torch
 from timm.layers import Attention
@@ -112,10 +114,12 @@ def test_blocks_equal_timms_own_forward(class_token):
         init_values=0.3,
         qk_norm=True,
     )
+    theirs = deepcopy(vit).eval()
     ours = TimmVisionEncoder(vit=vit, mean=(0.5,) * 3, std=(0.5,) * 3, feature_blocks=(2,)).eval()
+    assert ours.vit.state_dict().keys() == theirs.state_dict().keys()
     pixels = torch.randn(3, 3, 28, 28)
     with torch.no_grad():
-        expected = vit.forward_features(pixels)[:, vit.num_prefix_tokens :]
+        expected = theirs.forward_features(pixels)[:, vit.num_prefix_tokens :]
         states = ours.final_norm(ours(pixels, one_frame_a_clip(3, (4, 4))).states)
     torch.testing.assert_close(states.view(3, 16, 48), expected, rtol=1e-5, atol=1e-5)
 
@@ -200,3 +204,16 @@ def test_a_network_of_other_blocks_is_refused():
 def test_a_feature_block_that_does_not_exist_is_refused():
     with pytest.raises(ConfigError, match="feature block 4 of 4 blocks"):
         vit_tiny(feature_blocks=(4,))
+
+
+@pytest.mark.parametrize(("feature_blocks", "norm_features", "runs"), [((0, 1), False, 2), ((-1,), True, 3)])
+def test_what_no_feature_needs_is_idle_and_the_rest_gets_a_gradient(feature_blocks, norm_features, runs):
+    encoder = vit_tiny(
+        image_size=48, hidden_size=32, num_blocks=3, num_heads=2, stem_channels=16, feature_blocks=feature_blocks
+    )
+    encoder.norm_features = norm_features
+    encoder(torch.randn(2, 3, 48, 48), one_frame_a_clip(2, (6, 6))).states.square().sum().backward()
+    idle = {id(parameter) for module in encoder.idle() for parameter in module.parameters()}
+    assert {id(p) for p in encoder.parameters() if p.grad is None} == idle
+    assert len(encoder.units()) == 3
+    assert bool(idle) == (runs < 3)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import av
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from zoo.datamodules.loader import loader
@@ -115,6 +115,7 @@ def test_evaluation_reads_every_sample_once(blocks, letters, world_size, num_wor
             return SimpleNamespace(keys=examples)
 
     KeysOnly.sampling = staticmethod(KeysOnly.sampling)
+    assume((world_size - 1) * max(1, num_workers) < 9)  # else some ranks would have none
     spec = spec_of(
         KeysOnly(), blocks, letters, split="val", world_size=world_size, num_workers=num_workers, batch_size=batch_size
     )
@@ -144,6 +145,13 @@ def test_fewer_shards_than_readers_names_both_numbers_and_the_fix(blocks, proces
         TrainStream(spec_of(processor, blocks, world_size=2, num_workers=4), num_batches=1)
     with pytest.raises(ConfigError, match="use at most 6 ranks"):
         TrainStream(spec_of(processor, blocks, world_size=7), num_batches=1)
+
+
+def test_fewer_samples_than_ranks_cannot_be_evaluated_together(blocks, processor):
+    with pytest.raises(ConfigError, match="7 samples for 3 ranks of 4 loader workers, so some ranks would have none"):
+        EvalStream(spec_of(processor, blocks, split="val", world_size=3, num_workers=4))
+    streams = readers(spec_of(processor, blocks, split="val", world_size=3, num_workers=3), EvalStream)
+    assert all(len(stream) for stream, _ in streams)
 
 
 @pytest.fixture

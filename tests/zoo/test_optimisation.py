@@ -8,6 +8,7 @@ from zoo.optimisation import (
     OptimiserSettings,
     build_optimizer,
     clip_by_component,
+    freeze,
     learning_rate_share,
     parameter_groups,
 )
@@ -40,11 +41,11 @@ def test_each_component_has_its_rate_and_only_matrices_decay():
 
 def test_rate_zero_freezes_a_component():
     vision, language = nn.Linear(2, 2), nn.Linear(2, 2)
-    groups = parameter_groups(
-        {"vision": [vision], "language": [language]}, OptimiserSettings(vision=Group(learning_rate=0))
-    )
-    assert {g["name"] for g in groups} == {"language"}
+    parts, settings = {"vision": [vision], "language": [language]}, OptimiserSettings(vision=Group(learning_rate=0))
+    assert {g["name"] for g in parameter_groups(parts, settings)} == {"language"}
+    freeze(parts, settings)
     assert not vision.weight.requires_grad
+    assert language.weight.requires_grad
 
 
 def test_freezing_everything_is_refused():

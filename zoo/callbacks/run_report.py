@@ -174,7 +174,11 @@ class RunReport(Callback):
 
     def _finish(self, trainer: Trainer) -> None:
         self._predictions = gather(trainer, self._running)
-        self._controls = {name: gather(trainer, answers) for name, answers in sorted(self._running_controls.items())}
+        controls = gather(trainer, list(self._running_controls.items()))  # at once: a rank may have met none of them
+        self._controls = {
+            name: [answer for its_name, answers in controls if its_name == name for answer in answers]
+            for name in sorted({name for name, _ in controls})
+        }
         self._begin()
 
     def _write(

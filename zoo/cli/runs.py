@@ -57,7 +57,12 @@ def _best(newest: Path) -> Path:
     """What the callbacks saved in a checkpoint say was best; the newest itself where they measured nothing."""
     import torch
 
-    callbacks = torch.load(newest, map_location="cpu", weights_only=True, mmap=True).get("callbacks", {})
+    from zoo.checkpoints.sharded import EXTRA, is_sharded
+
+    if is_sharded(newest):
+        callbacks = torch.load(newest / EXTRA, map_location="cpu", weights_only=True).get("callbacks", {})
+    else:
+        callbacks = torch.load(newest, map_location="cpu", weights_only=True, mmap=True).get("callbacks", {})
     for state in callbacks.values():
         best = state.get("best_model_path") if isinstance(state, dict) else None
         if best:

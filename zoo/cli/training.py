@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from jsonargparse import ActionConfigFile, Namespace
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -18,9 +19,12 @@ from zoo.checkpoints.lightning_checkpoint import RECIPE_KEY
 from zoo.cli import recipes, runs
 from zoo.cli.parsing import OneSentence
 from zoo.errors import ConfigError
+from zoo.sharding import receives_weights
 
 DEFAULT_SEED = 0
 UNNAMED = "unnamed"
+PRETRAINED = "pretrained"
+"""Argument of builders that fetch weights."""
 
 
 class RecipeFile(ActionConfigFile):
@@ -106,6 +110,17 @@ class ZooCLI(RecipeCLI):
         self.run_root = Path(config.trainer.default_root_dir or runs.ROOT)
         if config.ckpt_path is not None:
             config.ckpt_path = self._checkpoint(str(config.ckpt_path), config)
+
+    def instantiate_classes(self) -> None:
+        """Build everything; under `fsdp2` only the first process builds weights, and the others get their slices."""
+        config = self.config[self.subcommand]
+        if not receives_weights(config.trainer.strategy):
+            super().instantiate_classes()
+            return
+        for key in [key for key in config.model.keys() if key.rpartition(".")[2] == PRETRAINED]:  # noqa: SIM118
+            config.model[key] = False
+        with torch.device("meta"):
+            super().instantiate_classes()
 
     def _checkpoint(self, path: str, config: Namespace) -> str:
         if path == "hpc":
