@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from zoo.packing import PackSize
 from zoo.shards.encode import encode_mp4
 from zoo.shards.reader import MEDIA_AND_JSON
 from zoo.shards.sampling import FrameSampling
@@ -93,9 +94,28 @@ class PlainProcessor:
         )
 
 
+@dataclass(frozen=True)
+class PackingProcessor(PlainProcessor):
+    """Trees are what examples hold beside frames; the draw decides how many tokens one has."""
+
+    def tree(self, *, key, times_s, messages, is_video, max_tokens):
+        return {"key": key, "draw": messages[0][2], "times_s": times_s}
+
+    def size(self, tree):
+        return PackSize(tokens=20 + tree["draw"] % 60, frames=len(tree["times_s"]))
+
+    def with_frames(self, tree, frames, labels):
+        return tree | {"pixels": torch.from_numpy(frames)}
+
+
 @pytest.fixture
 def processor():
     return PlainProcessor()
+
+
+@pytest.fixture
+def packing_processor():
+    return PackingProcessor()
 
 
 @pytest.fixture(scope="session")

@@ -55,6 +55,13 @@ def test_fast_dev_run_touches_every_stage(recipe, clips, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
+def test_it_trains_on_packs_by_flag(recipe, clips, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    packs = ("--data.packing.max_tokens=1000", "--data.packing.max_frames=64", "--data.packing.pool=4")
+    assert main(["fit", *options(recipe, clips, tmp_path), *packs, "--trainer.fast_dev_run=true"]) == 0
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
 def test_a_run_is_trained_measured_asked_and_reported(recipe, clips, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     given = options(recipe, clips, tmp_path)
