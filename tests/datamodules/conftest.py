@@ -73,6 +73,11 @@ def processor():
     return PlainProcessor()
 
 
+@pytest.fixture
+def packing_processor():
+    return PackingProcessor()
+
+
 @pytest.fixture(scope="session")
 def processor_once():
     """The same for hypothesis, which wants fixtures that outlive an example."""
@@ -83,11 +88,6 @@ def processor_once():
 def undamaged(tmp_path_factory):
     """A small data set to be copied and damaged."""
     return write_dataset(tmp_path_factory.mktemp("whole") / "data", train=[["a", "b", "c"], ["x", "y", "z"]])
-
-
-@pytest.fixture
-def packing_processor():
-    return PackingProcessor()
 
 
 @pytest.fixture(scope="session")

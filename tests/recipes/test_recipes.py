@@ -68,6 +68,13 @@ def test_a_caption_head_is_added_by_flag(clips, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
+def test_it_trains_on_packs_by_flag(recipe, clips, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    packs = ("--data.packing.max_tokens=1000", "--data.packing.max_frames=128", "--data.packing.pool=4")
+    assert main(["fit", *options(recipe, clips, tmp_path), *packs, "--trainer.fast_dev_run=true"]) == 0
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
 def test_a_run_is_trained_measured_asked_and_reported(recipe, clips, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     given = options(recipe, clips, tmp_path)

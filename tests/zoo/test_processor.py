@@ -1,4 +1,5 @@
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,10 @@ from hypothesis import strategies as st
 from zoo.batch import IGNORE_INDEX
 from zoo.errors import DataError
 from zoo.head import Message
+from zoo.packing import PackSize
 from zoo.processor import VisionToken
+from zoo.pruning.random import RandomPruner
+from zoo.shards.reader import Sample
 
 
 def message(answer="red", **arguments):
@@ -133,3 +137,82 @@ def test_an_image_of_two_frames_is_refused(module):
 def test_a_clip_without_frames_is_refused(module):
     with pytest.raises(DataError, match="a: 0 frames for a clip"):
         example(module.processor, frames=0)
+
+
+def tree(processor, messages, *, frames=2, max_tokens=None, is_video=True):
+    return processor.tree(
+        key="a", times_s=np.arange(frames) / 2, messages=messages, is_video=is_video, max_tokens=max_tokens
+    )
+
+
+def test_a_tree_says_the_size_of_its_example_before_anything_is_decoded(module):
+    processor = module.processor
+    messages = [message(), message("small ball")]
+    planned, made = tree(processor, messages), example(processor, messages=messages)
+    assert processor.size(planned) == processor.size(made) == PackSize(tokens=made.num_tokens, frames=2)
+    assert (planned.prefix, planned.branches) == (made.prefix, made.branches)
+    frames = np.zeros((2, 30, 50, 3), np.uint8)
+    assert torch.equal(processor.with_frames(planned, frames).pixels, made.pixels)
+
+
+def test_what_does_not_fit_is_cut_from_the_branches(module):
+    processor = module.processor
+    messages = [message("small ball"), message("red"), message("large")]
+    whole = tree(processor, messages)
+    (_, prompt, first), (_, _, second), *_ = whole.branches
+    filled = len(whole.prefix) + len(prompt) + len(first)
+
+    def branches(max_tokens):
+        return tree(processor, messages, max_tokens=max_tokens).branches
+
+    assert branches(whole.num_tokens) == whole.branches
+    assert branches(filled) == whole.branches[:1]
+    assert branches(filled + len(prompt)) == whole.branches[:1]  # room for the question alone
+    assert branches(filled + len(prompt) + 1)[1] == (messages[1], prompt, second[:1])
+    assert branches(filled - 1)[0] == (messages[0], prompt, first[:-1])
+    batch = processor.collate(
+        [processor.with_frames(tree(processor, messages, max_tokens=filled - 1), np.zeros((2, 30, 50, 3), np.uint8))]
+    )
+    assert batch.labels[batch.labels != IGNORE_INDEX].tolist() == list(first[:-1])
+
+
+def test_a_branch_that_is_too_long_leaves_room_for_a_later_one(module):
+    processor = module.processor
+    long, short = replace(message(), prompt="What colour is the cube? " * 9), message()
+    room = tree(processor, [short]).num_tokens
+    assert [m for m, _, _ in tree(processor, [long, short], max_tokens=room).branches] == [short]
+
+
+def test_a_limit_without_room_for_any_question_is_a_fault_of_the_sample(module):
+    processor = module.processor
+    least = tree(processor, [message()]).num_tokens - 1  # two answer tokens, one of which fits
+    assert tree(processor, [message()], max_tokens=least).num_tokens == least
+    with pytest.raises(DataError, match=f"a: no question fits beside 2 frames into {least - 1} tokens"):
+        tree(processor, [message()], max_tokens=least - 1)
+
+
+@pytest.mark.parametrize(("site", "windows"), [("vit.block[0]", 4), ("vit.output", 4), ("llm.layer[0]", 8)])
+def test_packs_are_planned_on_what_pruners_leave_for_the_language_model(module_of, site, windows):
+    processor = module_of(RandomPruner(remove=0.5, site=site)).processor
+    planned = tree(processor, [message()])
+    assert processor.size(planned).tokens == planned.num_tokens - 8 + windows
+    assert tree(processor, [message()], max_tokens=planned.num_tokens - 8 + windows) == planned
+
+
+def test_frames_of_another_number_are_a_bug(module):
+    with pytest.raises(ValueError, match="a: 3 frames for a tree of 2"):
+        module.processor.with_frames(tree(module.processor, [message()]), np.zeros((3, 30, 50, 3), np.uint8))
+
+
+def test_questions_come_in_a_drawn_order_in_training_alone(module):
+    record = {"annotations": [{"family": "f", "question": f"How many {n}?", "answer": "3"} for n in range(12)]}
+    sample = Sample("a", "shard", record, {})
+
+    def prompts(seed, *, training):
+        messages = module.processor.messages(sample, np.random.default_rng(seed), training=training)
+        return [m.prompt for m in messages]
+
+    stored = [a["question"] for a in record["annotations"]]
+    assert prompts(0, training=False) == stored
+    assert prompts(0, training=True) == prompts(0, training=True) != prompts(1, training=True)
+    assert sorted(prompts(0, training=True)) == sorted(stored) != prompts(0, training=True)
