@@ -108,7 +108,8 @@ class Batch:
     def stream(self, states: Tensor) -> TokenStream:
         """The whole sequence as it enters the language model, given its embeddings (tokens, channels)."""
         segments = Segments(
-            runs=self.runs,
+            # A single branch, which holds no vision tokens, attends as plain text behind the prefix does: cheaper so.
+            runs=tuple((sum(runs),) if len(runs) == 2 else runs for runs in self.runs),
             is_vision=self.is_vision if len(self.frames) else None,
             device=self.input_ids.device,
         )

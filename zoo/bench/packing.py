@@ -5,22 +5,22 @@ of tokens and frames a batch; decoding and tokenising are done before and not co
 turns within each round, and of each batch the quickest round counts, because other programs can only slow it down.
 """
 
+import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
+from tqdm import tqdm
 
 from zoo.batch import Batch
 from zoo.bench.padding import padded_batch, rows_within, single_annotations
-from zoo.datamodules.preparation import materialise
+from zoo.datamodules.preparation import materialise, plan
 from zoo.errors import ConfigError
 from zoo.module import ZooModule
 from zoo.packing import Packer, PackLimits
 from zoo.processor import Example, MessageTree, Processor
-from zoo.shards.decode import VIDEO_SUFFIXES, media_suffix, sampled_times
 from zoo.shards.reader import Sample
 
 PACKED, PADDED = "packed", "padded"
@@ -131,7 +131,7 @@ def padded_fill(examples: Sequence[Example], limits: PackLimits) -> float:
 
 def measure_packing(
     module: ZooModule,
-    samples: Sequence[Sample],
+    samples: Iterable[Sample],
     limits: PackLimits,
     *,
     annotations: Sequence[int] = (1, 4, 16),
@@ -155,24 +155,27 @@ def measure_packing(
         DataError: a sample that cannot be read.
     """
     processor = module.processor
-    trees = [plan_all(sample, processor) for sample in samples]
     most = max(annotations)
-    chosen = [
-        (sample, tree) for sample, tree in zip(samples, trees, strict=True) if len(_scored(tree, most).branches) == most
-    ]
-    if len(chosen) < clips or clips < 1 or rounds < 1:
+    trees: list[MessageTree] = []
+    chosen: list[tuple[Sample, MessageTree]] = []
+    for sample in samples:
+        tree = plan(sample, processor, seed=0, epoch=0, max_tokens=limits.max_tokens)
+        if tree is None:
+            continue
+        trees.append(tree)
+        if len(chosen) < clips and len(_scored(tree, most).branches) == most:
+            chosen.append((sample, tree))
+    if not chosen or len(chosen) < clips or rounds < 1:
         raise ConfigError(
-            f"bench: {len(chosen)} of {len(samples)} samples hold {most} annotations, asked for {clips} clips and "
-            f"{rounds} rounds; expected at least one round, and enough such samples for at least one clip"
+            f"bench: {len(chosen)} of {len(trees)} samples hold {most} annotations, asked for {clips} clips and "
+            f"{rounds} rounds; expected at least one round, and that many such samples, one or more"
         )
     was_training = module.training
     module.train()
     rows = []
     try:
         for number in annotations:
-            examples = [
-                materialise(sample, _scored(tree, number), processor, labels=False) for sample, tree in chosen[:clips]
-            ]
+            examples = [materialise(sample, _scored(tree, number), processor, labels=False) for sample, tree in chosen]
             rows.append(
                 PackingRow(
                     annotations=number,
@@ -191,17 +194,6 @@ def measure_packing(
         planned=len(trees),
         fill=fill_of(trees, processor, limits),
         rows=tuple(rows),
-    )
-
-
-def plan_all(sample: Sample, processor: Processor) -> MessageTree:
-    """Everything that training may ask about a sample, in the first epoch."""
-    generator = np.random.default_rng(0)
-    return processor.tree(
-        key=sample.key,
-        times_s=sampled_times(sample, processor.sampling),
-        messages=processor.messages(sample, generator, training=True),
-        is_video=media_suffix(sample.files) in VIDEO_SUFFIXES,
     )
 
 
@@ -226,7 +218,7 @@ def _timed(
         PADDED: [padded_batch(module.processor, group).to(module.device) for group in rows],
     }
     seconds: dict[str, list[list[float]]] = {side: [[] for _ in batches[side]] for side in batches}
-    for turn in range(rounds + 1):
+    for turn in tqdm(range(rounds + 1), desc="rounds", unit="round", leave=False, file=sys.stderr, disable=None):
         for side, number in _in_turns({side: len(of_side) for side, of_side in batches.items()}):
             taken = _step_seconds(module, batches[side][number], precision)
             if turn:  # the first round warms up

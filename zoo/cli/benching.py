@@ -52,7 +52,7 @@ def packing(
     *,
     annotations: tuple[int, ...] = (1, 4, 16),
     clips: int = 32,
-    planned: int = 1000,
+    planned: int = 3000,
     rounds: int = 3,
     max_tokens: int | None = None,
     max_frames: int | None = None,
@@ -64,7 +64,7 @@ def packing(
         recipe: Bundled name, or path of a YAML file; its data is generated first where it is missing.
         annotations: Annotations of each clip, one row of the result each.
         clips: Clips of a round.
-        planned: Samples whose packs give the fill, of which the first with enough annotations are trained on.
+        planned: Samples at most whose packs give the fill; the first of them with enough annotations are trained on.
         rounds: Turns of both sides.
         max_tokens: Tokens of a batch on both sides; the recipe's packing where nothing is given, else 4480.
         max_frames: Frames of a batch on both sides; the recipe's packing where nothing is given, else 384.
@@ -87,7 +87,7 @@ def packing(
     strategy, precision = built.trainer.strategy, built.trainer.precision_plugin
     cost = measure_packing(
         built.model.to(strategy.root_device),
-        list(islice(samples, planned)),
+        islice(samples, planned),
         limits,
         annotations=annotations,
         clips=clips,
