@@ -6,87 +6,54 @@ stranger's file runs no code of theirs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import torch
-from jsonargparse import ArgumentParser
-from lightning.pytorch import LightningModule
 
-from zoo import registry
+from zoo.checkpoints.recipe import RECIPE_KEY, build_module
 from zoo.errors import ConfigError
+from zoo.module import ZooModule
+from zoo.weights import check_fit
 
-RECIPE_KEY = "recipe"
-"""Hyper-parameter under which the command line stores a module's class_path and init_args."""
-
-
-def find_checkpoint(path: Path) -> Path:
-    """The checkpoint that a path means: itself, or the newest one in a run folder.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    if path.is_file():
-        return path
-    found = sorted(path.rglob("checkpoints/*.ckpt"), key=lambda file: file.stat().st_mtime)
-    if not found:
-        raise ConfigError(
-            f"no checkpoint at {path}; give a .ckpt file or a run folder such as runs/molmo2/tiny/version_0"
-        )
-    return found[-1]
+SUFFIX = ".ckpt"
 
 
-def class_paths(spec: object) -> Iterator[str]:
-    """Every class_path in a nested specification."""
-    if isinstance(spec, Mapping):
-        if "class_path" in spec:
-            yield str(spec["class_path"])
-        for value in spec.values():
-            yield from class_paths(value)
-    elif isinstance(spec, (list, tuple)):
-        for value in spec:
-            yield from class_paths(value)
+def find_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint of a run folder, or of all runs below a folder; None where there is none."""
+    found = sorted(folder.rglob(f"checkpoints/*{SUFFIX}"), key=lambda file: file.stat().st_mtime)
+    return found[-1] if found else None
 
 
-def check_allowed(spec: object) -> None:
-    """Refuse a specification that names anything but registered components.
+def read_checkpoint(file: Path) -> dict[str, Any]:
+    """What a .ckpt file holds: tensors and plain values.
 
     Raises:
-        ConfigError: a class_path outside the registry.
+        ConfigError: it holds something else, or was not written by a training command.
     """
-    known = {c.target.replace(":", ".") for kind in registry.kinds() for c in registry.components(kind)}
-    foreign = sorted({path for path in class_paths(spec) if path not in known})
-    if foreign:
-        raise ConfigError(
-            f"the checkpoint's recipe names {', '.join(foreign)}, which no registered component is; install "
-            "the plug-in that offers it (zoo list), or rebuild the module in Python and load the weights yourself"
-        )
-
-
-def load_module(path: Path) -> LightningModule:
-    """A module as it was trained, in evaluation mode, on the CPU.
-
-    Args:
-        path: A .ckpt file or a run folder.
-    Raises:
-        ConfigError: no checkpoint, not a checkpoint, a foreign class, or weights that do not fit.
-    """
-    file = find_checkpoint(path)
     try:
         saved = torch.load(file, map_location="cpu", weights_only=True)
     except (UnpicklingError, RuntimeError, EOFError) as error:
         raise ConfigError(
             f"{file} is not a checkpoint that can be read safely: {str(error).splitlines()[0]}"
         ) from error
-    spec = saved.get("hyper_parameters", {}).get(RECIPE_KEY) if isinstance(saved, dict) else None
-    if spec is None:
+    if not isinstance(saved, dict) or RECIPE_KEY not in saved.get("hyper_parameters", {}):
         raise ConfigError(f"{file} holds no recipe; checkpoints written by zoo fit do")
-    check_allowed(spec)
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(LightningModule, "model")
-    module = parser.instantiate(parser.parse_object({"model": spec})).model
-    missing, unexpected = module.load_state_dict(saved["state_dict"], strict=False)
-    if missing or unexpected:
-        raise ConfigError(f"{file} does not fit its own recipe: missing {missing[:3]}, unexpected {unexpected[:3]}")
+    return saved
+
+
+def load_checkpoint(file: Path) -> ZooModule:
+    """A module as it was trained, in evaluation mode, on the CPU.
+
+    Raises:
+        ConfigError: not a checkpoint, a foreign class, or weights that do not fit.
+    """
+    saved = read_checkpoint(file)
+    module = build_module(saved["hyper_parameters"][RECIPE_KEY], weights_follow=True)
+    if not isinstance(module, ZooModule):
+        raise ConfigError(f"{file} holds a {type(module).__name__}, which is no video-language model")
+    weights = saved["state_dict"]
+    check_fit(module, {name: tuple(tensor.shape) for name, tensor in weights.items()}, str(file))
+    module.load_state_dict(weights)
     return module.eval()
