@@ -12,6 +12,7 @@ COMPONENTS = {
         "dinov2-tiny": "zoo.backbones.dinov2:dinov2_tiny",
         "vit-tiny": "zoo.backbones.vit:vit_tiny",
         "timm:*": "zoo.backbones.vit:from_timm",
+        "hf:*": "zoo.backbones.vision_folder:from_hf",
     },
     "connector": {
         "attention_pool": "zoo.backbones.attention_pool:AttentionPool",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -25,6 +26,8 @@ from transformers import (
 
 from zoo.backbone import LanguageModel, LayerContext
 from zoo.errors import ConfigError
+from zoo.hub import local_folder
+from zoo.weights import weight_files
 
 ATTENTION = "zoo_packed"
 """Name under which transformers finds the attention of `LayerContext`."""
@@ -110,28 +113,56 @@ class TransformersLanguageModel(LanguageModel):
         return self.model.get_output_embeddings()(states)
 
 
-def from_hf(name: str, *, pretrained: bool = True, activation_checkpointing: bool = False) -> TransformersLanguageModel:
-    """A causal language model from a folder or hub id in transformers' layout.
+class FolderLanguageModel(TransformersLanguageModel):
+    """A language model with the shape of a folder in transformers' layout, which checkpoints therefore carry."""
+
+    def save_files(self, folder: Path) -> dict[str, Any]:
+        folder.mkdir(parents=True)
+        self.model.config.save_pretrained(folder)
+        arguments = {
+            "pretrained": False,
+            "dtype": str(self.model.dtype).removeprefix("torch."),
+            "activation_checkpointing": self.activation_checkpointing,
+        }
+        return {"class_path": f"hf:{folder}", "init_args": arguments}
+
+
+def from_hf(
+    name: str,
+    *,
+    pretrained: bool = True,
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32",
+    activation_checkpointing: bool = False,
+) -> FolderLanguageModel:
+    """A causal language model from a folder or hub id in transformers' layout: Qwen, Llama, OLMo and their like.
 
     Args:
         name: Hub id such as Qwen/Qwen3-0.6B, or a local folder.
-        pretrained: Load the weights; false takes only the shape, with random weights.
+        pretrained: Load the weights, from safetensors only; false takes only the shape, with random weights.
+        dtype: Type of the weights, whatever they are stored in; a trained model wants float32 and a precision flag.
         activation_checkpointing: Recompute layers in the backward pass.
     Raises:
         ConfigError: there is no such folder or reachable hub entry.
     """
+    folder = local_folder(name, weights=pretrained)
+    numbers = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[dtype]
     try:
-        model = (
-            AutoModelForCausalLM.from_pretrained(name)
-            if pretrained
-            else AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(name))
-        )
-    except (OSError, ValueError) as error:  # transformers' words for absent files and for other kinds of model
-        where = "folder" if Path(name).exists() else "hub id or folder"
+        # Else transformers may ask, at a terminal, to run a repository's code.
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        if not pretrained:
+            model = AutoModelForCausalLM.from_config(config, dtype=numbers)
+        else:
+            weight_files(folder)  # refuses pickles
+            model, told = AutoModelForCausalLM.from_pretrained(
+                folder, config=config, dtype=numbers, use_safetensors=True, output_loading_info=True
+            )
+    except (OSError, ValueError, RuntimeError) as error:  # absent files, other kinds of model, other sizes
         raise ConfigError(
-            f"hf:{name}: {where} cannot be read as a causal language model: {str(error).splitlines()[0]}"
+            f"hf:{name}: {folder} cannot be read as a causal language model: {str(error).splitlines()[0]}"
         ) from error
-    return TransformersLanguageModel(model=model, activation_checkpointing=activation_checkpointing)
+    if pretrained and told["missing_keys"]:  # transformers would leave them random
+        raise ConfigError(f"hf:{name}: the weights lack {sorted(told['missing_keys'])[:3]}")
+    return FolderLanguageModel(model=model, activation_checkpointing=activation_checkpointing)
 
 
 def qwen3(

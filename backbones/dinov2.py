@@ -135,12 +135,20 @@ def encoder_of_config(
     Raises:
         ConfigError: MLPs with another activation than GELU.
     """
+    vit = network_of_config(config, image_size)
+    return _encoder(vit, normalisation, feature_blocks, norm_features, activation_checkpointing)
+
+
+def network_of_config(
+    config: Dinov2Config | Dinov2WithRegistersConfig, image_size: tuple[int, int] | None = None
+) -> VisionTransformer:
+    """Timm's network with random weights for the sizes of a transformers configuration; see `encoder_of_config`."""
     if config.hidden_act != "gelu":
         raise ConfigError(f"DINOv2 with activation {config.hidden_act!r}; its published MLPs have 'gelu'")
     side = config.image_size
     published = (side, side) if isinstance(side, int) else tuple(side)
     registers = config.num_register_tokens if isinstance(config, Dinov2WithRegistersConfig) else 0
-    vit = VisionTransformer(
+    return VisionTransformer(
         img_size=image_size or published,
         patch_size=config.patch_size,
         embed_dim=config.hidden_size,
@@ -157,7 +165,6 @@ def encoder_of_config(
         num_classes=0,
         global_pool="",
     )
-    return _encoder(vit, normalisation, feature_blocks, norm_features, activation_checkpointing)
 
 
 def _gated_ratio(hidden_size: int, mlp_ratio: float) -> float:

@@ -9,13 +9,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tokenizers import Tokenizer
 
 from zoo.errors import ConfigError
+from zoo.hub import local_folder
 from zoo.processor import TextTokenizer
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
 IM_START, IM_END = "<|im_start|>", "<|im_end|>"
+PROMPT = "{prompt}"
+"""Where a user's text goes in a turn's template."""
+
+OWN = "own"
+"""Stands for the token that a vocabulary itself names."""
 
 
 class FastTokenizer(TextTokenizer):
@@ -28,7 +39,7 @@ class FastTokenizer(TextTokenizer):
         prompt_template: A user's turn, with `{prompt}` for the text.
         separator: Text between the end token of an answer and the next turn.
     Raises:
-        ConfigError: `bos` or `eos` is not in the vocabulary.
+        ConfigError: `bos` or `eos` is not in the vocabulary, or the template has no place for the text.
     """
 
     def __init__(
@@ -37,6 +48,8 @@ class FastTokenizer(TextTokenizer):
         missing = [token for token in (bos, eos) if token is not None and tokenizer.token_to_id(token) is None]
         if missing:
             raise ConfigError(f"the tokenizer's vocabulary has no {missing}")
+        if prompt_template.count(PROMPT) != 1:
+            raise ConfigError(f"prompt_template {prompt_template!r} must hold {PROMPT} once")
         self.tokenizer = tokenizer
         self.vocab_size = tokenizer.get_vocab_size()
         self.bos_id = None if bos is None else tokenizer.token_to_id(bos)
@@ -62,10 +75,46 @@ class FastTokenizer(TextTokenizer):
         return self.tokenizer.decode(list(ids), skip_special_tokens=True)
 
     def prompt(self, text: str) -> list[int]:
-        return self.encode(self.prompt_template.format(prompt=text))
+        return self.encode(self.prompt_template.replace(PROMPT, text))
 
     def turn_separator(self) -> list[int]:
         return self.encode(self.separator)
+
+    def save_files(self, folder: Path) -> dict[str, Any]:
+        from transformers import PreTrainedTokenizerFast
+
+        bos, eos = (None if i is None else self.tokenizer.id_to_token(i) for i in (self.bos_id, self.eos_id))
+        PreTrainedTokenizerFast(
+            tokenizer_object=Tokenizer.from_str(self.tokenizer.to_str()),  # it may be marked further
+            eos_token=eos,
+            chat_template=chat_template(self.prompt_template, eos, self.separator),
+            **({} if bos is None else {"bos_token": bos}),
+        ).save_pretrained(folder)
+        arguments = {"bos": bos, "eos": eos, "prompt_template": self.prompt_template}
+        return {"class_path": f"hf:{folder}", "init_args": arguments}
+
+
+def chat_template(prompt_template: str, eos: str, separator: str) -> str:
+    """Turns in Jinja, as transformers keeps them: each user's prompt, each answer with its end token."""
+    escaped = (
+        text.replace("\\", "\\\\").replace("'", "\\'") for text in (*prompt_template.split(PROMPT), eos + separator)
+    )
+    before, behind, end = escaped
+    return (
+        "{% for message in messages %}{% if message['role'] == 'user' %}"
+        f"{{{{ '{before}' + message['content'] + '{behind}' }}}}"
+        f"{{% else %}}{{{{ message['content'] + '{end}' }}}}{{% endif %}}{{% endfor %}}"
+    )
+
+
+def _separator(tokenizer: PreTrainedTokenizerFast, eos: str) -> str:
+    """White space that a chat template writes between an answer's end and the next turn."""
+    if not tokenizer.chat_template:
+        return ""
+    turns = [("user", PROMPT), ("assistant", "{answer}"), ("user", "{next}")]
+    text = tokenizer.apply_chat_template([{"role": r, "content": c} for r, c in turns], tokenize=False)
+    behind = text.partition("{answer}")[2].removeprefix(eos)
+    return behind[: len(behind) - len(behind.lstrip())]
 
 
 def words() -> FastTokenizer:
@@ -76,24 +125,41 @@ def words() -> FastTokenizer:
     )
 
 
-def from_hf(name: str) -> FastTokenizer:
-    """The fast tokenizer of a folder or hub id in transformers' layout, with the ChatML turns of Qwen and SmolLM2.
+def from_hf(name: str, *, bos: str | None = OWN, eos: str = OWN, prompt_template: str | None = None) -> FastTokenizer:
+    """The fast tokenizer of a folder or hub id in transformers' layout, with its own chat template.
 
     Args:
         name: Hub id such as Qwen/Qwen3-0.6B, or a local folder.
+        bos: Token that begins every sequence; null: none; `own`: the vocabulary's, or its end token where it has none,
+            as Molmo2 begins with Qwen's (sheet A1.4).
+        eos: Token that ends an answer; `own`: the vocabulary's.
+        prompt_template: A user's turn up to where the answer begins, with `{prompt}` for the text; the chat template's
+            own where left out, default system prompt included.
     Raises:
-        ConfigError: there is none, or it lacks the ChatML tokens.
+        ConfigError: there is none, it is no fast tokenizer, or it has no chat template and none is given.
     """
-    from transformers import AutoTokenizer
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+    folder = local_folder(name, weights=False)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise ConfigError(f"hf:{name} holds no tokenizer that can be read: {str(error).splitlines()[0]}") from error
+    if not isinstance(tokenizer, PreTrainedTokenizerFast):
+        raise ConfigError(f"hf:{name} is a {type(tokenizer).__name__}; here run those that come with a tokenizer.json")
+    if prompt_template is None:
+        if not tokenizer.chat_template:
+            raise ConfigError(f"hf:{name} has no chat template; give prompt_template, a turn with {PROMPT} in it")
+        prompt_template = tokenizer.apply_chat_template(
+            [{"role": "user", "content": PROMPT}], add_generation_prompt=True, tokenize=False
+        )
+    own_eos = tokenizer.eos_token if eos == OWN else eos
+    if own_eos is None:
+        raise ConfigError(f"hf:{name} names no token that ends an answer; give eos")
     return FastTokenizer(
         tokenizer=tokenizer.backend_tokenizer,
-        bos=IM_END,  # Molmo2 begins sequences with Qwen's end token (sheet A1.4)
-        eos=IM_END,
-        prompt_template=f"{IM_START}user\n{{prompt}}{IM_END}\n{IM_START}assistant\n",
-        separator="\n",  # as chat templates write it; Molmo2's native training has a second end token (sheet A5)
+        bos=(tokenizer.bos_token or own_eos) if bos == OWN else bos,
+        eos=own_eos,
+        prompt_template=prompt_template,
+        separator=_separator(tokenizer, own_eos),
     )

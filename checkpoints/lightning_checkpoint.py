@@ -6,106 +6,74 @@ stranger's file runs no code of theirs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from jsonargparse import ArgumentParser
-from lightning.pytorch import LightningModule
 
-from zoo import registry
+from zoo.checkpoints.recipe import RECIPE_KEY, build_module
 from zoo.checkpoints.sharded import is_sharded, read_sharded
 from zoo.errors import ConfigError
+from zoo.module import ZooModule
+from zoo.weights import check_fit
 
-RECIPE_KEY = "recipe"
-"""Hyper-parameter under which the command line stores a module's class_path and init_args."""
+SUFFIX = ".ckpt"
 
 
-def find_checkpoint(path: Path) -> Path:
-    """The checkpoint that a path means: itself, or the newest one in a run folder.
+def find_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint of a run folder, or of all runs below a folder; None where there is none.
 
-    Raises:
-        ConfigError: there is none.
+    A folder of slices, which sharded runs write, is a checkpoint itself.
     """
-    if path.is_file() or is_sharded(path):
-        return path
-    found = sorted(path.rglob("checkpoints/*.ckpt"), key=lambda file: file.stat().st_mtime)
-    if not found:
-        raise ConfigError(
-            f"no checkpoint at {path}; give a .ckpt file or a run folder such as runs/molmo2/tiny/version_0"
-        )
-    return found[-1]
-
-
-def class_paths(spec: object) -> Iterator[str]:
-    """Every class_path in a nested specification."""
-    if isinstance(spec, Mapping):
-        if "class_path" in spec:
-            yield str(spec["class_path"])
-        for value in spec.values():
-            yield from class_paths(value)
-    elif isinstance(spec, (list, tuple)):
-        for value in spec:
-            yield from class_paths(value)
-
-
-def check_allowed(spec: object) -> None:
-    """Refuse a specification that names anything but registered components.
-
-    Raises:
-        ConfigError: a class_path outside the registry.
-    """
-    known = {c.target.replace(":", ".") for kind in registry.kinds() for c in registry.components(kind)}
-    foreign = sorted({path for path in class_paths(spec) if path not in known})
-    if foreign:
-        raise ConfigError(
-            f"the checkpoint's recipe names {', '.join(foreign)}, which no registered component is; install "
-            "the plug-in that offers it (zoo list), or rebuild the module in Python and load the weights yourself"
-        )
+    if is_sharded(folder):
+        return folder
+    found = sorted(folder.rglob(f"checkpoints/*{SUFFIX}"), key=lambda file: file.stat().st_mtime)
+    return found[-1] if found else None
 
 
 def read_checkpoint(file: Path) -> dict[str, Any]:
-    """What one of Lightning's own checkpoints holds: a file, or a folder of slices.
+    """What a .ckpt file holds: tensors and plain values.
 
     Raises:
-        ConfigError: it cannot be read safely.
+        ConfigError: it holds something else, or was not written by a training command.
     """
     if is_sharded(file):
-        return read_sharded(file)
+        return with_recipe(read_sharded(file), file)
     try:
         saved = torch.load(file, map_location="cpu", weights_only=True)
     except (UnpicklingError, RuntimeError, EOFError) as error:
         raise ConfigError(
             f"{file} is not a checkpoint that can be read safely: {str(error).splitlines()[0]}"
         ) from error
-    return saved if isinstance(saved, dict) else {}
+    return with_recipe(saved, file)
 
 
-def load_module(path: Path) -> LightningModule:
+def with_recipe(saved: object, file: Path) -> dict[str, Any]:
+    """A checkpoint's content, if it says what it is of.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    if not isinstance(saved, dict) or RECIPE_KEY not in saved.get("hyper_parameters", {}):
+        raise ConfigError(f"{file} holds no recipe; checkpoints written by zoo fit do")
+    return saved
+
+
+def load_checkpoint(file: Path) -> ZooModule:
     """A module as it was trained, in evaluation mode, on the CPU; with its adapters, where it was trained with such.
 
-    Args:
-        path: A .ckpt file, a folder of slices or a run folder.
     Raises:
-        ConfigError: no checkpoint, not a checkpoint, a foreign class, weights that do not fit, or adapters for other
-            frozen weights than the recipe starts from.
+        ConfigError: not a checkpoint, a foreign class, weights that do not fit, or adapters for other frozen weights
+            than the recipe starts from.
     """
-    file = find_checkpoint(path)
     saved = read_checkpoint(file)
-    spec = saved.get("hyper_parameters", {}).get(RECIPE_KEY)
-    if spec is None:
-        raise ConfigError(f"{file} holds no recipe; checkpoints written by zoo fit do")
-    check_allowed(spec)
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(LightningModule, "model")
-    module = parser.instantiate(parser.parse_object({"model": spec})).model
+    module = build_module(saved["hyper_parameters"][RECIPE_KEY], weights_follow=True)
+    if not isinstance(module, ZooModule):
+        raise ConfigError(f"{file} holds a {type(module).__name__}, which is no video-language model")
     module.configure_model()
     module.on_load_checkpoint(saved)
-    own, given = module.state_dict().keys(), saved["state_dict"].keys()
-    if own != given:
-        missing, unexpected = sorted(own - given), sorted(given - own)
-        raise ConfigError(f"{file} does not fit its own recipe: missing {missing[:3]}, unexpected {unexpected[:3]}")
-    module.load_state_dict(saved["state_dict"])
+    weights = saved["state_dict"]
+    check_fit(module, {name: tuple(tensor.shape) for name, tensor in weights.items()}, str(file))
+    module.load_state_dict(weights)
     return module.eval()

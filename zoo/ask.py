@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from zoo.checkpoints.lightning_checkpoint import load_module
+from zoo import from_pretrained
 from zoo.errors import DataError
 from zoo.head import Message
 from zoo.layout import TokenLayout
@@ -59,19 +59,19 @@ def overlay(clip: Clip, layout: TokenLayout, caption: str) -> Image.Image:
     return sheet
 
 
-def ask(question: str, media: list[Path], *, checkpoint: Path = Path("runs"), out: Path = Path("answer.png")) -> str:
+def ask(question: str, media: list[Path], *, checkpoint: str = "runs", out: Path = Path("answer.png")) -> str:
     """Answer a question about a video or images.
 
     Args:
         question: What to ask, in words.
         media: One video, or images that are taken as the frames of a clip.
-        checkpoint: A .ckpt file or a run folder; the newest run below it counts.
+        checkpoint: A checkpoint folder, a hub id, a .ckpt file or a run folder; the newest run below it counts.
         out: PNG of the frames that were looked at, with the answer.
 
     Returns:
         The answer, and where the picture is.
     """
-    module = load_module(checkpoint)
+    module = from_pretrained(checkpoint)
     clip = read_clip(media, module)
     head = next(iter(module.heads))
     message = Message(head=head, prompt=question, answer="", family="asked")

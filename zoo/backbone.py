@@ -23,6 +23,7 @@ from zoo.cache import KeyValueCache
 from zoo.errors import ConfigError
 from zoo.layout import TokenLayout
 from zoo.observation import Observable
+from zoo.portable import Portable
 from zoo.pruner import PruningPass, Selection, Site
 from zoo.segments import Segments
 
@@ -41,7 +42,7 @@ class VisionFeatures:
     layout: TokenLayout
 
 
-class VisionEncoder(nn.Module, ABC):
+class VisionEncoder(Portable, nn.Module, ABC):
     """Frames to patch states, block by block.
 
     Args:
@@ -283,7 +284,7 @@ class LayerContext:
         return out.transpose(0, 1).unsqueeze(0)
 
 
-class LanguageModel(Observable, nn.Module, ABC):
+class LanguageModel(Observable, Portable, nn.Module, ABC):
     """A decoder whose layer loop is ours: packed sequences, ragged caches, pruning between layers, capture.
 
     Args:

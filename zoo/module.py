@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from lightning.pytorch import Callback, LightningModule
@@ -37,6 +38,9 @@ from zoo.optimisation import (
 from zoo.processor import Processor, TextTokenizer
 from zoo.pruner import Pruner
 from zoo.shards.sampling import FrameSampling
+
+if TYPE_CHECKING:
+    from zoo.checkpoints.card import Training
 
 DEFAULT_OPTIMISER = OptimiserSettings()
 NO_ADAPTERS = LoraSettings()
@@ -456,3 +460,26 @@ class ZooModule(LightningModule):
                 _, session = self.model.prefill(batch, turns, self.processor.tokenizer)
                 predictions += head.predict(session, batch)
         return predictions
+
+    # -- checkpoint folders -------------------------------------------------------------------------------------------
+
+    def save_pretrained(
+        self, folder: str | Path, *, training: Training | None = None, max_shard_size: str = "5GB"
+    ) -> Path:
+        """Write a checkpoint folder, which `zoo.from_pretrained` reads; see `zoo.checkpoints.pretrained`."""
+        from zoo.checkpoints.pretrained import save_pretrained
+
+        return save_pretrained(self, folder, training=training, max_shard_size=max_shard_size)
+
+    def push_to_hub(
+        self,
+        repository: str,
+        *,
+        revision: str | None = None,
+        private: bool | None = None,
+        training: Training | None = None,
+    ) -> str:
+        """Put a checkpoint folder on the hub and return the commit's address; see `zoo.checkpoints.pretrained`."""
+        from zoo.checkpoints.pretrained import push_to_hub
+
+        return push_to_hub(self, repository, revision=revision, private=private, training=training)

@@ -25,6 +25,7 @@ from zoo.errors import DataError
 from zoo.head import Labeller, Message, PatchText, Renderer
 from zoo.layout import Frames, window_of_patch
 from zoo.packing import PackSize
+from zoo.portable import Portable
 from zoo.pruner import TokenBudget
 from zoo.shards.reader import MEDIA_AND_JSON, Sample
 from zoo.shards.sampling import FrameSampling
@@ -52,7 +53,7 @@ NOT_VISION = (VisionToken.IMAGE, VisionToken.VIDEO)
 """Extra tokens outside the set whose members see each other both ways (sheet A6.1)."""
 
 
-class TextTokenizer(ABC):
+class TextTokenizer(Portable, ABC):
     """What the processor needs of a tokenizer; picklable.
 
     Attributes:

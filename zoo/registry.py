@@ -13,6 +13,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import typing
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +33,14 @@ TABLES = (
     "zoo.checkpoints",
 )
 """Modules that hold a `COMPONENTS` table; all of them are light."""
+
+LIGHTNING_KINDS = {
+    "lightning.pytorch.core.module.LightningModule": "module",
+    "lightning.pytorch.core.datamodule.LightningDataModule": "datamodule",
+    "lightning.pytorch.callbacks.callback.Callback": "callback",
+    "lightning.pytorch.loggers.logger.Logger": "logger",
+}
+"""Base classes that are not ours and so carry no `kind`."""
 
 OWN = "zoo"
 DECORATOR = "register()"
@@ -74,10 +83,18 @@ class Component:
         Raises:
             MissingLibraryError: the module of a plug-in failed to import, for whatever reason.
         """
-        target = self._import() if self.origin == OWN else self._import_foreign()
+        target = self.load_builder()
         if self.argument is None:
             return target
         return partial(target, **{first_parameter(target): self.argument})
+
+    def load_builder(self) -> Callable[..., Any]:
+        """Import the class or builder as it is; of a source, with its first argument still wanted.
+
+        Raises:
+            MissingLibraryError: the module of a plug-in failed to import, for whatever reason.
+        """
+        return self._import() if self.origin == OWN else self._import_foreign()
 
     def _import(self) -> Callable[..., Any]:
         module, _, attribute = self.target.partition(":")
@@ -185,6 +202,34 @@ def find(kind: str, name: str) -> Component:
             f"{kind} {name!r} lacks what follows the colon, as in {prefix}:NAME. List: zoo list {kind}"
         )
     return Component(kind, name, source.target, source.origin, argument)
+
+
+def by_class_path(path: str, kind: str | None = None) -> Component | None:
+    """The component whose class or builder an import path means, or None.
+
+    Args:
+        path: `package.module.Class`, as configurations spell it.
+        kind: Only components of this kind.
+    """
+    offered = _all()
+    tables = offered.values() if kind is None else [offered.get(kind, {})]
+    return next((c for table in tables for c in table.values() if c.class_path == path), None)
+
+
+def kind_of(expected: Any) -> str | None:
+    """Registry kind that a type annotation stands for, or None where it is no contract class."""
+    if not inspect.isclass(expected):
+        return None
+    for base in expected.__mro__:
+        kind = vars(base).get("kind") or LIGHTNING_KINDS.get(f"{base.__module__}.{base.__qualname__}")
+        if isinstance(kind, str):
+            return kind
+    return None
+
+
+def is_about_kinds(typehint: Any) -> bool:
+    """Whether a contract class stands anywhere in a type annotation."""
+    return kind_of(typehint) is not None or any(is_about_kinds(inner) for inner in typing.get_args(typehint))
 
 
 def load(kind: str, name: str) -> Callable[..., Any]:

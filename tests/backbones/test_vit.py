@@ -4,24 +4,12 @@ import pytest
 import torch
 from timm.layers import Attention
 from timm.models.vision_transformer import Block, VisionTransformer
-from transformers import Siglip2VisionConfig, Siglip2VisionModel, SiglipVisionConfig, SiglipVisionModel
 
 from zoo.backbones.vit import TimmVisionEncoder, from_timm, vit_tiny
 from zoo.errors import ConfigError
 from zoo.layout import Frames, TokenLayout
 from zoo.pruner import PruningPass
 from zoo.pruning.random import RandomPruner
-
-NAMES = (
-    ("embeddings.patch_embedding", "patch_embed.proj"),
-    ("embeddings.position_embedding.weight", "pos_embed"),
-    ("encoder.layers", "blocks"),
-    ("self_attn.out_proj", "attn.proj"),
-    ("layer_norm1", "norm1"),
-    ("layer_norm2", "norm2"),
-    ("post_layernorm", "norm"),
-)
-SIZES = {"hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 3, "num_attention_heads": 4}
 
 
 def one_frame_a_clip(frames: int, grid: tuple[int, int]) -> TokenLayout:
@@ -46,57 +34,6 @@ def our_encoder() -> TimmVisionEncoder:
         act_layer="gelu_tanh",
     )
     return TimmVisionEncoder(vit=vit, mean=(0.5,) * 3, std=(0.5,) * 3, feature_blocks=(-1, 0)).eval()
-
-
-def from_siglip(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """transformers' names to timm's; the tower only."""
-    tower = {name.removeprefix("vision_model."): tensor for name, tensor in weights.items()}
-    renamed = {}
-    for name, whole in tower.items():
-        if name.startswith("head.") or ".self_attn.k_proj" in name or ".self_attn.v_proj" in name:
-            continue
-        ours, tensor = name, whole
-        if ".self_attn.q_proj" in name:
-            tensor = torch.cat([tower[name.replace("q_proj", f"{p}_proj")] for p in "qkv"])
-            ours = name.replace("self_attn.q_proj", "attn.qkv")
-        for theirs, timms in NAMES:
-            ours = ours.replace(theirs, timms)
-        if ours == "pos_embed":
-            tensor = tensor.unsqueeze(0)
-        if ours == "patch_embed.proj.weight" and tensor.ndim == 2:  # SigLIP2 flattens a patch as (row, column, channel)
-            tensor = tensor.view(-1, 7, 7, 3).permute(0, 3, 1, 2)
-        renamed[ours] = tensor
-    return renamed
-
-
-@pytest.mark.parametrize("frames", [1, 3])
-def test_states_equal_those_of_transformers_siglip(frames):
-    theirs = SiglipVisionModel(SiglipVisionConfig(image_size=28, patch_size=7, **SIZES)).eval()
-    ours = our_encoder()
-    ours.vit.load_state_dict(from_siglip(theirs.state_dict()), strict=True)
-    pixels = torch.randn(frames, 3, 28, 28)
-    with torch.no_grad():
-        expected = theirs(pixel_values=pixels, output_hidden_states=True)
-        features = ours(pixels, one_frame_a_clip(frames, (4, 4))).states
-    last, first = features.split(48, dim=1)
-    torch.testing.assert_close(first.view(frames, 16, 48), expected.hidden_states[1], rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(
-        ours.final_norm(last).view(frames, 16, 48), expected.last_hidden_state, rtol=1e-4, atol=1e-4
-    )
-
-
-def test_states_equal_those_of_transformers_siglip2():
-    theirs = Siglip2VisionModel(Siglip2VisionConfig(patch_size=7, num_patches=16, **SIZES)).eval()
-    ours = our_encoder()
-    ours.vit.load_state_dict(from_siglip(theirs.state_dict()), strict=True)
-    pixels = torch.randn(2, 3, 28, 28)
-    patches = pixels.unfold(2, 7, 7).unfold(3, 7, 7).permute(0, 2, 3, 4, 5, 1).reshape(2, 16, 147)
-    with torch.no_grad():
-        expected = theirs(
-            pixel_values=patches, pixel_attention_mask=torch.ones(2, 16), spatial_shapes=torch.full((2, 2), 4)
-        ).last_hidden_state
-        last = ours(pixels, one_frame_a_clip(2, (4, 4))).states[:, :48]
-    torch.testing.assert_close(ours.final_norm(last).view(2, 16, 48), expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("class_token", [False, True])

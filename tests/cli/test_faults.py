@@ -2,7 +2,7 @@
 
 import pytest
 
-from zoo.cli import faults
+from zoo import argument_faults as faults
 
 FLAGS = [
     (["--model=regresion"], ["model: no module 'regresion'. Near: regression.", "List: zoo list module"]),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo.checkpoints.lightning_checkpoint import load_module
+from zoo.checkpoints.lightning_checkpoint import load_checkpoint
 from zoo.checkpoints.sharded import is_sharded
 
 pytestmark = [pytest.mark.slow, pytest.mark.render]
@@ -41,7 +41,7 @@ def test_a_run_in_two_processes_trains_reports_and_goes_on(strategy, video_recip
     assert (VERSION / "report.html").is_file()
     (saved,) = (VERSION / "checkpoints").iterdir()
     assert is_sharded(saved) == (strategy == "fsdp2")
-    assert load_module(saved).processor.image_size == (72, 72)
+    assert load_checkpoint(saved).processor.image_size == (72, 72)
     started("fit", chosen, "--trainer.max_steps=4", "--ckpt_path=last")
     told = started("test", chosen, "--ckpt_path=last")
     results = json.loads(Path("runs/small/version_2/results.json").read_text())

@@ -97,7 +97,7 @@ def test_flag_swaps_a_part_of_a_checkpoint(zoo, recipe):
 
 
 def test_checkpoint_carries_its_recipe_as_plain_json(zoo, recipe):
-    from zoo.checkpoints.lightning_checkpoint import RECIPE_KEY
+    from zoo.checkpoints.recipe import RECIPE_KEY
 
     assert zoo("fit", "--config", recipe, "--model.encoder=lib:x").code == 0
     kept = torch.load(checkpoint_of(0), weights_only=True)["hyper_parameters"][RECIPE_KEY]

@@ -29,9 +29,9 @@ def image(tmp_path):
 
 @pytest.mark.parametrize("kind", ["video", "image"])
 def test_an_answer_and_a_picture_come_out(kind, module, request, tmp_path, monkeypatch):
-    monkeypatch.setattr("zoo.ask.load_module", lambda _: module)
+    monkeypatch.setattr("zoo.ask.from_pretrained", lambda _: module)
     out = tmp_path / "answer.png"
-    said = ask("What colour is the cube?", [request.getfixturevalue(kind)], checkpoint=tmp_path, out=out)
+    said = ask("What colour is the cube?", [request.getfixturevalue(kind)], checkpoint=str(tmp_path), out=out)
     assert said.endswith(f"frames: {out}")
     with Image.open(out) as picture:
         assert picture.width == (4 * 160 if kind == "video" else 200)

@@ -23,14 +23,7 @@ from jsonargparse import _typehints as private
 
 from zoo import registry
 from zoo.errors import UnknownNameError, ZooError
-
-LIGHTNING_KINDS = {
-    "lightning.pytorch.core.module.LightningModule": "module",
-    "lightning.pytorch.core.datamodule.LightningDataModule": "datamodule",
-    "lightning.pytorch.callbacks.callback.Callback": "callback",
-    "lightning.pytorch.loggers.logger.Logger": "logger",
-}
-"""Base classes that are not ours and so carry no `kind`."""
+from zoo.registry import is_about_kinds, kind_of
 
 WRAPPED = {
     "adapt_typehints": ("val", "typehint", "serialize", "instantiate_classes"),
@@ -42,7 +35,7 @@ WRAPPED = {
 
 
 class UnknownValueError(ValueError):
-    """`UnknownNameError` as the exception that jsonargparse expects of a refused value; `zoo.cli.faults` unwraps it."""
+    """`UnknownNameError` as what jsonargparse expects of a refused value; `zoo.argument_faults` unwraps it."""
 
 
 class LocatedError(ZooError):
@@ -54,17 +47,6 @@ class LocatedError(ZooError):
 
     def __str__(self) -> str:
         return f"{'.'.join(self.keys)}: {self.error}"
-
-
-def kind_of(expected: Any) -> str | None:
-    """Registry kind that a type annotation stands for, or None where it is no contract class."""
-    if not inspect.isclass(expected):
-        return None
-    for base in expected.__mro__:
-        kind = vars(base).get("kind") or LIGHTNING_KINDS.get(f"{base.__module__}.{base.__qualname__}")
-        if isinstance(kind, str):
-            return kind
-    return None
 
 
 def component_of(expected: Any, text: str) -> registry.Component | None:
@@ -149,7 +131,7 @@ def _meant_subtype(val: Any, typehint: Any) -> Any:
     if typing.get_origin(typehint) not in (typing.Union, types.UnionType):
         return typehint
     subtypes = [subtype for subtype in typing.get_args(typehint) if subtype is not types.NoneType]
-    if str in subtypes or not any(_is_about_kinds(subtype) for subtype in subtypes):
+    if str in subtypes or not any(is_about_kinds(subtype) for subtype in subtypes):
         return typehint
     meant = subtypes
     if len(subtypes) > 1 and isinstance(val, list):
@@ -157,10 +139,6 @@ def _meant_subtype(val: Any, typehint: Any) -> Any:
     elif len(subtypes) > 1 and _class_text(val) is not None and not private.leaf_types.intersection(subtypes):
         meant = [s for s in subtypes if kind_of(s)]
     return meant[0] if len(meant) == 1 else typehint
-
-
-def _is_about_kinds(typehint: Any) -> bool:
-    return kind_of(typehint) is not None or any(_is_about_kinds(inner) for inner in typing.get_args(typehint))
 
 
 def _class_text(val: Any) -> str | None:

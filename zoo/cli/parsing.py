@@ -8,7 +8,8 @@ from typing import Any, NoReturn
 import docstring_parser
 from jsonargparse import ArgumentParser
 
-from zoo.cli import faults, names
+from zoo import argument_faults as faults
+from zoo.cli import names
 from zoo.errors import ConfigError
 
 names.install()

@@ -15,8 +15,8 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf.errors import OmegaConfBaseException
 
-from zoo.checkpoints.lightning_checkpoint import RECIPE_KEY
-from zoo.cli import recipes, runs
+from zoo.checkpoints.recipe import RECIPE_KEY
+from zoo.cli import folders, recipes, runs
 from zoo.cli.parsing import OneSentence
 from zoo.errors import ConfigError
 from zoo.sharding import receives_weights
@@ -60,7 +60,8 @@ class RecipeCLI(LightningCLI):
             parser_kwargs={**parser_kwargs, "prog": "zoo", **of_command},
             save_config_kwargs={"overwrite": True},
             seed_everything_default=DEFAULT_SEED,
-            args=[*([command] if command else []), *arguments],
+            # First, so that whatever is typed or lies in a recipe beats what the checkpoint says.
+            args=[*([command] if command else []), *folders.model_arguments(arguments), *arguments],
             run=command is not None,
         )
 
@@ -108,7 +109,10 @@ class ZooCLI(RecipeCLI):
         ]
         self.run_name = recipes.name_of(Path(str(files[0]))) if files else UNNAMED
         self.run_root = Path(config.trainer.default_root_dir or runs.ROOT)
-        if config.ckpt_path is not None:
+        self.weights = None if config.ckpt_path is None else folders.checkpoint_folder(str(config.ckpt_path))
+        if self.weights is not None:  # holds no state of a training run, so there is nothing for Lightning to resume
+            config.ckpt_path = None
+        elif config.ckpt_path is not None:
             config.ckpt_path = self._checkpoint(str(config.ckpt_path), config)
 
     def instantiate_classes(self) -> None:
@@ -121,6 +125,12 @@ class ZooCLI(RecipeCLI):
             config.model[key] = False
         with torch.device("meta"):
             super().instantiate_classes()
+
+    def after_instantiate_classes(self) -> None:
+        """Beside the recipe, give the module the weights of a checkpoint folder where one was named."""
+        super().after_instantiate_classes()
+        if self.weights is not None:
+            folders.fill(self.model, self.weights, may_start_anew=self.subcommand == "fit")
 
     def _checkpoint(self, path: str, config: Namespace) -> str:
         if path == "hpc":

@@ -39,7 +39,7 @@ def sentence(message: str, error: BaseException | None, options: Iterable[str]) 
         error: What made it, with its chain of causes; None where there is only the message.
         options: Keys that the parser takes, for near names.
     """
-    chain = list(_causes(error))
+    chain = list(causes(error))
     own = next((str(link) for link in chain if isinstance(link, ZooError)), None)
     texts = _without_repeats([str(link).strip() for link in chain] or [message])
     path = [match["key"] for text in texts if (match := _KEY.match(text))]
@@ -65,7 +65,8 @@ def sentence(message: str, error: BaseException | None, options: Iterable[str]) 
     return f"{'.'.join(path)}: {fault}" if path else fault
 
 
-def _causes(error: BaseException | None) -> Iterable[BaseException]:
+def causes(error: BaseException | None) -> Iterable[BaseException]:
+    """An exception and what led to it, the last first."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

@@ -1,0 +1,160 @@
+"""The model card of a checkpoint folder: what it is, how it was trained, what it scores, its licence, its use."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from torch import nn
+
+import zoo
+from zoo.checkpoints.recipe import Spec
+from zoo.errors import ConfigError
+from zoo.module import ZooModule
+
+CARD = "README.md"
+LIBRARY = "molmo-zoo"
+TASK = "video-text-to-text"
+PARTS = ("vision", "connector", "language", "tokenizer", "pruner", "heads")
+"""Arguments of the module that the card lists."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Training:
+    """What a model card tells beside what the module itself says.
+
+    Args:
+        title: What the model is called; the folder's name where left out.
+        licence: Of the weights, as the hub abbreviates it: apache-2.0, mit, cc-by-4.0.
+        data: What it was trained on, in words.
+        steps: Optimiser steps.
+        results: Accuracies of a test run, as `zoo test` writes them into results.json.
+    """
+
+    title: str | None = None
+    licence: str | None = None
+    data: str | None = None
+    steps: int | None = None
+    results: dict[str, Any] | None = None
+
+
+def read_results(file: Path) -> dict[str, Any]:
+    """A results.json of `zoo test`.
+
+    Raises:
+        ConfigError: it is missing, or something else.
+    """
+    try:
+        results = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{file} is no results.json of a test run: {error}") from error
+    if not isinstance(results, dict) or not {"accuracy", "questions", "families", "split"} <= results.keys():
+        raise ConfigError(f"{file} holds no accuracies; zoo test writes it into its run folder")
+    return results
+
+
+def write_card(folder: Path, module: ZooModule, spec: Spec, training: Training, *, called: str) -> None:
+    """Write the card into a checkpoint folder.
+
+    Args:
+        folder: The folder.
+        module: What it holds.
+        spec: The module's recipe, by registry names.
+        training: How it came about.
+        called: What a reader types to load it: the folder, or a hub id.
+    """
+    title = training.title or folder.name
+    metadata = ModelCardData(
+        library_name=LIBRARY,
+        license=training.licence,
+        pipeline_tag=TASK,
+        tags=["pytorch-lightning", "vision-language", "video"],
+        model_name=title,
+        eval_results=_metadata_of(training),
+    )
+    sections = [
+        f"# {title}",
+        "A video-language model of [molmo-zoo](https://pypi.org/project/molmo-zoo): it answers questions about videos "
+        f"and images in words. {_size(module)} million parameters.",
+        _parts(module, spec),
+        "## How it was trained",
+        _training(training),
+        "## What it scores",
+        _results(training.results),
+        "## How to use it",
+        f"```\npip install 'molmo-zoo>={zoo.__version__}'\n"
+        f'zoo ask "What colour is the cube?" clip.mp4 --checkpoint {called}\n```',
+        f'```python\nimport zoo\n\nmodule = zoo.from_pretrained("{called}")\n```',
+        "## Licence",
+        f"Weights: {training.licence}." if training.licence else "Weights: not stated by whoever wrote this folder.",
+    ]
+    ModelCard(f"---\n{metadata.to_yaml()}\n---\n\n" + "\n\n".join(sections) + "\n").save(folder / CARD)
+
+
+def _size(module: nn.Module) -> str:
+    return f"{sum(parameter.numel() for parameter in module.parameters()) / 1e6:,.1f}"
+
+
+def _parts(module: ZooModule, spec: Spec) -> str:
+    sizes = {
+        "vision": module.model.vision,
+        "connector": module.model.connector,
+        "language": module.model.language,
+        "pruner": module.model.pruners,
+        "heads": module.heads,
+    }
+    rows = ["| part | component | million parameters |", "|---|---|---|"]
+    for part in PARTS:
+        names = _named(spec["init_args"].get(part))
+        if names:
+            rows.append(f"| {part} | {', '.join(names)} | {_size(sizes[part]) if part in sizes else ''} |")
+    return "\n".join(rows)
+
+
+def _named(value: Any) -> list[str]:
+    listed = value if isinstance(value, list) else [] if value is None else [value]
+    return [f"`{part['class_path'] if isinstance(part, dict) else part}`" for part in listed]
+
+
+def _training(training: Training) -> str:
+    told = []
+    if training.data:
+        told.append(f"Data: {training.data}.")
+    if training.steps is not None:
+        told.append(f"{training.steps:,} optimiser steps.")
+    told.append("Recipe: `config.json`, under `model`.")
+    return " ".join(told)
+
+
+def _results(results: dict[str, Any] | None) -> str:
+    if results is None:
+        return "Nothing was measured when this folder was written."
+    rows = [f"| {results['split']} | questions | accuracy | without looking |", "|---|---|---|---|"]
+    for name, family in sorted(results["families"].items()):
+        rows.append(_row(name, family))
+    return "\n".join([*rows, _row("all", results)])
+
+
+def _row(name: str, scores: dict[str, Any]) -> str:
+    blind = scores.get("blind")
+    return (
+        f"| {name} | {scores['questions']:,} | {scores['accuracy']:.1%} | {'' if blind is None else f'{blind:.1%}'} |"
+    )
+
+
+def _metadata_of(training: Training) -> list[EvalResult] | None:
+    if training.results is None:
+        return None
+    return [
+        EvalResult(
+            task_type=TASK,
+            dataset_type="video-questions",
+            dataset_name=training.data or "unnamed",
+            dataset_split=str(training.results["split"]),
+            metric_type="accuracy",
+            metric_value=round(float(training.results["accuracy"]), 4),
+        )
+    ]

@@ -1,0 +1,272 @@
+"""Checkpoint folders: everything that a trained module needs, and nothing that runs when it is read.
+
+config.json               the recipe by registry names, and the types of what the weights leave out
+model.safetensors         weights; in numbered shards with an index where they are large
+processor_config.json     what the processor was, compared with what is built when the folder is read
+tokenizer/                vocabulary in transformers' layout, chat template included
+vision/, language/        configurations of parts that came from transformers' folders
+README.md                 model card
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import zoo
+from zoo.checkpoints.card import Training, write_card
+from zoo.checkpoints.lightning_checkpoint import SUFFIX, find_checkpoint, load_checkpoint
+from zoo.checkpoints.recipe import Spec, build_module, recipe_of, with_names
+from zoo.errors import ConfigError, DataError
+from zoo.hub import local_folder, upload_folder
+from zoo.module import ZooModule
+from zoo.portable import Portable
+from zoo.weights import load_exactly, refuse_pickle, save_weights, set_unsaved_dtypes, unsaved_dtypes
+
+CONFIG = "config.json"
+PROCESSOR = "processor_config.json"
+FORMAT = "molmo-zoo"
+FORMAT_VERSION = 1
+ADAPTER = "adapter_config.json"
+"""Marks a folder of PEFT's, which holds no model."""
+
+NOT_FACTS = ("tokenizer", "renderers", "labellers")
+"""Fields of the processor that are parts of their own."""
+
+SWAPPED = {"pruner": ("model.pruners.",), "heads": ("heads.", "model.patch_projection.")}
+"""Arguments of the module that a flag may replace on trained weights, and where their own weights lie."""
+
+
+def save_pretrained(
+    module: ZooModule, folder: str | Path, *, training: Training | None = None, max_shard_size: str = "5GB"
+) -> Path:
+    """Write a module as a checkpoint folder.
+
+    Args:
+        module: Built from a recipe, by the command line or `zoo.from_recipe`.
+        folder: New, empty, or a checkpoint folder to be replaced.
+        training: What the model card tells of how it was trained.
+        max_shard_size: Largest file of weights, such as `5GB`.
+    Returns:
+        The folder.
+    Raises:
+        ConfigError: the folder holds something else, or nobody could rebuild the module from a recipe.
+    """
+    spec = with_names(recipe_of(module))
+    root = Path(folder).resolve()
+    if root.is_file() or (root.is_dir() and any(root.iterdir()) and not is_checkpoint_folder(root)):
+        raise ConfigError(f"{folder} holds something else than a checkpoint; name a new folder")
+    root.mkdir(parents=True, exist_ok=True)
+    (root / CONFIG).unlink(missing_ok=True)  # written last, so that what is cut short is no checkpoint
+    for name, part in parts_of(module).items():
+        if (rebuilt := part.save_files(root / name)) is not None:
+            spec["init_args"][name] = _beside(rebuilt, root)
+    save_weights(module, root, max_shard_size=max_shard_size)
+    _write_json(root / PROCESSOR, processor_facts(module))
+    write_card(root, module, spec, training or Training(), called=root.name)
+    config = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "zoo_version": zoo.__version__,
+        "model": spec,
+        "buffer_dtypes": unsaved_dtypes(module),
+    }
+    _write_json(root / CONFIG, config)
+    return Path(folder)
+
+
+def parts_of(module: ZooModule) -> dict[str, Portable]:
+    """The parts that may stand on files, by the module's argument."""
+    return {
+        "vision": module.model.vision,
+        "language": module.model.language,
+        "tokenizer": module.processor.tokenizer,
+    }
+
+
+def _beside(spec: Spec, root: Path) -> Spec:
+    """A part's recipe with the folder's own place left out, so that the folder can be moved."""
+    return {**spec, "class_path": spec["class_path"].replace(f":{root}/", ":./")}
+
+
+def _write_json(file: Path, content: Any) -> None:
+    file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def processor_facts(module: ZooModule) -> dict[str, Any]:
+    """What a module's inputs are made with, as plain JSON; `pixels` is what black and white become."""
+    processor = module.processor
+    values = {f.name: getattr(processor, f.name) for f in dataclasses.fields(processor) if f.name not in NOT_FACTS}
+    plain = {n: dataclasses.asdict(v) if dataclasses.is_dataclass(v) else v for n, v in values.items()}
+    ends = torch.tensor([0, 255], dtype=torch.uint8, device=module.device).view(2, 1, 1, 1).expand(2, 3, 1, 1)
+    pixels = module.model.vision.normalise(ends).flatten(1).tolist()
+    return json.loads(json.dumps({**plain, "pixels": pixels}))  # tuples become lists, as they come back
+
+
+def check_processor(module: ZooModule, folder: Path) -> None:
+    """Refuse a module whose inputs would be made otherwise than those it was trained on.
+
+    Raises:
+        ConfigError: a size, rate or statistic is another one.
+        DataError: the file is missing or no JSON object.
+    """
+    saved, built = _read_json(folder / PROCESSOR), processor_facts(module)
+    pixels = saved.pop("pixels", None), built.pop("pixels")
+    changed = [f"{n} was {told}, is {built.get(n)}" for n, told in saved.items() if told != built.get(n)]
+    if np.shape(pixels[0]) != np.shape(pixels[1]) or not np.allclose(*pixels, rtol=1e-3, atol=1e-4):
+        changed.append(f"black and white were {pixels[0]}, are {pixels[1]}")
+    if changed:
+        raise ConfigError(
+            f"{folder}: this molmo-zoo ({zoo.__version__}) makes other inputs than the checkpoint was trained on: "
+            f"{'; '.join(changed)}"
+        )
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"{file} is missing; fetch the folder again") from error
+    except ValueError as error:  # also of bytes that are no text
+        raise DataError(f"{file} is no JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{file} holds no JSON object")
+    return content
+
+
+def is_checkpoint_folder(path: str | Path) -> bool:
+    """Whether a path is a folder with a configuration of ours."""
+    file = Path(path) / CONFIG
+    return file.is_file() and f'"{FORMAT}"' in file.read_text(encoding="utf-8", errors="replace")
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The configuration of a checkpoint folder.
+
+    Raises:
+        ConfigError: it is no checkpoint folder, or one of a later molmo-zoo.
+        DataError: the configuration does not parse.
+    """
+    if not (folder / CONFIG).is_file():
+        if (folder / ADAPTER).is_file():
+            raise ConfigError(f"{folder} holds an adapter and no model; load the model that it belongs to first")
+        raise ConfigError(
+            f"{folder} is no checkpoint folder, it has no {CONFIG}; zoo convert checkpoint makes one of a run"
+        )
+    config = _read_json(folder / CONFIG)
+    if config.get("format") != FORMAT:
+        hint = f"; as a part of a model it is hf:{folder}" if "model_type" in config else ""
+        raise ConfigError(f"{folder} is no checkpoint of molmo-zoo, its {CONFIG} has no such format{hint}")
+    if config.get("format_version") != FORMAT_VERSION:
+        raise ConfigError(
+            f"{folder} has format version {config.get('format_version')!r}, this molmo-zoo ({zoo.__version__}) reads "
+            f"{FORMAT_VERSION}; install another one: pip install --upgrade molmo-zoo"
+        )
+    return config
+
+
+def load_folder(folder: Path) -> ZooModule:
+    """A module as it was saved, in evaluation mode, on the CPU.
+
+    Raises:
+        ConfigError: no checkpoint folder, a foreign class, or weights that are not exactly the module's.
+        DataError: a file is missing or cut short.
+    """
+    config = read_config(folder)
+    module = build_module(config.get("model"), folder=folder, weights_follow=True)
+    if not isinstance(module, ZooModule):
+        raise ConfigError(f"{folder} holds a {type(module).__name__}, which is no video-language model")
+    load_weights(module, folder)
+    check_processor(module, folder)
+    return module.eval()
+
+
+def load_weights(module: ZooModule, folder: Path, *, may_start_anew: bool = False) -> None:
+    """Fill a module that was built by flags or a recipe with a checkpoint folder's weights.
+
+    Pruners and heads that the folder's own recipe names otherwise are the user's choice: their stored weights are left
+    out, and those that they bring start from where they were initialised.
+
+    Args:
+        module: On the CPU.
+        folder: Checkpoint folder.
+        may_start_anew: Whether a swapped part may have weights that the folder lacks, as when training begins.
+    Raises:
+        ConfigError: the weights are not exactly the module's, swapped parts apart.
+        DataError: a file is missing or cut short.
+    """
+    config = read_config(folder)
+    own, stored = with_names(recipe_of(module))["init_args"], config["model"].get("init_args", {})
+    swapped = [part for part in SWAPPED if _names(own.get(part)) != _names(stored.get(part))]
+    spare = [prefix for part in swapped for prefix in SWAPPED[part]]
+    if not may_start_anew and (anew := [n for n in module.state_dict() if n.startswith(tuple(spare))]):
+        raise ConfigError(f"{folder} has no trained {anew[0]} for the part that replaces its own; train it: zoo fit")
+    load_exactly(module, folder, spare=spare)
+    set_unsaved_dtypes(module, config.get("buffer_dtypes", {}))
+
+
+def _names(value: Any) -> list[str]:
+    """Names of one component or of a list of them."""
+    listed = value if isinstance(value, list) else [] if value is None else [value]
+    return [spec["class_path"] if isinstance(spec, dict) else spec for spec in listed]
+
+
+def from_pretrained(where: str | Path, *, revision: str | None = None) -> ZooModule:
+    """A trained module, in evaluation mode, on the CPU.
+
+    Args:
+        where: A checkpoint folder, a hub id, a run folder (its newest checkpoint) or one of Lightning's .ckpt files.
+        revision: Branch, tag or commit where `where` is a hub id.
+    Raises:
+        ConfigError: there is none, it names what is not registered here, or its weights are not exactly the module's.
+        DataError: a file is missing or cut short.
+    """
+    path = Path(where)
+    if path.is_file():
+        if path.suffix == SUFFIX:
+            return load_checkpoint(path)
+        refuse_pickle(path)
+        raise ConfigError(f"{path} is no checkpoint; give the folder that holds it, or a .ckpt file")
+    folder = local_folder(where, revision=revision)
+    if not (folder / CONFIG).is_file() and (newest := find_checkpoint(folder)) is not None:
+        return load_checkpoint(newest)
+    return load_folder(folder)
+
+
+def push_to_hub(
+    module: ZooModule,
+    repository: str,
+    *,
+    revision: str | None = None,
+    private: bool | None = None,
+    message: str = "Upload a checkpoint of molmo-zoo",
+    training: Training | None = None,
+    max_shard_size: str = "5GB",
+) -> str:
+    """Put a module into a repository of the hub, which is made where there is none, as one commit.
+
+    Args:
+        module: See `save_pretrained`.
+        repository: Hub id, `owner/repository`.
+        revision: Branch; the main one where left out.
+        private: Whether a repository that is made is private; the owner's default where left out.
+        message: Of the commit.
+        training: See `save_pretrained`.
+        max_shard_size: See `save_pretrained`.
+    Returns:
+        Address of the commit.
+    Raises:
+        ConfigError: the hub refused, or cannot be asked; or see `save_pretrained`.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = save_pretrained(
+            module, Path(scratch) / repository.rpartition("/")[2], training=training, max_shard_size=max_shard_size
+        )
+        write_card(folder, module, read_config(folder)["model"], training or Training(), called=repository)
+        return upload_folder(folder, repository, revision=revision, private=private, message=message)

