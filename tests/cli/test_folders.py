@@ -131,3 +131,9 @@ def test_a_foreign_class_is_refused_in_one_sentence(mistake, folder, data):
     text = (folder / "config.json").read_text()
     (folder / "config.json").write_text(text.replace('"qa"', '"subprocess.Popen"'))
     assert "names subprocess.Popen, which no registered head is" in mistake("validate", *data, f"--ckpt_path={folder}")
+
+
+def test_a_folder_that_was_cut_short_is_refused(mistake, model, data, folder):
+    (folder / "config.json").unlink()
+    told = mistake("validate", "--config", model, *data, f"--ckpt_path={folder}")
+    assert "made is neither a checkpoint folder, it has no config.json, nor slices of a sharded run" in told

@@ -22,7 +22,7 @@ from jsonargparse import _signatures as private_signatures
 from jsonargparse import _typehints as private
 
 from zoo import registry
-from zoo.errors import UnknownNameError, ZooError
+from zoo.errors import ConfigError, UnknownNameError, ZooError
 from zoo.registry import is_about_kinds, kind_of
 
 WRAPPED = {
@@ -38,7 +38,7 @@ class UnknownValueError(ValueError):
     """`UnknownNameError` as what jsonargparse expects of a refused value; `zoo.argument_faults` unwraps it."""
 
 
-class LocatedError(ZooError):
+class LocatedError(ConfigError):
     """A mistake that a constructor found, with the path of the component under which the user typed it."""
 
     def __init__(self, key: str, error: ZooError) -> None:

@@ -16,6 +16,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf.errors import OmegaConfBaseException
 
 from zoo.checkpoints.recipe import RECIPE_KEY
+from zoo.checkpoints.sharded import is_sharded
 from zoo.cli import folders, recipes, runs
 from zoo.cli.parsing import OneSentence
 from zoo.errors import ConfigError
@@ -137,6 +138,11 @@ class ZooCLI(RecipeCLI):
             return path
         if path not in runs.NEWEST:
             runs.check_exists(path)
+            if Path(path).is_dir() and not is_sharded(Path(path)):
+                raise ConfigError(
+                    f"ckpt_path: {path} is neither a checkpoint folder, it has no {folders.CONFIG}, nor slices of a "
+                    "sharded run; zoo convert checkpoint makes a folder of a run"
+                )
             return path
         found = runs.find_checkpoint(path, self.run_root / self.run_name)
         if found is not None:
