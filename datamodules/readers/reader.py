@@ -143,35 +143,34 @@ class Reader(ShardGenerator):
         part._planned = {(split, shard): self._planned[split, shard]}  # noqa: SLF001 - its own copy
         return part
 
+    def read(self, entry: Entry) -> GeneratedSample:
+        """Open the media of an entry, and write down what they are; a reader that has labels adds them here.
+
+        Raises:
+            DataError: no whole image or video.
+        """
+        media = probe(entry.media.name, entry.media.read())
+        record = {
+            "schema": SCHEMA_NAME,
+            "version": SCHEMA_VERSION,
+            "key": entry.key,
+            "media": media.suffix,
+            "width": media.width,
+            "height": media.height,
+            "num_frames": media.num_frames,
+            "fps": media.fps,
+            "annotations": list(entry.annotations),
+            "statements": [],
+            "meta": {"source": entry.where, **entry.meta},
+        }
+        return GeneratedSample(record, media.data, None)
+
     def samples(self, split: str, shard: int, count: int) -> Iterator[GeneratedSample | DataError]:
         for entry in self._planned[split, shard]:
             try:
-                yield read_sample(entry)
+                yield self.read(entry)
             except DataError as error:
                 yield DataError(f"{entry.where}: {error}")
-
-
-def read_sample(entry: Entry) -> GeneratedSample:
-    """Open the media of an entry, and write down what they are.
-
-    Raises:
-        DataError: no whole image or video.
-    """
-    media = probe(entry.media.name, entry.media.read())
-    record = {
-        "schema": SCHEMA_NAME,
-        "version": SCHEMA_VERSION,
-        "key": entry.key,
-        "media": media.suffix,
-        "width": media.width,
-        "height": media.height,
-        "num_frames": media.num_frames,
-        "fps": media.fps,
-        "annotations": list(entry.annotations),
-        "statements": [],
-        "meta": {"source": entry.where, **entry.meta},
-    }
-    return GeneratedSample(record, media.data, None)
 
 
 def hash_share(key: str) -> float:

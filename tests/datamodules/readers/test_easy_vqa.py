@@ -1,5 +1,6 @@
 """The wheel's pictures and questions, over a package of the same functions with few of them and over the wheel."""
 
+import json
 import sys
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from PIL import Image
 
 from zoo import registry
-from zoo.datamodules.readers.easy_vqa import EasyVqa, family
+from zoo.datamodules.readers.easy_vqa import EasyVqa, family, figure
 from zoo.errors import MissingLibraryError
 from zoo.shards.decode import decode_sample
 from zoo.shards.reader import read_records, read_samples
@@ -57,7 +58,7 @@ def wheel(install_package, tmp_path, monkeypatch):
             pixels = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / split / f"{number}.png")
             rows += [["is there a circle?", "yes", number], ["what color is the shape?", "red", number]]
-        (tmp_path / f"{split}.json").write_text(__import__("json").dumps(rows))
+        (tmp_path / f"{split}.json").write_text(json.dumps(rows))
     monkeypatch.delitem(sys.modules, "easy_vqa", raising=False)
     install_package("easy-vqa", {"easy_vqa": PACKAGE.format(here=str(tmp_path))}, {})
     yield tmp_path
@@ -86,6 +87,40 @@ def test_families(answer, name):
     assert family(answer) == name
 
 
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        ({"what color is the circle?": "teal"}, "teal circle"),
+        ({"what is the green shape?": "triangle"}, "green triangle"),
+        ({"is there a red shape?": "yes", "is there a circle?": "no"}, "red"),
+        ({"does the image not contain a rectangle?": "no", "is no blue shape present?": "yes"}, "rectangle"),
+        ({"is there not a brown shape in the image?": "no"}, "brown"),
+        ({"is there a red shape?": "no"}, ""),
+        ({}, ""),
+    ],
+)
+def test_what_questions_tell_about_the_figure(said, text):
+    assert figure([{"question": question, "answer": answer} for question, answer in said.items()]) == text
+
+
+def test_training_pictures_have_the_mask_of_their_figure(wheel, tmp_path):
+    pixels = np.full((64, 64, 3), (240, 230, 250), np.uint8)
+    pixels[8:24, 40:60] = (255, 255, 0)
+    for number in range(12):
+        Image.fromarray(pixels).save(wheel / "train" / f"{number}.png")
+    EasyVqa().generate(tmp_path / "made", workers=0)
+    keys = [record["key"] for record in read_records(tmp_path / "made", "train")]
+    for sample in read_samples(tmp_path / "made", "train", keys).values():
+        assert sample.record["instances"] == [{"id": 1, "text": "red circle"}]
+        masks = sample.arrays()["masks"]
+        assert masks.shape == (1, 64, 64)
+        assert masks[0, 8:24, 40:60].all()
+        assert masks.sum() == 16 * 20
+    for record in read_records(tmp_path / "made", "test"):
+        assert "instances" not in record
+        assert "figure" not in record["meta"]
+
+
 def test_without_the_wheel(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "easy_vqa", None)
     with pytest.raises(MissingLibraryError, match=r"pip install 'molmo-zoo\[easy-vqa\]'"):
@@ -108,6 +143,8 @@ def test_the_wheel_itself():
     ]
     assert len(questions) == 38_575
     assert len({note["answer"] for note in questions}) == 13
+    figures = [e.meta["figure"] for (split, _), found in reader._planned.items() if split != "test" for e in found]
+    assert sum(len(text.split()) == 2 for text in figures) == 3542
     made = list(reader.for_shard("val", 0).samples("val", 0, 1))
     assert {(sample.record["media"], sample.record["width"], sample.record["height"]) for sample in made} == {
         ("png", 64, 64)
