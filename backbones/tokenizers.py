@@ -154,6 +154,8 @@ def from_hf(name: str, *, bos: str | None = OWN, eos: str = OWN, prompt_template
             [{"role": "user", "content": PROMPT}], add_generation_prompt=True, tokenize=False
         )
     own_eos = tokenizer.eos_token if eos == OWN else eos
+    if own_eos is None:
+        raise ConfigError(f"hf:{name} names no token that ends an answer; give eos")
     return FastTokenizer(
         tokenizer=tokenizer.backend_tokenizer,
         bos=(tokenizer.bos_token or own_eos) if bos == OWN else bos,

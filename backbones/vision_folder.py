@@ -179,7 +179,10 @@ class FolderVisionEncoder(TimmVisionEncoder):
         Raises:
             ConfigError: they are not exactly the tower's.
         """
-        renamed = FAMILIES[self.config.model_type].weights(weights, grid=self.grid)
+        try:
+            renamed = FAMILIES[self.config.model_type].weights(weights, grid=self.grid)
+        except KeyError as error:  # a name that another one promises
+            raise ConfigError(f"{source} does not fit the model: missing {error.args[0]}") from error
         check_fit(self.vit, {name: tuple(tensor.shape) for name, tensor in renamed.items()}, source)
         self.vit.load_state_dict(renamed)
 

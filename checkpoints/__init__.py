@@ -1,8 +1,3 @@
 """Loading and saving weights, and converters from public checkpoints."""
 
-COMPONENTS: dict[str, dict[str, str]] = {
-    "converter": {
-        "lightning": "zoo.checkpoints.converters:LightningRun",
-        "smollm2": "zoo.checkpoints.converters:SmolLM2",
-    },
-}
+COMPONENTS: dict[str, dict[str, str]] = {}

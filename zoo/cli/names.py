@@ -35,7 +35,7 @@ WRAPPED = {
 
 
 class UnknownValueError(ValueError):
-    """`UnknownNameError` as the exception that jsonargparse expects of a refused value; `zoo.argument_faults` unwraps it."""
+    """`UnknownNameError` as what jsonargparse expects of a refused value; `zoo.argument_faults` unwraps it."""
 
 
 class LocatedError(ZooError):
