@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo.errors import DataError
-from zoo.shards.reader import Sample, read_index, read_records, read_samples, read_shard, read_split
+from zoo.shards.reader import Sample, read_again, read_index, read_records, read_samples, read_shard, read_split
 from zoo.shards.schema import SCHEMA_NAME, SCHEMA_VERSION
 
 
@@ -230,6 +230,29 @@ def test_every_dialect_of_tar_reads_the_same(tmp_path, dialect, key):
     samples = list(read_shard(path))
     assert [sample.key for sample in samples] == ["first", key, "last"]
     assert samples[1].files == {"jpg": b"picture of " + key.encode(), "npz": b"labels"}
+
+
+@pytest.mark.parametrize("dialect", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_reading_starts_at_any_sample(tmp_path, dialect):
+    path = tmp_path / "s.tar"
+    with tarfile.open(path, "w", format=dialect) as tar:
+        for name, data in members_of("first", "folder_" * 12 + "/" + "y" * 60, "third", "last"):
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    samples = list(read_shard(path))
+    assert samples[0].offset == 0
+    for place, sample in enumerate(samples):
+        assert list(read_shard(path, start=sample.offset)) == samples[place:]
+    asked = [samples[place].offset for place in (3, 1)]
+    assert read_again(path, asked) == {offset: samples[place] for offset, place in zip(asked, (3, 1), strict=True)}
+    assert read_again(path, asked[:1], suffixes=("npz",))[asked[0]].files == {"npz": b"labels"}
+
+
+@pytest.mark.parametrize("offset", [512, 100, 10**6])
+def test_a_place_without_a_sample_is_named(dataset, offset):
+    with pytest.raises(DataError, match=r"shard-000000\.tar is not the shard that it was"):
+        read_again(dataset / "train/shard-000000.tar", [offset])
 
 
 def test_grouping_agrees_with_webdataset(dataset):
