@@ -84,6 +84,9 @@ class TextTokenizer(Portable, ABC):
         return []
 
 
+NOT_LEARNT = -1.0
+"""Stands for the weight of tokens that are read only; a weight of 0 counts in the metrics of the loss."""
+
 Branch = tuple[Message, tuple[int, ...], tuple[int, ...]]
 """A message, its prompt's ids, and its answer's ids with the end token."""
 
@@ -309,38 +312,46 @@ class Processor:
 
     def token_weight(self, message: Message, num_targets: int, num_branches: int) -> float:
         """Loss weight of each of a message's tokens."""
-        rule = {"flat": 1.0, "paper": 4 * num_targets**-0.5, "code": 2 * (num_targets * num_branches) ** -0.5}
-        return message.weight * rule[self.answer_weight]
+        match self.answer_weight:
+            case "flat":
+                return message.weight
+            case "paper":
+                return message.weight * 4 * num_targets**-0.5
+            case "code":
+                return message.weight * 2 * (num_targets * num_branches) ** -0.5
 
     def collate(self, examples: Sequence[Example]) -> Batch:
         """Pack examples one behind the other."""
-        lengths = [e.num_tokens for e in examples]
-        ids = np.fromiter(
-            chain.from_iterable(run for e in examples for run in e.runs_of_ids()), dtype=np.int64, count=sum(lengths)
-        )
         turns: list[Turn] = []
-        sizes, firsts, answers = [], [], []  # of each prefix, prompt and answer, in the order of the sequence
+        runs: list[tuple[int, ...]] = []
+        sizes, firsts, weights = [], [], []  # of each prefix, prompt and answer, in the order of the sequence
         end = 0
         for number, example in enumerate(examples):
-            prefix = (end, end := end + len(example.prefix))
-            sizes.append(len(example.prefix))
+            shared, branches = len(example.prefix), len(example.branches)
+            prefix = (end, end := end + shared)
+            sizes.append(shared)
             firsts.append(0)
-            answers.append((False, 0.0))
+            weights.append(NOT_LEARNT)
+            run = [shared]
             for message, prompt, answer in example.branches:
-                begin, middle = end, end + len(prompt)
-                end = middle + len(answer)
-                sizes += len(prompt), len(answer)
-                firsts += len(example.prefix), len(example.prefix) + len(prompt)
-                weight = self.token_weight(message, len(answer), len(example.branches)) if answer else 0.0
-                answers += (False, 0.0), (True, weight)
+                asked, told = len(prompt), len(answer)
+                begin, middle = end, end + asked
+                end = middle + told
+                run.append(asked + told)
+                sizes += asked, told
+                firsts += shared, shared + asked
+                weights += NOT_LEARNT, self.token_weight(message, told, branches) if told else NOT_LEARNT
                 turns.append(
                     Turn(example=number, message=message, prefix=prefix, prompt=(begin, middle), answer=(middle, end))
                 )
+            runs.append(tuple(run))
+        ids = np.fromiter(chain.from_iterable(run for e in examples for run in e.runs_of_ids()), np.int64, count=end)
         starts = np.cumsum(sizes) - sizes
-        positions = np.arange(len(ids)) - np.repeat(starts - firsts, sizes)
+        positions = np.arange(end) - np.repeat(starts - firsts, sizes)
         # The token before each answer token predicts it.
-        is_answer, weights = (np.roll(np.repeat(column, sizes), -1) for column in zip(*answers, strict=True))
-        labels = np.where(is_answer, np.roll(ids, -1), IGNORE_INDEX)
+        per_token = np.roll(np.repeat(np.array(weights, np.float32), sizes), -1)
+        is_learnt = per_token != NOT_LEARNT
+        labels = np.where(is_learnt, np.roll(ids, -1), IGNORE_INDEX)
         input_ids = torch.from_numpy(ids)
         extra = input_ids - self.vocab_size
         is_vision = extra >= 0
@@ -353,11 +364,11 @@ class Processor:
             clip_seeds=seeds_of([e.key for e in examples]),
             input_ids=input_ids,
             position_ids=torch.from_numpy(positions),
-            runs=tuple((len(e.prefix), *(len(p) + len(a) for _, p, a in e.branches)) for e in examples),
+            runs=tuple(runs),
             is_vision=is_vision,
             is_patch=extra == VisionToken.IM_PATCH,
             labels=torch.from_numpy(labels),
-            loss_weights=torch.from_numpy(weights.astype(np.float32)),
+            loss_weights=torch.from_numpy(np.where(is_learnt, per_token, np.float32(0))),
             turns=tuple(turns),
             patch_words=self._shifted_patch_words(examples),
             empty_word=self.tokenizer.eos_id,

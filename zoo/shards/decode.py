@@ -327,11 +327,11 @@ def _to_rgb(decoded: Iterator["VideoFrame"], wanted: Sequence[int]) -> np.ndarra
         # One thread: PyAV starts one per core otherwise, and waiting for them takes longer than a small frame.
         (plane,) = reformatter.reformat(frame, format="rgb24", threads=1).planes
         if frames is None:
-            frames = np.empty((len(wanted), frame.height, frame.width, 3), np.uint8)
-        if (frame.height, frame.width) != frames.shape[1:3]:
+            frames = np.empty((len(wanted), frame.height, 3 * frame.width), np.uint8)
+        if (frame.height, 3 * frame.width) != frames.shape[1:]:
             raise DataError("the video changes its size half-way")
         rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)  # rows end in padding
-        frames[slot] = rows[: frame.height, : 3 * frame.width].reshape(frames.shape[1:])
+        frames[slot] = rows[: frame.height, : 3 * frame.width]
     if frames is None or slots:
         raise DataError(f"corrupt video: {len(slots)} of {len(wanted)} sampled frames do not decode")
-    return frames
+    return frames.reshape(*frames.shape[:2], -1, 3)
