@@ -1,9 +1,9 @@
-"""Grounding in words: every patch, and the vector of every window, predicts the words of the objects that it shows.
+"""Grounding: every patch and window predicts the words of what it shows, and places of objects are learnt as text.
 
 Not in Molmo2, whose vision encoder comes pretrained on captioned images. With questions alone an untrained encoder
 stayed at the blind score for hundreds of steps; with labels of every window it left it within two hundred. Through the
 connector alone shapes stay at chance (33 % of four after 300 steps); with labels of every patch as well windows know
-57 %. It asks nothing and is never scored.
+57 %. Places are to questions about sides and directions what these words are to questions about looks. Never scored.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torchmetrics import MetricCollection
 
 from zoo.batch import Batch
 from zoo.errors import DataError
-from zoo.head import Head, Labeller, Message, PatchText, Prediction, Renderer, Session, TrunkOutputs
+from zoo.head import Head, Labeller, Message, PatchText, Prediction, Renderer, Session, TrunkOutputs, text_loss
 from zoo.layout import TokenLayout
 from zoo.metrics import FamilyAccuracy
 from zoo.shards.reader import Sample
@@ -29,6 +29,8 @@ LATTICE = 4
 
 EMPTY_WEIGHT = 0.25
 """Weight of a patch or window that shows no object over one that does: most are empty, and soon known to be."""
+
+OUT_OF_VIEW = "out"
 
 
 def covered_patches(
@@ -81,6 +83,50 @@ class LabelPatches:
         ]
 
 
+@dataclass(frozen=True, slots=True)
+class AskPlaces:
+    """Data half: where each object is in the first, the middle and the last stored frame.
+
+    A place is two digits, tenths of the picture's width from the left and of its height from the top: "25 25 70".
+
+    Args:
+        weight: Of a place's text over that of an answer; 0 asks nothing.
+    """
+
+    weight: float
+
+    def __call__(self, sample: Sample, generator: np.random.Generator, *, training: bool) -> list[Message]:
+        if not training or not self.weight or "npz" not in sample.files:
+            return []
+        instances = sample.record.get("instances", [])
+        if not instances:
+            return []
+        arrays = sample.arrays()
+        points, visible = arrays["points_px"], arrays["visible"]
+        expected = (max(len(points), 1), len(instances))
+        if points.shape != (*expected, 2) or visible.shape != expected:
+            raise DataError(
+                f"{sample.shard}: sample {sample.key!r} has points {points.shape} and visible {visible.shape}; "
+                f"expected {(*expected, 2)} and {expected}"
+            )
+        shown = [0, len(points) // 2, len(points) - 1]
+        tenths = (points[shown] / (sample.record["width"], sample.record["height"]) * 10).clip(0, 9)
+        return [
+            Message(
+                head=WordGrounding.name,
+                prompt=f"Where is the {entry['text']}?",
+                answer=" ".join(
+                    "".join(str(int(digit)) for digit in place) if seen else OUT_OF_VIEW
+                    for place, seen in zip(tenths[:, number], visible[shown, number], strict=True)
+                ),
+                family="place",
+                weight=self.weight,
+                is_scored=False,
+            )
+            for number, entry in enumerate(instances)
+        ]
+
+
 class WordGrounding(Head):
     """Patches and windows say, through the language model's own output head, what they show; empty ones the end token.
 
@@ -89,19 +135,21 @@ class WordGrounding(Head):
     Args:
         weight: Of the loss, beside those of the other heads.
         coverage: Least share of a patch that an object covers to count, in (0, 1].
+        place_weight: Of the text of a place over that of an answer; 0 leaves places out.
     """
 
     name: ClassVar[str] = "grounding"
-    example_args: ClassVar = {"weight": 0.5}
-    needs: ClassVar[frozenset[str]] = frozenset({"window_logits", "patch_logits"})
+    example_args: ClassVar = {"weight": 0.5, "place_weight": 1.0}
+    needs: ClassVar[frozenset[str]] = frozenset({"logits", "window_logits", "patch_logits"})
 
-    def __init__(self, *, weight: float = 1.0, coverage: float = 0.2) -> None:
+    def __init__(self, *, weight: float = 1.0, coverage: float = 0.2, place_weight: float = 0.0) -> None:
         super().__init__()
         self.weight = weight
         self.coverage = coverage
+        self.place_weight = place_weight
 
     def renderer(self) -> Renderer:
-        return ask_nothing
+        return AskPlaces(self.place_weight)
 
     def labeller(self) -> Labeller:
         return LabelPatches(self.coverage)
@@ -112,7 +160,13 @@ class WordGrounding(Head):
     def loss(self, outputs: TrunkOutputs, batch: Batch) -> dict[str, Tensor]:
         windows = self._words(outputs.window_logits, outputs.window_layout, outputs, batch)
         patches = self._words(outputs.patch_logits, outputs.patch_layout, outputs, batch)
-        return {"loss": self.weight * (windows + patches), "windows": windows.detach(), "patches": patches.detach()}
+        places = text_loss(outputs, batch, head=self.name, z_loss=0.0)["loss"]
+        return {
+            "loss": self.weight * (windows + patches) + places,
+            "windows": windows.detach(),
+            "patches": patches.detach(),
+            "places": places.detach(),
+        }
 
     def _words(self, logits: Tensor | None, layout: TokenLayout | None, outputs: TrunkOutputs, batch: Batch) -> Tensor:
         """Mean over the tokens of all processes."""
@@ -151,8 +205,3 @@ def word_loss(logits: Tensor, layout: TokenLayout, batch: Batch) -> tuple[Tensor
     is_named[layout.clip_of_frame[patch // layout.patches_per_frame]] = True
     weights = torch.where(count > 0, 1.0, EMPTY_WEIGHT) * is_named[layout.clip_of_token]
     return -(per_token * weights).sum(), weights.sum()
-
-
-def ask_nothing(sample: Sample, generator: np.random.Generator, *, training: bool) -> list[Message]:
-    """Data half of a head that only learns from labels."""
-    return []

@@ -143,10 +143,13 @@ class VideoLanguageModel(nn.Module):
         height, width = self.vision.image_size
         frame = Frames(clip=(0,), time_s=(0.0,), size_px=((width, height),), window=(self.connector.image_window,))
         pixels = torch.full((1, 3, height, width), 128, dtype=torch.uint8, device=self.extra_embedding.weight.device)
-        features = self.vision(pixels, TokenLayout.of_frames(frame, self.vision.grid, pixels.device))
+        pruning = PruningPass(pruners=tuple(self.pruners), clip_seeds=(0,), training=self.training)
+        features = self.vision(pixels, TokenLayout.of_frames(frame, self.vision.grid, pixels.device), pruning)
         _, table = features.layout.pool()
-        nothing = self.connector(features.states, table).sum() * 0
-        return nothing + self.patch_projection(features.states).sum() * 0 if "patch_logits" in self.needs else nothing
+        parts = [self.connector(features.states, table), *pruning.losses]
+        if "patch_logits" in self.needs:
+            parts.append(self.patch_projection(features.states))
+        return sum(part.sum() * 0 for part in parts)
 
     def units(self) -> tuple[nn.Module, ...]:
         """Blocks and layers, in the order in which they run."""

@@ -7,6 +7,7 @@ reads a pickle, which could run code.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -165,7 +166,13 @@ def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 def save_weights(module: nn.Module, folder: Path, *, max_shard_size: str) -> None:
-    """Write a module's state as safetensors, in shards where it is larger than `max_shard_size`, such as `5GB`."""
+    """Write a module's state as safetensors, in shards where it is larger than `max_shard_size`, such as `5GB`.
+
+    Raises:
+        ConfigError: `max_shard_size` is no size.
+    """
+    if not re.fullmatch(r"\d+ ?[KMGT]B", max_shard_size):
+        raise ConfigError(f"max_shard_size {max_shard_size!r}: expected a number of KB, MB, GB or TB, such as 5GB")
     save_torch_state_dict(module.state_dict(), folder, max_shard_size=max_shard_size)
 
 

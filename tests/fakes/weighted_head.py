@@ -7,7 +7,7 @@ from torchmetrics import MetricCollection
 
 from zoo.batch import Batch
 from zoo.head import Head, Prediction, Renderer, Session, TrunkOutputs
-from zoo.heads.grounding import ask_nothing
+from zoo.heads.grounding import AskPlaces
 from zoo.metrics import FamilyAccuracy
 
 
@@ -21,7 +21,7 @@ class WeightedHead(Head):
         self.wanted = nn.Linear(1, 1)
 
     def renderer(self) -> Renderer:
-        return ask_nothing
+        return AskPlaces(weight=0.0)
 
     def parse(self, text: str) -> str:
         return text

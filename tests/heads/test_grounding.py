@@ -6,8 +6,8 @@ import torch
 from trunk_fixtures import build_batch, build_module
 
 from zoo.errors import DataError
-from zoo.head import PatchText
-from zoo.heads.grounding import LabelPatches, WordGrounding, covered_patches
+from zoo.head import Message, PatchText
+from zoo.heads.grounding import AskPlaces, LabelPatches, WordGrounding, covered_patches
 from zoo.heads.qa import QuestionAnswering
 from zoo.pruning.random import RandomPruner
 from zoo.shards.reader import Sample
@@ -55,6 +55,55 @@ def test_a_broken_npz_names_the_sample():
     broken = Sample("clip", "shard", {"instances": [{"id": 1, "text": "a"}]}, {"npz": b"PK\x03\x04 nothing"})
     with pytest.raises(DataError, match="sample 'clip' has no readable npz"):
         LabelPatches(0.5)(broken, np.array([0]), GRID)
+
+
+def placed(**changed):
+    """Three frames of two objects in 144 x 72 px; the second object leaves half-way."""
+    points = np.array([[[0, 0], [143.9, 71.9]], [[72, 36], [np.nan, np.nan]], [[30, 50], [np.nan, np.nan]]], np.float32)
+    arrays = {"points_px": points, "visible": ~np.isnan(points[..., 0])} | changed
+    made = sample(**arrays)
+    instances = [{"id": 1, "text": "red cube"}, {"id": 2, "text": "blue ball"}]
+    made.record.update(instances=instances, width=144, height=72)
+    return made
+
+
+def test_places_are_tenths_of_the_picture_at_the_first_middle_and_last_frame():
+    messages = AskPlaces(2.0)(placed(), np.random.default_rng(0), training=True)
+    assert [(m.prompt, m.answer) for m in messages] == [
+        ("Where is the red cube?", "00 55 26"),
+        ("Where is the blue ball?", "99 out out"),
+    ]
+    assert {(m.head, m.weight, m.is_scored) for m in messages} == {("grounding", 2.0, False)}
+
+
+@pytest.mark.parametrize(("weight", "training"), [(0.0, True), (1.0, False)])
+def test_places_are_asked_in_training_only_and_only_where_they_weigh(weight, training):
+    assert AskPlaces(weight)(placed(), np.random.default_rng(0), training=training) == []
+
+
+def test_places_are_not_asked_where_labels_are_left_in_the_shard():
+    bare = Sample("clip", "shard", placed().record, {})
+    assert AskPlaces(1.0)(bare, np.random.default_rng(0), training=True) == []
+
+
+@pytest.mark.parametrize("visible", [np.ones((3, 1), bool), np.ones((2, 2), bool), np.ones(3, bool)])
+def test_places_of_another_number_of_objects_or_frames_name_the_sample(visible):
+    with pytest.raises(DataError, match="sample 'clip' has points .* expected .3, 2, 2. and .3, 2."):
+        AskPlaces(1.0)(placed(visible=visible), np.random.default_rng(0), training=True)
+
+
+def test_the_text_of_places_is_learnt_from():
+    module = build()
+    message = Message(head="grounding", prompt="Where is it?", answer="55", family="place", is_scored=False)
+    example = module.processor.example(
+        key="a", frames=np.zeros((2, 48, 48, 3), np.uint8), times_s=np.arange(2) / 2, messages=[message]
+    )
+    batch = module.processor.collate([example])
+    outputs = module(batch)
+    terms = module.heads["grounding"].loss(outputs, batch)
+    assert terms["windows"] == terms["patches"] == 0  # no word in sight
+    expected = torch.nn.functional.cross_entropy(outputs.logits, outputs.targets)
+    torch.testing.assert_close(terms["loss"], expected)
 
 
 def labelled_batch(module):
