@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from zoo.checkpoints.recipe import RECIPE_KEY, build_module
+from zoo.checkpoints.saved import whole_checkpoints
 from zoo.checkpoints.sharded import is_sharded, read_sharded
 from zoo.errors import ConfigError
 from zoo.module import ZooModule
@@ -24,12 +25,13 @@ SUFFIX = ".ckpt"
 def find_checkpoint(folder: Path) -> Path | None:
     """The newest checkpoint of a run folder, or of all runs below a folder; None where there is none.
 
-    A folder of slices, which sharded runs write, is a checkpoint itself.
+    A folder of slices, which sharded runs write, is a checkpoint itself. Files that were not written to their end are
+    passed over.
     """
     if is_sharded(folder):
         return folder
-    found = sorted(folder.rglob(f"checkpoints/*{SUFFIX}"), key=lambda file: file.stat().st_mtime)
-    return found[-1] if found else None
+    found = [file for held in folder.rglob("checkpoints") for file in whole_checkpoints(held)]
+    return max(found, key=lambda file: file.stat().st_mtime, default=None)
 
 
 def read_checkpoint(file: Path) -> dict[str, Any]:

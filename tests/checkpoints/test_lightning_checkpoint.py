@@ -1,3 +1,4 @@
+import os
 import pickle
 from pathlib import Path
 
@@ -44,6 +45,14 @@ def test_a_run_folder_means_its_newest_checkpoint(trained, tmp_path):
     for given in (trained, trained.parents[1], tmp_path / "runs"):
         loaded = zoo.from_pretrained(given).state_dict()
         assert all(torch.equal(loaded[name], weights[name]) for name in weights)
+
+
+def test_a_newer_checkpoint_that_was_not_written_to_its_end_is_passed_over(trained):
+    cut = trained.with_name("cut.ckpt")
+    cut.write_bytes(trained.read_bytes()[:-100])
+    later = trained.stat().st_mtime + 5
+    os.utime(cut, (later, later))
+    assert find_checkpoint(trained.parents[1]) == trained
 
 
 def test_a_folder_without_one_holds_none(tmp_path):

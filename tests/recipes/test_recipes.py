@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from transformers import LlamaConfig, LlamaForCausalLM
 
 import zoo
+from zoo.backbones.tokenizers import words
 from zoo.cli import main
 from zoo.envs.tabletop import Tabletop
 
@@ -21,6 +23,23 @@ def clips(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("data") / "tabletop"
     Tabletop(train_clips=8, val_clips=4, test_clips=4, samples_per_shard=4).generate(folder, workers=0)
     return folder
+
+
+@pytest.fixture(scope="session")
+def small_llama(tmp_path_factory) -> Path:
+    """A language model and its vocabulary, in the layout of the public ones that recipes stand on."""
+    folder = tmp_path_factory.mktemp("parts") / "llama"
+    words().save_files(folder)
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    LlamaForCausalLM(LlamaConfig(**sizes, vocab_size=512)).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def folders_of_recipes(tmp_path, small_llama):
+    """What a user fetches or converts once, in the working directory of every test."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "smollm2").symlink_to(small_llama)
 
 
 def options(recipe: str, clips: Path, root: Path) -> list[str]:
