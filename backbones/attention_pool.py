@@ -27,6 +27,8 @@ class AttentionPool(Connector):
         video_window: The same for a video frame.
         head_dim: Channels of a pooling head; it divides the vision encoder's channels.
         intermediate_size: Width of the projector; `language` takes the language model's MLP width.
+        norm_output: Put a layer norm behind the projector. For training from nothing: without it vectors grew to
+            thousands, which no layer of the language model can add anything to.
     """
 
     example_args: ClassVar = {"head_dim": 16}
@@ -38,12 +40,14 @@ class AttentionPool(Connector):
         video_window: tuple[int, int] = (3, 3),
         head_dim: int = 72,
         intermediate_size: int | Literal["language"] = "language",
+        norm_output: bool = False,
     ) -> None:
         super().__init__()
         self.image_window = tuple(image_window)
         self.video_window = tuple(video_window)
         self.head_dim = head_dim
         self._intermediate_size = intermediate_size
+        self._norm_output = norm_output
 
     def build(self, *, vision_size: int, num_features: int, hidden_size: int, intermediate_size: int) -> None:
         if vision_size % self.head_dim:
@@ -57,6 +61,7 @@ class AttentionPool(Connector):
         self.gate = nn.Linear(vision_size, width, bias=False)
         self.up = nn.Linear(vision_size, width, bias=False)
         self.down = nn.Linear(width, hidden_size, bias=False)
+        self.norm = nn.LayerNorm(hidden_size) if self._norm_output else nn.Identity()
         for layer in (self.query, self.key, self.value, self.output, self.gate, self.up, self.down):
             nn.init.normal_(layer.weight, std=layer.in_features**-0.5)
         for layer in (self.gate, self.up):
@@ -82,4 +87,4 @@ class AttentionPool(Connector):
         logits = (q * k).sum(-1).float() * self.head_dim**-0.5  # (W, H, K): one query, too thin for an attention kernel
         weights = logits.masked_fill(~valid.unsqueeze(1), -torch.inf).softmax(-1).to(v.dtype)
         pooled = self.output((weights.unsqueeze(-1) * v).sum(2).flatten(1))  # (W, vision_size)
-        return self.down(F.silu(self.gate(pooled)) * self.up(pooled))
+        return self.norm(self.down(F.silu(self.gate(pooled)) * self.up(pooled)))

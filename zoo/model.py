@@ -20,6 +20,7 @@ from zoo.errors import ConfigError
 from zoo.generation import GenerationSession, rows_of
 from zoo.head import TrunkOutputs
 from zoo.layout import Frames, TokenLayout
+from zoo.place_embedding import PlaceEmbedding
 from zoo.processor import NUM_EXTRA_TOKENS, TextTokenizer
 from zoo.pruner import Pruner, PruningPass, check_pruners
 from zoo.segments import Segments
@@ -60,6 +61,7 @@ class VideoLanguageModel(nn.Module):
         language: The decoder.
         pruners: Which vision tokens leave, and where.
         position_rule: Positions after a cut before the language model.
+        window_places: Add to each window's vector where in its frame it lies.
         needs: What heads read beside logits; see `Head.needs`.
     Raises:
         ConfigError: a pruner acts where this trunk has no site, or where another one acts.
@@ -73,6 +75,7 @@ class VideoLanguageModel(nn.Module):
         language: LanguageModel,
         pruners: Sequence[Pruner] = (),
         position_rule: PositionRule = "dense",
+        window_places: bool = False,
         needs: frozenset[str] = frozenset(),
     ) -> None:
         super().__init__()
@@ -91,6 +94,7 @@ class VideoLanguageModel(nn.Module):
         )
         if "patch_logits" in needs:
             self.patch_projection = nn.Linear(vision.hidden_size * len(vision.feature_blocks), language.hidden_size)
+        self.place_embedding = PlaceEmbedding(language.hidden_size) if window_places else None
         self.extra_embedding = nn.Embedding(NUM_EXTRA_TOKENS, language.hidden_size)
         nn.init.normal_(self.extra_embedding.weight, std=0.02)
 
@@ -105,8 +109,13 @@ class VideoLanguageModel(nn.Module):
         """Features of the surviving patches, vectors (windows, hidden) of their windows, and where these came from."""
         layout = TokenLayout.of_frames(batch.frames, self.vision.grid, batch.pixels.device)
         features = self.vision(batch.pixels, layout, pruning)
+        vectors, pooled = self._pool(features)
+        return features, vectors, pooled
+
+    def _pool(self, features: VisionFeatures) -> tuple[Tensor, TokenLayout]:
         pooled, table = features.layout.pool()
-        return features, self.connector(features.states, table), pooled
+        vectors = self.connector(features.states, table)
+        return vectors if self.place_embedding is None else vectors + self.place_embedding(pooled), pooled
 
     def run(self, batch: Batch, cache: KeyValueCache | None = None) -> TrunkPass:
         """The whole trunk over a batch.
@@ -145,8 +154,7 @@ class VideoLanguageModel(nn.Module):
         pixels = torch.full((1, 3, height, width), 128, dtype=torch.uint8, device=self.extra_embedding.weight.device)
         pruning = PruningPass(pruners=tuple(self.pruners), clip_seeds=(0,), training=self.training)
         features = self.vision(pixels, TokenLayout.of_frames(frame, self.vision.grid, pixels.device), pruning)
-        _, table = features.layout.pool()
-        parts = [self.connector(features.states, table), *pruning.losses]
+        parts = [self._pool(features)[0], *pruning.losses]
         if "patch_logits" in self.needs:
             parts.append(self.patch_projection(features.states))
         return sum(part.sum() * 0 for part in parts)

@@ -94,6 +94,7 @@ class ZooModule(LightningModule):
         timestamps: Write each frame's time before it.
         answer_weight: Token weights of answers: `code` and `paper` as Molmo2's code and paper have them, or `flat`.
         position_rule: Positions after a cut before the language model: renumbered, or kept with gaps.
+        window_places: Add to each window's vector where in its frame it lies, for parts that start from nothing.
         optimiser: Rates, warm-up, decay and clipping of each component.
         lora: Components that are trained through low-rank adapters, their own weights frozen.
         controls: What else `test` is measured on: the same questions about pixels that lack what they need.
@@ -115,6 +116,7 @@ class ZooModule(LightningModule):
         timestamps: bool = True,
         answer_weight: Literal["code", "paper", "flat"] = "code",
         position_rule: PositionRule = "dense",
+        window_places: bool = False,
         optimiser: OptimiserSettings = DEFAULT_OPTIMISER,
         lora: LoraSettings = NO_ADAPTERS,
         controls: list[Control] = ["shuffled_frames", "blank_video"],  # noqa: B006 - jsonargparse shows it; never written to
@@ -140,6 +142,7 @@ class ZooModule(LightningModule):
             language=language,
             pruners=pruners,
             position_rule=position_rule,
+            window_places=window_places,
             needs=frozenset().union(*(head.needs for head in heads)),
         )
         self.heads = nn.ModuleDict({head.name: head for head in heads})
@@ -283,7 +286,8 @@ class ZooModule(LightningModule):
     def components(self) -> dict[Component, list[nn.Module]]:
         """The modules of each optimiser group."""
         model = self.model
-        projections = [model.patch_projection] if hasattr(model, "patch_projection") else []
+        optional = (getattr(model, name, None) for name in ("patch_projection", "place_embedding"))
+        projections = [module for module in optional if module is not None]
         return {
             "vision": [model.vision],
             "connector": [model.connector, model.extra_embedding, *projections],

@@ -84,16 +84,19 @@ def learning_rate_share(step: int, *, warmup_steps: int, total_steps: int, final
 
 
 Role = Literal["hidden", "adapter", "other"]
-"""What a parameter is: a weight matrix; a factor of a low-rank adapter; a norm, bias, table or output head."""
+"""What a parameter is: weights of a linear layer or convolution; a factor of a low-rank adapter; anything else, such as
+a norm, a bias, an embedding of tokens or of positions."""
 
 
 def _roles(module: nn.Module) -> Iterator[tuple[nn.Parameter, Role]]:
     """A module's trainable parameters and what they are."""
-    tables = {id(m.weight) for m in module.modules() if isinstance(m, nn.Embedding)}
+    layers = [m for m in module.modules() if isinstance(m, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d)]
+    tables = {id(m.weight) for m in module.modules() if isinstance(m, nn.Embedding)}  # an output head may be one, too
+    matrices = {id(layer.weight) for layer in layers} - tables
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
-            is_matrix = parameter.ndim > 1 and id(parameter) not in tables
-            yield parameter, "other" if not is_matrix else "adapter" if is_adapter(name) else "hidden"
+            is_matrix = id(parameter) in matrices
+            yield parameter, "adapter" if is_adapter(name) else "hidden" if is_matrix else "other"
 
 
 def freeze(components: dict[Component, list[nn.Module]], settings: OptimiserSettings) -> None:

@@ -85,3 +85,30 @@ def test_muon_takes_hidden_matrices_and_leaves_the_rest_to_adamw():
         p.grad = torch.ones_like(p)
     optimizer.step()
     assert all(not torch.equal(p, old) for p, old in zip(parts["language"][0].parameters(), before, strict=True))
+
+
+class Placed(nn.Module):
+    """Tables of positions and tokens as vision transformers hold them, a convolution, and an output head that is the
+    embedding."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pos_embed = nn.Parameter(torch.zeros(1, 9, 4))
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, 4))
+        self.stem = nn.Conv2d(3, 4, 3)
+        self.embedding = nn.Embedding(7, 4)
+        self.head = nn.Linear(4, 7, bias=False)
+        self.head.weight = self.embedding.weight
+
+
+def test_only_weights_of_layers_are_matrices():
+    """A table of positions under Muon moved by a thousandth of its size a step, and under decay it vanished."""
+    module = Placed()
+    settings = OptimiserSettings(method="muon", vision=Group(learning_rate=1e-3, weight_decay=0.1))
+    matrices, others = parameter_groups({"vision": [module]}, settings)
+    assert matrices["params"] == [module.stem.weight]
+    assert {id(p) for p in others["params"]} == {
+        id(p) for p in (module.pos_embed, module.cls_token, module.stem.bias, module.embedding.weight)
+    }
+    assert (matrices["use_fallback"], others["use_fallback"]) == (False, True)
+    assert (matrices["weight_decay"], others["weight_decay"]) == (0.1, 0.0)
