@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from zoo import from_pretrained
-from zoo.errors import DataError
+from zoo.errors import ConfigError, DataError
 from zoo.head import Message
 from zoo.layout import TokenLayout
 from zoo.module import ZooModule
@@ -17,6 +19,7 @@ from zoo.shards.decode import IMAGE_SUFFIXES, Clip, decode_image, decode_video
 
 FRAME_HEIGHT_PX = 160
 CAPTION_PX = 40
+PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 def read_clip(media: list[Path], module: ZooModule) -> Clip:
@@ -27,15 +30,27 @@ def read_clip(media: list[Path], module: ZooModule) -> Clip:
     """
     for path in media:
         if not path.is_file():
-            raise DataError(f"no file {path}")
+            raise DataError(f"{path} is {'a folder' if path.is_dir() else 'not there'}; give a video, or images")
     if len(media) == 1 and media[0].suffix.lower().lstrip(".") not in IMAGE_SUFFIXES:
-        return decode_video(media[0].read_bytes(), module.processor.sampling)
+        with _named(media[0]):
+            return decode_video(media[0].read_bytes(), module.processor.sampling)
     if any(path.suffix.lower().lstrip(".") not in IMAGE_SUFFIXES for path in media):
         raise DataError(f"{len(media)} files: give one video, or images only ({', '.join(IMAGE_SUFFIXES)})")
-    frames = [decode_image(path.read_bytes()).frames[0] for path in media]
+    frames = []
+    for path in media:
+        with _named(path):
+            frames.append(decode_image(path.read_bytes()).frames[0])
     height, width = frames[0].shape[:2]
     same = [np.asarray(Image.fromarray(frame).resize((width, height))) for frame in frames]
     return Clip(frames=np.stack(same), times_s=np.arange(len(same), dtype=np.float64), indices=np.arange(len(same)))
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
 
 
 def overlay(clip: Clip, layout: TokenLayout, caption: str) -> Image.Image:
@@ -70,7 +85,13 @@ def ask(question: str, media: list[Path], *, checkpoint: str = "runs", out: Path
 
     Returns:
         The answer, and where the picture is.
+
+    Raises:
+        ConfigError: no such checkpoint, or a picture of another kind.
+        DataError: a file that is missing or no media.
     """
+    if out.suffix.lower() not in PICTURES:
+        raise ConfigError(f"--out {out}: the picture's name ends in one of {', '.join(PICTURES)}")
     module = from_pretrained(checkpoint)
     clip = read_clip(media, module)
     head = next(iter(module.heads))
@@ -82,5 +103,6 @@ def ask(question: str, media: list[Path], *, checkpoint: str = "runs", out: Path
     with torch.no_grad():
         outputs, session = module.model.prefill(batch, batch.turns, module.processor.tokenizer)
         answer = module.heads[head].predict(session, batch)[0].answer
+    out.parent.mkdir(parents=True, exist_ok=True)
     overlay(clip, outputs.layout, f"{question}  {answer}").save(out)
     return f"{answer}\nframes: {out}"

@@ -173,7 +173,7 @@ def _is_finished(folder: Path, settings: dict[str, Any]) -> bool:
             if not isinstance(found, dict) or {key: found.get(key) for key in settings} != settings:
                 raise ConfigError(
                     f"{folder} holds data of other settings ({_difference(found, settings)}); "
-                    "choose another folder or delete this one"
+                    "choose another folder, delete this one, or take it as it is: --data.generator=null"
                 )
             return name == INDEX_NAME
     strays = sorted(path.name for path in folder.glob("*")) if folder.exists() else []

@@ -38,6 +38,7 @@ from zoo.optimisation import (
 from zoo.processor import Processor, TextTokenizer
 from zoo.pruner import Pruner
 from zoo.shards.sampling import FrameSampling
+from zoo.weights import check_fit
 
 if TYPE_CHECKING:
     from zoo.checkpoints.card import Training
@@ -243,11 +244,14 @@ class ZooModule(LightningModule):
         return state
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """Load what `state_dict` gave: exactly its names.
+        """Load what `state_dict` gave: exactly its names and shapes.
 
         Raises:
-            ConfigError: with adapters, a name too many or too few.
+            ConfigError: a name too many or too few, or another size.
         """
+        if strict and not self.is_adapted and self.device_mesh is None:
+            shapes = {name: tuple(tensor.shape) for name, tensor in state_dict.items()}
+            check_fit(self, shapes, "the checkpoint", hint="give the flags and the recipe of its run")
         if strict and self.is_adapted:
             expected, given = set(self.state_dict()), set(state_dict)
             if expected != given:

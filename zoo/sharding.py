@@ -10,15 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning.fabric.plugins.collectives.torch_collective import default_pg_timeout
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.strategies import ModelParallelStrategy, StrategyRegistry
 from lightning.pytorch.utilities import rank_zero_only
 from torch import nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_optimizer_state_dict
 from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor
+from torch.optim import Optimizer
 
 from zoo.errors import ConfigError
 
@@ -51,6 +55,24 @@ class FullySharded(ModelParallelStrategy):
         """Size the data-parallel group, which Lightning would take to be one process a machine."""
         self._data_parallel_size = self.num_nodes * self.num_processes
         super().setup_environment()
+
+    def optimizer_state(self, optimizer: Optimizer) -> dict[str, Any]:
+        """The optimiser's state for a checkpoint; in one plain file numbered as torch's optimisers number it.
+
+        Lightning numbers by the order of the module's parameters. Optimisers count theirs group by group, and one with
+        groups of another order would give every parameter the state of some other.
+        """
+        if self._save_distributed_checkpoint:
+            return super().optimizer_state(optimizer)
+        inner = optimizer.optimizer if isinstance(optimizer, LightningOptimizer) else optimizer
+        options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+        named = get_optimizer_state_dict(self.model, inner, options=options)
+        if not self.is_global_zero:
+            return named
+        names = chain.from_iterable(group["params"] for group in named["param_groups"])
+        numbers = {name: number for number, name in enumerate(names)}
+        groups = [{**group, "params": [numbers[name] for name in group["params"]]} for group in named["param_groups"]]
+        return {"state": {numbers[name]: state for name, state in named["state"].items()}, "param_groups": groups}
 
 
 StrategyRegistry.register(NAME, FullySharded, description="Slices of weights in every process (torch's FSDP2)")

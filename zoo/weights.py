@@ -102,7 +102,12 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
 
 
 def check_fit(
-    module: nn.Module, shapes: Mapping[str, tuple[int, ...]], source: str, *, spare: Collection[str] = ()
+    module: nn.Module,
+    shapes: Mapping[str, tuple[int, ...]],
+    source: str,
+    *,
+    spare: Collection[str] = (),
+    hint: str = "",
 ) -> None:
     """Refuse weights that are not exactly a module's: each name, each shape.
 
@@ -113,6 +118,7 @@ def check_fit(
         shapes: Stored names and shapes.
         source: What the error calls the place where they come from.
         spare: Beginnings of names that may be stored and not wanted, or wanted and not stored.
+        hint: What the error tells the user to do.
     Raises:
         ConfigError: names are missing or unexpected, or shapes differ.
     """
@@ -130,7 +136,9 @@ def check_fit(
     }
     told = [f"{fault} {names}" for fault, names in faults.items() if names]
     if told:
-        raise ConfigError(f"{source} does not fit the model: {'; '.join(told)}")
+        raise ConfigError(
+            "; ".join([f"{source} does not fit the model: {told[0]}", *told[1:], *([hint] if hint else [])])
+        )
 
 
 def _listed(names: Iterable[str]) -> str:

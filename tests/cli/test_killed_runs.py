@@ -156,6 +156,7 @@ def check(tmp_path, clips, processes, kills, **choices):
             assert first > reached - 2, "more was repeated than the steps that were not saved yet"
             reached = last
     assert reached == STEPS
+    assert unbroken.checkpoint()["global_step"] == STEPS
     for entry in ("state_dict", "optimizer_states", "lr_schedulers", "random_states", "loops"):
         assert_equal(killed.checkpoint()[entry], unbroken.checkpoint()[entry])
     assert read_run(killed.versions()[-1]).metrics["val/loss"] == read_run(unbroken.versions()[-1]).metrics["val/loss"]

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from zoo.ask import ask, overlay, read_clip
-from zoo.errors import DataError
+from zoo.errors import ConfigError, DataError
 from zoo.layout import Frames, TokenLayout
 from zoo.shards.decode import Clip
 from zoo.shards.encode import encode_mp4
@@ -54,7 +54,7 @@ def test_what_was_pruned_is_shaded():
 
 
 def test_a_missing_file_is_named(module, tmp_path):
-    with pytest.raises(DataError, match="no file .*nothing.mp4"):
+    with pytest.raises(DataError, match="nothing.mp4 is not there; give a video, or images"):
         read_clip([tmp_path / "nothing.mp4"], module)
 
 
@@ -68,3 +68,24 @@ def test_a_file_that_is_no_video_is_refused(module, tmp_path):
     file.write_bytes(io.BytesIO(b"hello").getvalue())
     with pytest.raises(DataError, match="corrupt or truncated"):
         read_clip([file], module)
+
+
+@pytest.mark.parametrize("name", ["answer.txt", "answer"])
+def test_a_picture_of_another_kind_is_refused_before_anything_is_loaded(name, tmp_path):
+    with pytest.raises(ConfigError, match="the picture's name ends in one of .png, .jpg"):
+        ask("What is it?", [tmp_path / "clip.mp4"], checkpoint="nowhere", out=tmp_path / name)
+
+
+def test_the_folder_of_the_picture_is_made(module, image, tmp_path, monkeypatch):
+    monkeypatch.setattr("zoo.ask.from_pretrained", lambda _: module)
+    out = tmp_path / "new" / "answer.png"
+    ask("What is it?", [image], checkpoint=str(tmp_path), out=out)
+    assert out.is_file()
+
+
+@pytest.mark.parametrize(("file", "told"), [("cut.mp4", "corrupt or truncated video"), ("cut.png", "corrupt image")])
+def test_a_broken_file_is_named(module, tmp_path, file, told):
+    path = tmp_path / file
+    path.write_bytes(b"nothing")
+    with pytest.raises(DataError, match=f"{file}: {told}"):
+        read_clip([path], module)

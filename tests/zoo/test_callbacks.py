@@ -221,6 +221,14 @@ def test_the_last_step_is_saved_once_and_only_where_checkpoints_are_wanted(datas
     assert len(list(tmp_path.rglob("*.ckpt"))) == files
 
 
+def test_a_last_step_that_was_saved_in_passing_stays(dataset, tmp_path):
+    """The end of a run has another epoch number than its last batch."""
+    run = runner(tmp_path, LastStepCheckpoint(every_minutes=0), max_steps=3, val_check_interval=2)
+    run.fit(Oracle(), datamodule=data(dataset))
+    saved = (tmp_path / "runs/oracle/version_0/checkpoints").glob("*.ckpt")
+    assert sorted(torch.load(path, weights_only=True)["global_step"] for path in saved) == [2, 3]
+
+
 class Newest(LastStepCheckpoint):
     """Remembers which steps were on disk after every batch."""
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader
+from trunk_fixtures import build_module
 
 from zoo.backbones.tokenizers import words
 from zoo.errors import ConfigError
@@ -166,3 +167,10 @@ def test_heads_of_one_name_are_refused(module):
             tokenizer=words(),
             heads=[QuestionAnswering(), QuestionAnswering()],
         )
+
+
+def test_weights_of_another_model_are_refused_in_one_sentence():
+    state = build_module().state_dict()
+    state["model.other.weight"] = state.pop("model.extra_embedding.weight")
+    with pytest.raises(ConfigError, match="does not fit the model: missing model.extra_embedding.weight; unexpected "):
+        build_module().load_state_dict(state)

@@ -64,13 +64,16 @@ class LastStepCheckpoint(Callback):
         folder = getattr(trainer.checkpoint_callback, "dirpath", None)
         if folder is None or trainer.fast_dev_run or not trainer.global_step:
             return
-        path = Path(folder) / f"epoch={trainer.current_epoch}-step={trainer.global_step}.ckpt"
-        held = trainer.strategy.broadcast(any(Path(folder).glob(f"*step={trainer.global_step}.ckpt")))
+        end = f"step={trainer.global_step}.ckpt"
+        if self._previous is not None and self._previous.name.endswith(f"-{end}"):
+            return  # this very step; where an epoch has ended since, its number has grown
+        path = Path(folder) / f"epoch={trainer.current_epoch}-{end}"
+        held = trainer.strategy.broadcast(any(Path(folder).glob(f"*{end}")))
         if not held:  # saving is the work of all ranks, or of none
             trainer.save_checkpoint(path)
-        if self._previous not in (None, path):
+        if self._previous is not None:
             trainer.strategy.remove_checkpoint(self._previous)
-        self._previous = path if not held or path == self._previous else None
+        self._previous = None if held else path
 
 
 def is_between_steps(trainer: Trainer, batch_idx: int) -> bool:

@@ -121,12 +121,12 @@ def _adapt_typehints(
     val: Any, typehint: Any, serialize: bool = False, instantiate_classes: bool = False, **rest: Any
 ) -> Any:
     if not (serialize or val is None):
-        typehint = _meant_subtype(val, typehint)
+        typehint = _meant_subtype(val, typehint, append=rest.get("append", False))
         val = val if instantiate_classes else _translate(val, typehint)
     return _original["adapt_typehints"](val, typehint, serialize, instantiate_classes, **rest)
 
 
-def _meant_subtype(val: Any, typehint: Any) -> Any:
+def _meant_subtype(val: Any, typehint: Any, *, append: bool) -> Any:
     """The one member of a union that a value can mean, if it is about contract classes: then one error only."""
     if typing.get_origin(typehint) not in (typing.Union, types.UnionType):
         return typehint
@@ -134,7 +134,7 @@ def _meant_subtype(val: Any, typehint: Any) -> Any:
     if str in subtypes or not any(is_about_kinds(subtype) for subtype in subtypes):
         return typehint
     meant = subtypes
-    if len(subtypes) > 1 and isinstance(val, list):
+    if len(subtypes) > 1 and (append or isinstance(val, list)):
         meant = [s for s in subtypes if typing.get_origin(s) in private.sequence_origin_types]
     elif len(subtypes) > 1 and _class_text(val) is not None and not private.leaf_types.intersection(subtypes):
         meant = [s for s in subtypes if kind_of(s)]

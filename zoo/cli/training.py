@@ -22,6 +22,8 @@ from zoo.cli.parsing import OneSentence
 from zoo.errors import ConfigError
 from zoo.sharding import receives_weights
 
+logger = logging.getLogger(__name__)
+
 DEFAULT_SEED = 0
 UNNAMED = "unnamed"
 PRETRAINED = "pretrained"
@@ -111,6 +113,11 @@ class ZooCLI(RecipeCLI):
         self.run_name = recipes.name_of(Path(str(files[0]))) if files else UNNAMED
         self.run_root = Path(config.trainer.default_root_dir or runs.ROOT)
         self.weights = None if config.ckpt_path is None else folders.checkpoint_folder(str(config.ckpt_path))
+        if config.ckpt_path is None and self.subcommand != "fit" and not config.trainer.fast_dev_run:
+            logger.warning(
+                "%s without --ckpt_path runs the weights that the recipe begins with; a run's: --ckpt_path last",
+                self.subcommand,
+            )
         if self.weights is not None:  # holds no state of a training run, so there is nothing for Lightning to resume
             config.ckpt_path = None
         elif config.ckpt_path is not None:
