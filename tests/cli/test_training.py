@@ -205,3 +205,16 @@ def test_interrupt_ends_with_130_and_no_traceback(recipe, tmp_path):
     assert process.returncode == 130, err
     assert "Traceback" not in err
     assert err.strip().endswith("zoo: interrupted")
+
+
+def test_callbacks_are_appended_one_by_one(zoo, recipe):
+    flags = (
+        "--trainer.callbacks+=run_report",
+        "--trainer.callbacks+=EarlyStopping",
+        "--trainer.callbacks.monitor=loss",
+    )
+    answer = zoo("fit", "--config", recipe, "--trainer.callbacks=null", *flags, "--print_config")
+    first, second = yaml.safe_load(answer.out)["trainer"]["callbacks"]
+    assert first["class_path"].endswith("RunReport")
+    assert second["class_path"].endswith("EarlyStopping")
+    assert second["init_args"]["monitor"] == "loss"
