@@ -92,8 +92,8 @@ class VideoLanguageModel(nn.Module):
             hidden_size=language.hidden_size,
             intermediate_size=language.intermediate_size,
         )
-        if "patch_logits" in needs:
-            self.patch_projection = nn.Linear(vision.hidden_size * len(vision.feature_blocks), language.hidden_size)
+        features = vision.hidden_size * len(vision.feature_blocks)
+        self.patch_projection = nn.Linear(features, language.hidden_size) if "patch_logits" in needs else None
         self.place_embedding = PlaceEmbedding(language.hidden_size) if window_places else None
         self.extra_embedding = nn.Embedding(NUM_EXTRA_TOKENS, language.hidden_size)
         nn.init.normal_(self.extra_embedding.weight, std=0.02)
@@ -155,7 +155,7 @@ class VideoLanguageModel(nn.Module):
         pruning = PruningPass(pruners=tuple(self.pruners), clip_seeds=(0,), training=self.training)
         features = self.vision(pixels, TokenLayout.of_frames(frame, self.vision.grid, pixels.device), pruning)
         parts = [self._pool(features)[0], *pruning.losses]
-        if "patch_logits" in self.needs:
+        if self.patch_projection is not None:
             parts.append(self.patch_projection(features.states))
         return sum(part.sum() * 0 for part in parts)
 

@@ -290,8 +290,7 @@ class ZooModule(LightningModule):
     def components(self) -> dict[Component, list[nn.Module]]:
         """The modules of each optimiser group."""
         model = self.model
-        optional = (getattr(model, name, None) for name in ("patch_projection", "place_embedding"))
-        projections = [module for module in optional if module is not None]
+        projections = [module for module in (model.patch_projection, model.place_embedding) if module is not None]
         return {
             "vision": [model.vision],
             "connector": [model.connector, model.extra_embedding, *projections],

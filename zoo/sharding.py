@@ -133,9 +133,15 @@ def shard(
     torch.distributed.broadcast(lacking, src=FIRST)  # so that all processes end, and none waits for weights
     if lacking:
         raise ConfigError("the first process has no weights to hand out; build the module there without meta tensors")
-    for part in (*units, module):
+    parts = [*units, module]
+    for part in parts:
         receive(part, device)
         fully_shard(part, mesh=mesh["data_parallel"])
+    # What is gathered ahead in the backward pass is torch's guess from all forward passes since the last, also
+    # those of an evaluation, of which processes run different numbers: they would wait for one another's guesses for ever.
+    for before, unit in zip([module, *parts], parts[:-1], strict=False):  # the module's own weights are whole by then
+        unit.set_modules_to_backward_prefetch([before])
+    module.set_modules_to_backward_prefetch(parts[-2:-1] or [module])
     for method in set(methods) - {"forward"}:
         register_fsdp_forward_method(module, method)
 
