@@ -46,7 +46,7 @@ class Tabletop(ShardGenerator):
     """
 
     name: ClassVar[str] = "tabletop"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     example_args: ClassVar[dict[str, Any]] = {"train_clips": 4, "val_clips": 0, "test_clips": 2, "samples_per_shard": 2}
 
     def __init__(

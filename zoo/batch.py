@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,9 +20,8 @@ IGNORE_INDEX = -100
 """Label of positions without a target."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Turn:
-    """One branch of an example: a message and where its tokens lie.
+class Turn(NamedTuple):
+    """One branch of an example: a message and where its tokens lie. A tuple for the reason that `Message` is one.
 
     Args:
         example: Number of the example in the batch.

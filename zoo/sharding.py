@@ -137,8 +137,8 @@ def shard(
     for part in parts:
         receive(part, device)
         fully_shard(part, mesh=mesh["data_parallel"])
-    # What is gathered ahead in the backward pass is torch's guess from all forward passes since the last, also
-    # those of an evaluation, of which processes run different numbers: they would wait for one another's guesses for ever.
+    # What is gathered ahead in the backward pass is torch's guess from all forward passes since the last, also those
+    # of an evaluation, of which processes run different numbers: they would wait for one another's guesses for ever.
     for before, unit in zip([module, *parts], parts[:-1], strict=False):  # the module's own weights are whole by then
         unit.set_modules_to_backward_prefetch([before])
     module.set_modules_to_backward_prefetch(parts[-2:-1] or [module])

@@ -1,5 +1,4 @@
 import pickle
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -178,7 +177,7 @@ def test_what_does_not_fit_is_cut_from_the_branches(module):
 
 def test_a_branch_that_is_too_long_leaves_room_for_a_later_one(module):
     processor = module.processor
-    long, short = replace(message(), prompt="What colour is the cube? " * 9), message()
+    long, short = message()._replace(prompt="What colour is the cube? " * 9), message()
     room = tree(processor, [short]).num_tokens
     assert [m for m, _, _ in tree(processor, [long, short], max_tokens=room).branches] == [short]
 

@@ -79,4 +79,4 @@ def padded_batch(processor: Processor, examples: Sequence[Example]) -> Batch:
 
 def _moved(turn: Turn, by: int) -> Turn:
     spans = {name: getattr(turn, name) for name in ("prefix", "prompt", "answer")}
-    return replace(turn, **{name: (start + by, stop + by) for name, (start, stop) in spans.items()})
+    return turn._replace(**{name: (start + by, stop + by) for name, (start, stop) in spans.items()})

@@ -12,7 +12,7 @@ from zoo.errors import DataError
 MAX_FPS_DENOMINATOR = 1001  # enough for the broadcast rates such as 30000/1001
 
 
-def encode_mp4(frames: np.ndarray, *, fps: float, crf: int = 18, gop: int = 10, preset: str = "veryfast") -> bytes:
+def encode_mp4(frames: np.ndarray, *, fps: float, crf: int = 18, gop: int = 20, preset: str = "veryfast") -> bytes:
     """Encode frames as an H.264 mp4 whose index stands in front of the pictures.
 
     Args:
@@ -35,14 +35,16 @@ def encode_mp4(frames: np.ndarray, *, fps: float, crf: int = 18, gop: int = 10, 
     if not 0 < fps < 1000:
         raise DataError(f"mp4: fps is {fps}, expected more than 0 and less than 1000")
     rate = Fraction(fps).limit_denominator(MAX_FPS_DENOMINATOR)
+    # Two frames of three are B-frames that no other refers to: a reader that samples skips them (8 of 20 frames of
+    # 144 px decode in 1.02 ms; 1.22 without B-frames, in files an eighth larger).
     # Same bytes every time: no library version or date in the file; one thread, because x264's output depends on their
     # number; no macroblock tree, which with B-frames reads past small pictures (seen: 4 of 12 clips of 144 px varied).
     codec = {
         "crf": str(crf),
         "preset": preset,
         "g": str(gop),
-        "bf": "0",
-        "x264-params": "mbtree=0",
+        "bf": "2",
+        "x264-params": "b-adapt=0:b-pyramid=none:mbtree=0",
         "flags": "+bitexact",
     }
     options = {"movflags": "faststart", "fflags": "+bitexact"}
