@@ -18,7 +18,7 @@ from zoo.errors import ConfigError
 from zoo.generator import ShardGenerator
 from zoo.packing import PackLimits
 from zoo.shards.faults import OnBadSample
-from zoo.shards.reader import Sample, read_records, read_samples, read_split
+from zoo.shards.reader import Sample, read_index, read_records, read_samples, read_split
 
 logger = logging.getLogger(__name__)
 
@@ -47,8 +47,8 @@ class ShardDataModule(LightningDataModule):
 
     Args:
         path: Folder of a data set, or several with their weights: how often training draws from each, relative to the
-            others. Evaluation reads each of them once.
-        generator: Makes the data when the folder lacks it; needs a single path.
+            others. Evaluation reads once each of them that holds its split.
+        generator: Makes the data when the folder lacks it: the generator of a single path, or generators by path.
         batch_size: Samples a training batch on each rank, where `packing` is not given.
         packing: A training batch on each rank is one pack: as many samples as these limits hold, chosen so that it is
             nearly full.
@@ -65,7 +65,7 @@ class ShardDataModule(LightningDataModule):
         self,
         *,
         path: str | dict[str, float],
-        generator: ShardGenerator | None = None,
+        generator: ShardGenerator | dict[str, ShardGenerator] | None = None,
         batch_size: int = 16,
         packing: PackLimits | None = None,
         eval_batch_size: int | None = None,
@@ -78,7 +78,8 @@ class ShardDataModule(LightningDataModule):
     ) -> None:
         super().__init__()
         self.weights = {str(path): 1.0} if not isinstance(path, Mapping) else dict(path)
-        self.generator = generator
+        single = isinstance(generator, ShardGenerator)
+        self.generators = dict.fromkeys(self.weights, generator) if single else dict(generator or {})
         self.batch_size = batch_size
         self.packing = packing
         self.eval_batch_size = batch_size if eval_batch_size is None else eval_batch_size
@@ -101,8 +102,10 @@ class ShardDataModule(LightningDataModule):
             faults.append("path names no data set")
         faults += [f"weight of {path} is {weight}, expected a number above 0"
                    for path, weight in self.weights.items() if not 0 < weight < float("inf")]  # fmt: skip
-        if self.generator is not None and len(self.weights) != 1:
-            faults.append(f"generator with {len(self.weights)} paths, expected one path to write to")
+        if len(self.generators) > 1 and len(set(map(id, self.generators.values()))) == 1:
+            faults.append(f"one generator for {len(self.weights)} paths, expected one for each by its path")
+        faults += [f"a generator for {path}, which is not among the paths {', '.join(self.weights)}"
+                   for path in self.generators.keys() - self.weights.keys()]  # fmt: skip
         if faults:
             raise ConfigError(f"shards: {'; '.join(faults)}")
 
@@ -123,9 +126,8 @@ class ShardDataModule(LightningDataModule):
         self._processor = processor
 
     def prepare_data(self) -> None:
-        if self.generator is not None:
-            (path,) = self.weights
-            self.generator.generate(Path(path), workers=len(os.sched_getaffinity(0)))
+        for path, generator in self.generators.items():
+            generator.generate(Path(path), workers=len(os.sched_getaffinity(0)))
 
     def setup(self, stage: str) -> None:
         """Look at the index of every split that the stage needs, so that a missing one is reported before training."""
@@ -141,19 +143,27 @@ class ShardDataModule(LightningDataModule):
         """
         split = getattr(self.splits, stage)
         return [
-            Source(folder=path, shards=tuple(read_split(path, split)), weight=weight)
-            for path, weight in self.weights.items()
+            Source(folder=path, shards=tuple(read_split(path, split)), weight=self.weights[path])
+            for path in self._folders(stage)
         ]
+
+    def _folders(self, stage: Stage) -> list[str]:
+        """The data sets that a stage reads; those that are only trained on have no split for the others."""
+        split = getattr(self.splits, stage)
+        if stage == "train" or len(self.weights) == 1:
+            return list(self.weights)
+        held = [path for path in self.weights if any(shard.num_samples for shard in read_index(path).get(split, ()))]
+        return held or list(self.weights)
 
     def records(self, stage: Stage) -> Iterator[dict[str, Any]]:
         """The JSON of every sample of a stage, without decoding anything."""
-        for path in self.weights:
+        for path in self._folders(stage):
             yield from read_records(path, getattr(self.splits, stage), report=lambda error: logger.debug("%s", error))
 
     def samples(self, stage: Stage, keys: Collection[str]) -> dict[str, Sample]:
         """Samples of a stage by key, with their media."""
         found: dict[str, Sample] = {}
-        for path in self.weights:
+        for path in self._folders(stage):
             found |= read_samples(path, getattr(self.splits, stage), keys)
         return found
 

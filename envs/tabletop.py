@@ -1,14 +1,14 @@
 """Short videos of objects pushed and thrown over a table, with questions, true statements and segmentation labels."""
 
-from collections.abc import Iterator
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
 from zoo.envs.rendering import OffscreenRenderer
 from zoo.envs.simulator import mujoco
 from zoo.envs.tabletop_facts import AREA_SIZE, ClipFacts, motion_is_clear, read_facts
-from zoo.envs.tabletop_questions import QuestionBalancer, candidates, descriptions, statements
+from zoo.envs.tabletop_questions import Question, QuestionBalancer, candidates, descriptions, statements
 from zoo.envs.tabletop_sampling import MAX_OBJECTS, sample_scene
 from zoo.envs.tabletop_scene import SceneSpec, Trajectory, build_model, simulate
 from zoo.errors import ConfigError
@@ -92,74 +92,89 @@ class Tabletop(ShardGenerator):
         deck_rng = np.random.default_rng([self.seed, SPLIT_SEEDS[split], shard])
         balancer = QuestionBalancer(per_clip=self.questions_per_clip)
         with OffscreenRenderer(width=self.image_size, height=self.image_size) as renderer:
-            for index, num_objects in enumerate(_deck(deck_rng, count)):
+            for index, num_objects in enumerate(deck(deck_rng, count)):
                 rng = np.random.default_rng([self.seed, SPLIT_SEEDS[split], shard, index])
-                clip = self.clip(rng, renderer, num_objects=num_objects)
+                clip = draw_clip(rng, renderer, num_objects=num_objects, num_frames=self.num_frames, fps=self.fps)
                 questions = balancer.pick(candidates(clip.facts, rng), rng)
                 key = f"{split}-{shard:06d}-{index:05d}"
-                record = self._record(key, clip, [question.annotation() for question in questions])
+                record = clip_record(key, clip, questions, media="mp4", fps=self.fps)
                 yield GeneratedSample(record, encode_mp4(clip.frames, fps=self.fps), labels(clip))
 
-    def clip(self, rng: np.random.Generator, renderer: OffscreenRenderer, *, num_objects: int) -> Clip:
-        """Draw scenes until one is unambiguous.
 
-        Args:
-            rng: Source of all randomness.
-            renderer: Renders at this generator's picture size.
-            num_objects: Objects of the scene.
-        """
-        area_scale = (AREA_SIZE / self.image_size) ** 2
-        while True:
-            scene = sample_scene(rng, num_objects=num_objects)
-            model = build_model(scene, image_size=self.image_size)
-            trajectory = simulate(scene, model, num_frames=self.num_frames, fps=self.fps)
-            if not motion_is_clear(scene, trajectory):
-                continue
-            frames, masks = render(model, trajectory, renderer)
-            facts = read_facts(scene, trajectory, visible_pixels(masks, num_objects) * area_scale)
-            if facts is not None:
-                return Clip(scene, trajectory, facts, frames, masks)
+def draw_clip(
+    rng: np.random.Generator, renderer: OffscreenRenderer, *, num_objects: int, num_frames: int, fps: float
+) -> Clip:
+    """Draw scenes until one is unambiguous.
 
-    def _record(self, key: str, clip: Clip, annotations: list[dict[str, object]]) -> dict[str, Any]:
-        camera = clip.scene.camera
-        return {
-            "schema": SCHEMA_NAME,
-            "version": SCHEMA_VERSION,
-            "key": key,
-            "media": "mp4",
-            "width": self.image_size,
-            "height": self.image_size,
-            "num_frames": self.num_frames,
-            "fps": self.fps,
-            "annotations": annotations,
-            "statements": statements(clip.facts),
-            "descriptions": [{"request": request, "text": text} for request, text in descriptions(clip.facts)],
-            "instances": [
-                {"id": index + 1, "text": f"{item.colour} {item.size} {item.shape}"}
-                for index, item in enumerate(clip.facts.objects)
-            ],
-            "meta": {
-                "objects": [
-                    {
-                        "colour": item.colour,
-                        "shape": item.shape,
-                        "size": item.size,
-                        "moved": item.moved,
-                        "onset_s": item.onset_s,
-                        "direction": item.direction,
-                        "view": item.view,
-                    }
-                    for item in clip.facts.objects
-                ],
-                "touched": sorted(list(pair) for pair in clip.facts.touched),
-                "camera": {
-                    "azimuth": camera.azimuth,
-                    "elevation": camera.elevation,
-                    "distance_m": camera.distance_m,
-                    "fov_y_deg": camera.fov_y_deg,
-                },
-            },
-        }
+    Args:
+        rng: Source of all randomness.
+        renderer: Draws square pictures.
+        num_objects: Objects of the scene.
+        num_frames: Frames of the clip; one frame shows a resting scene.
+        fps: Frames per second.
+    """
+    area_scale = (AREA_SIZE / renderer.width) ** 2
+    while True:
+        scene = sample_scene(rng, num_objects=num_objects, has_events=num_frames > 1)
+        model = build_model(scene, image_size=renderer.width)
+        trajectory = simulate(scene, model, num_frames=num_frames, fps=fps)
+        if not motion_is_clear(scene, trajectory):
+            continue
+        frames, masks = render(model, trajectory, renderer)
+        facts = read_facts(scene, trajectory, visible_pixels(masks, num_objects) * area_scale)
+        if facts is not None:
+            return Clip(scene, trajectory, facts, frames, masks)
+
+
+def clip_record(
+    key: str, clip: Clip, questions: Sequence[Question], *, media: Literal["mp4", "jpg"], fps: float
+) -> dict[str, Any]:
+    """The JSON of a rendered scene.
+
+    Args:
+        key: Of the sample.
+        clip: The scene; of one frame where the media is a picture.
+        questions: What is asked about it.
+        media: How the frames are stored.
+        fps: Frames per second.
+    """
+    is_still, facts, camera = media == "jpg", clip.facts, clip.scene.camera
+    num_frames, height, width = clip.frames.shape[:3]
+    looks = [{"colour": item.colour, "shape": item.shape, "size": item.size} for item in facts.objects]
+    deeds = [
+        {"moved": item.moved, "onset_s": item.onset_s, "direction": item.direction, "view": item.view}
+        for item in facts.objects
+    ]
+    meta: dict[str, Any] = {"objects": looks}
+    if not is_still:
+        meta["objects"] = [look | deed for look, deed in zip(looks, deeds, strict=True)]
+        meta["touched"] = sorted(list(pair) for pair in facts.touched)
+    meta["camera"] = {
+        "azimuth": camera.azimuth,
+        "elevation": camera.elevation,
+        "distance_m": camera.distance_m,
+        "fov_y_deg": camera.fov_y_deg,
+    }
+    return {
+        "schema": SCHEMA_NAME,
+        "version": SCHEMA_VERSION,
+        "key": key,
+        "media": media,
+        "width": width,
+        "height": height,
+        "num_frames": num_frames,
+        "fps": fps,
+        "annotations": [question.annotation() for question in questions],
+        "statements": statements(facts, is_still=is_still),
+        "descriptions": [
+            {"request": request, "text": text} for request, text in descriptions(facts, is_still=is_still)
+        ],
+        "instances": [
+            {"id": index + 1, "text": f"{item.colour} {item.size} {item.shape}"}
+            for index, item in enumerate(facts.objects)
+        ],
+        "meta": meta,
+    }
 
 
 def render(model: mujoco.MjModel, trajectory: Trajectory, renderer: OffscreenRenderer) -> tuple[np.ndarray, np.ndarray]:
@@ -222,7 +237,7 @@ def labels(clip: Clip) -> dict[str, np.ndarray]:
     }
 
 
-def _deck(rng: np.random.Generator, count: int) -> list[int]:
+def deck(rng: np.random.Generator, count: int) -> list[int]:
     """Numbers of objects of a shard's clips: each of 1 to MAX_OBJECTS equally often, in random order."""
     rounds = -(-count // MAX_OBJECTS)
     deck = np.concatenate([rng.permutation(MAX_OBJECTS) + 1 for _ in range(rounds)])[:count]

@@ -54,14 +54,16 @@ class Question:
         }
 
 
-def candidates(facts: ClipFacts, rng: np.random.Generator) -> list[Question]:
+def candidates(facts: ClipFacts, rng: np.random.Generator, *, is_still: bool = False) -> list[Question]:
     """Every clear question about a clip.
 
     Args:
         facts: What the clip shows.
         rng: Decides the order in which two objects are named.
+        is_still: The clip is one picture, so nothing is asked about motion.
     """
-    return [question for family in FAMILIES.values() for question in family(facts, rng)]
+    families = [family for name, family in FAMILIES.items() if name in STILL_FAMILIES or not is_still]
+    return [question for family in families for question in family(facts, rng)]
 
 
 def count_questions(facts: ClipFacts, rng: np.random.Generator) -> Iterator[Question]:
@@ -233,6 +235,9 @@ FAMILIES: dict[str, Callable[[ClipFacts, np.random.Generator], Iterator[Question
     "touch": touch_questions,
 }
 
+STILL_FAMILIES = frozenset({"count", "attribute", "relation"})
+"""What one picture answers."""
+
 
 class QuestionBalancer:
     """Pick questions so that within each group no answer runs ahead of the rarest one; keeps its counts over a shard.
@@ -293,11 +298,12 @@ def _balance(question: Question) -> tuple[str, str, tuple[str, ...]]:
     return group, question.outcome or question.answer, question.outcomes or question.choices
 
 
-def statements(facts: ClipFacts) -> list[str]:
+def statements(facts: ClipFacts, *, is_still: bool = False) -> list[str]:
     """True sentences about a clip in one fixed grammar, a stable order.
 
     Args:
         facts: What the clip shows.
+        is_still: The clip is one picture, so nothing is said about motion.
     """
     objects, movers = facts.objects, facts.movers
     number = len(objects)
@@ -306,6 +312,8 @@ def statements(facts: ClipFacts) -> list[str]:
     words = {"left": "left of", "right": "right of", "front": "in front of", "behind": "behind"}
     for (first, second), side in facts.sides.items():
         lines.append(f"the {objects[first].colour} object is {words[side]} the {objects[second].colour} object")
+    if is_still:
+        return lines
     lines += [f"the {item.colour} object {'moved' if item.moved else 'did not move'}" for item in objects]
     ways = {
         "left": "moved to the left",
@@ -321,7 +329,7 @@ def statements(facts: ClipFacts) -> list[str]:
     return lines
 
 
-def descriptions(facts: ClipFacts) -> list[tuple[str, str]]:
+def descriptions(facts: ClipFacts, *, is_still: bool = False) -> list[tuple[str, str]]:
     """Requests and their whole answers: what is there, and what it did, object by object in the order of the colours'
     names.
 
@@ -329,9 +337,13 @@ def descriptions(facts: ClipFacts) -> list[tuple[str, str]]:
 
     Args:
         facts: What the clip shows.
+        is_still: The clip is one picture, so only what is there is described.
     """
     order = sorted(range(len(facts.objects)), key=lambda index: facts.objects[index].colour)
     things = [facts.objects[index] for index in order]
+    looks = ("Describe the objects.", ", ".join(f"{item.colour} {item.size} {item.shape}" for item in things))
+    if is_still:
+        return [looks]
     ranks = {facts.movers[rank]: word for word, rank in facts.ranks.items()}
     deeds = []
     for index, item in zip(order, things, strict=True):
@@ -340,10 +352,7 @@ def descriptions(facts: ClipFacts) -> list[tuple[str, str]]:
         words += [ranks[index]] if index in ranks else []
         words += [f"{item.view} the view"] if item.view != "stayed" else []
         deeds.append(" ".join(words))
-    return [
-        ("Describe the objects.", ", ".join(f"{item.colour} {item.size} {item.shape}" for item in things)),
-        ("Describe what happened.", ", ".join(deeds)),
-    ]
+    return [looks, ("Describe what happened.", ", ".join(deeds))]
 
 
 def _colour_question(family: str, template: str, text: str, colour: str, *, temporal: bool = False) -> Question:

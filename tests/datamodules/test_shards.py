@@ -114,18 +114,19 @@ class Frames(ShardGenerator):
 
     Args:
         clips: In the training split.
+        scored: In each of the others.
     """
 
     name = "frames"
     version = 1
     shard_size = 2
 
-    def __init__(self, *, clips: int) -> None:
-        self.clips = clips
+    def __init__(self, *, clips: int, scored: int = 2) -> None:
+        self.clips, self.scored = clips, scored
 
     @property
     def splits(self):
-        return {"train": self.clips, "val": 2, "test": 2}
+        return {"train": self.clips, "val": self.scored, "test": self.scored}
 
     def samples(self, split, shard, count):
         for place in range(count):
@@ -159,13 +160,39 @@ def test_missing_data_is_generated_once(tmp_path, processor, monkeypatch):
         ShardDataModule(path=str(tmp_path / "made"), generator=Frames(clips=6)).prepare_data()
 
 
+def test_data_sets_of_a_mixture_have_generators_of_their_own(tmp_path, processor, monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: ())
+    scored, learnt = str(tmp_path / "scored"), str(tmp_path / "learnt")
+    data = ShardDataModule(
+        path={learnt: 3.0, scored: 1.0},
+        generator={scored: Frames(clips=4), learnt: Frames(clips=6, scored=0)},
+        batch_size=2,
+    )
+    data.processor = processor
+    data.prepare_data()
+    data.setup("fit")
+    assert {source.folder: source.weight for source in data.sources("train")} == {learnt: 3.0, scored: 1.0}
+    assert [source.folder for source in data.sources("validate")] == [scored]  # the other has no such split
+    assert len(list(data.records("validate"))) == 2
+
+
+def test_a_split_that_no_data_set_has_is_an_error(tmp_path, processor, monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: ())
+    folders = [str(tmp_path / name) for name in "ab"]
+    data = ShardDataModule(path=dict.fromkeys(folders, 1.0), generator={f: Frames(clips=2, scored=0) for f in folders})
+    data.prepare_data()
+    with pytest.raises(DataError, match="split 'val' holds no samples"):
+        data.setup("validate")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"path": "d", "batch_size": 0, "num_workers": -1}, "batch_size is 0.*num_workers is -1"),
         ({"path": {}}, "names no data set"),
         ({"path": {"a": 0.0}}, "weight of a is 0.0"),
-        ({"path": {"a": 1.0, "b": 1.0}, "generator": Frames(clips=2)}, "2 paths"),
+        ({"path": {"a": 1.0, "b": 1.0}, "generator": Frames(clips=2)}, "one generator for 2 paths"),
+        ({"path": "a", "generator": {"b": Frames(clips=2)}}, "a generator for b, which is not among the paths a"),
         ({"path": "d", "epoch_samples": 0}, "epoch_samples is 0"),
         ({"path": "d", "seed": -1}, "seed is -1"),
     ],

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from zoo.envs.rendering import OffscreenRenderer
-from zoo.envs.tabletop import Tabletop, labels, visible_pixels
+from zoo.envs.tabletop import Tabletop, draw_clip, labels, visible_pixels
 from zoo.envs.tabletop_facts import GONE_PX, MOVED_M, STILL_M, VISIBLE_PX
 from zoo.envs.tabletop_scene import COLOURS
 from zoo.errors import ConfigError
@@ -28,7 +28,13 @@ def clips():
     generator = Tabletop()
     with OffscreenRenderer(width=generator.image_size, height=generator.image_size) as renderer:
         return [
-            generator.clip(np.random.default_rng([9, index]), renderer, num_objects=1 + index % 6)
+            draw_clip(
+                np.random.default_rng([9, index]),
+                renderer,
+                num_objects=1 + index % 6,
+                num_frames=generator.num_frames,
+                fps=generator.fps,
+            )
             for index in range(18)
         ]
 

@@ -107,7 +107,7 @@ def _run(typed: list[str]) -> None:
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Leave the garbage where it is: what importing makes stays anyway, and looking through it takes a second of six."""
+    """Leave garbage where it is: what importing makes stays anyway, and looking through it takes a second of six."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
