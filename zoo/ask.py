@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,15 +11,18 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from zoo import from_pretrained
+from zoo import bundled, from_pretrained
 from zoo.errors import ConfigError, DataError
 from zoo.head import Message
 from zoo.layout import TokenLayout
 from zoo.module import ZooModule
 from zoo.shards.decode import IMAGE_SUFFIXES, Clip, decode_image, decode_video
 
+logger = logging.getLogger(__name__)
+
 FRAME_HEIGHT_PX = 160
 CAPTION_PX = 40
+RUNS, BUNDLED = "runs", "molmo2-tiny"
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
 
@@ -74,13 +78,14 @@ def overlay(clip: Clip, layout: TokenLayout, caption: str) -> Image.Image:
     return sheet
 
 
-def ask(question: str, media: list[Path], *, checkpoint: str = "runs", out: Path = Path("answer.png")) -> str:
+def ask(question: str, media: list[Path], *, checkpoint: str | None = None, out: Path = Path("answer.png")) -> str:
     """Answer a question about a video or images.
 
     Args:
         question: What to ask, in words.
         media: One video, or images that are taken as the frames of a clip.
-        checkpoint: A checkpoint folder, a hub id, a .ckpt file or a run folder; the newest run below it counts.
+        checkpoint: A checkpoint folder, the name of a bundled one, a hub id, a .ckpt file or a run folder; the newest
+            run below it counts. Left out: the newest run in `runs`, and `molmo2-tiny` where there is none.
         out: PNG of the frames that were looked at, with the answer.
 
     Returns:
@@ -92,7 +97,7 @@ def ask(question: str, media: list[Path], *, checkpoint: str = "runs", out: Path
     """
     if out.suffix.lower() not in PICTURES:
         raise ConfigError(f"--out {out}: the picture's name ends in one of {', '.join(PICTURES)}")
-    module = from_pretrained(checkpoint)
+    module = from_pretrained(_newest_run_or_bundled() if checkpoint is None else checkpoint)
     clip = read_clip(media, module)
     head = next(iter(module.heads))
     message = Message(head=head, prompt=question, answer="", family="asked")
@@ -106,3 +111,10 @@ def ask(question: str, media: list[Path], *, checkpoint: str = "runs", out: Path
     out.parent.mkdir(parents=True, exist_ok=True)
     overlay(clip, outputs.layout, f"{question}  {answer}").save(out)
     return f"{answer}\nframes: {out}"
+
+
+def _newest_run_or_bundled() -> str:
+    if any(Path(RUNS).rglob("*.ckpt")) or BUNDLED not in bundled.names():
+        return RUNS
+    logger.info("no run in %s/ yet: %s answers, which comes with the zoo", RUNS, BUNDLED)
+    return BUNDLED

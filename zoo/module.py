@@ -471,12 +471,19 @@ class ZooModule(LightningModule):
     # -- checkpoint folders -------------------------------------------------------------------------------------------
 
     def save_pretrained(
-        self, folder: str | Path, *, training: Training | None = None, max_shard_size: str = "5GB"
+        self,
+        folder: str | Path,
+        *,
+        training: Training | None = None,
+        max_shard_size: str = "5GB",
+        stored_dtype: Literal["float16", "bfloat16"] | None = None,
     ) -> Path:
         """Write a checkpoint folder, which `zoo.from_pretrained` reads; see `zoo.checkpoints.pretrained`."""
         from zoo.checkpoints.pretrained import save_pretrained
 
-        return save_pretrained(self, folder, training=training, max_shard_size=max_shard_size)
+        return save_pretrained(
+            self, folder, training=training, max_shard_size=max_shard_size, stored_dtype=stored_dtype
+        )
 
     def push_to_hub(
         self,

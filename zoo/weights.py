@@ -147,13 +147,16 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(found[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def load_exactly(module: nn.Module, folder: Path, *, spare: Collection[str] = ()) -> None:
+def load_exactly(
+    module: nn.Module, folder: Path, *, spare: Collection[str] = (), halved: torch.dtype | None = None
+) -> None:
     """Fill a module with a folder's weights, in the types in which they are stored.
 
     Args:
         module: On the CPU; gets each tensor's stored dtype.
         folder: Weights in the hub's layout.
         spare: See `check_fit`.
+        halved: Type that stands for float32 in the files; None where every tensor has its own.
     Raises:
         ConfigError: there are no weights, only pickles, or not exactly the module's.
         DataError: a file cannot be read.
@@ -164,7 +167,7 @@ def load_exactly(module: nn.Module, folder: Path, *, spare: Collection[str] = ()
     for file in files:
         tensors = {name: tensor for name, tensor in load_file(file).items() if name in own}
         for name, tensor in tensors.items():
-            own[name].data = own[name].data.to(tensor.dtype)
+            own[name].data = own[name].data.to(torch.float32 if tensor.dtype == halved else tensor.dtype)
         module.load_state_dict(tensors, strict=False)  # one shard never holds all; `check_fit` was strict
 
 
@@ -173,15 +176,25 @@ def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
     yield from module.named_buffers(remove_duplicate=False)
 
 
-def save_weights(module: nn.Module, folder: Path, *, max_shard_size: str) -> None:
+def save_weights(module: nn.Module, folder: Path, *, max_shard_size: str, halved: torch.dtype | None = None) -> None:
     """Write a module's state as safetensors, in shards where it is larger than `max_shard_size`, such as `5GB`.
 
+    Args:
+        module: Whose state is written.
+        folder: Where to.
+        max_shard_size: Largest file.
+        halved: Type in which float32 tensors are stored, for half the size; None stores them as they are.
     Raises:
-        ConfigError: `max_shard_size` is no size.
+        ConfigError: `max_shard_size` is no size, or the module has tensors of the type `halved` already.
     """
     if not re.fullmatch(r"\d+ ?[KMGT]B", max_shard_size):
         raise ConfigError(f"max_shard_size {max_shard_size!r}: expected a number of KB, MB, GB or TB, such as 5GB")
-    save_torch_state_dict(module.state_dict(), folder, max_shard_size=max_shard_size)
+    state = module.state_dict()
+    if halved is not None:
+        if own := [name for name, tensor in state.items() if tensor.dtype == halved]:
+            raise ConfigError(f"{own[0]} is {halved} already, so that this type cannot stand for float32; leave it out")
+        state = {name: tensor.to(halved) if tensor.dtype == torch.float32 else tensor for name, tensor in state.items()}
+    save_torch_state_dict(state, folder, max_shard_size=max_shard_size)
 
 
 def unsaved_dtypes(module: nn.Module) -> dict[str, str]:

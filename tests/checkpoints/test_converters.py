@@ -1,5 +1,6 @@
 import importlib.util
 import json
+import os
 import sys
 
 import pytest
@@ -42,6 +43,24 @@ def test_a_run_becomes_a_checkpoint_folder(module, run, tmp_path):
     card = (out / "README.md").read_text()
     for text in ("12 optimiser steps", "license: apache-2.0", "Data: clips.", "| count | 8 | 75.0% |"):
         assert text in card
+
+
+def test_the_newest_test_of_the_same_checkpoint_is_told(run, tmp_path):
+    tested = "runs/version_0/checkpoints/last.ckpt"
+    written = [
+        ("held-out", tested, 0.25),
+        ("held-out", tested, 0.5),
+        ("validation", tested, 0.75),
+        ("held-out", "b", 1.0),
+    ]
+    for number, (split, checkpoint, accuracy) in enumerate(written, start=1):
+        folder = run.parent / f"version_{number}"
+        folder.mkdir()
+        results = {"split": split, "checkpoint": checkpoint, "questions": 8, "accuracy": accuracy, "families": {}}
+        (folder / "results.json").write_text(json.dumps(results | {"blind": None}))
+        os.utime(folder / "results.json", (number, number))
+    converters.checkpoint(run, out=tmp_path / "out")
+    assert "| all | 8 | 50.0% |" in (tmp_path / "out" / "README.md").read_text()
 
 
 def test_a_source_without_a_checkpoint_is_refused(tmp_path):

@@ -87,6 +87,12 @@ def test_a_folder_is_tested_and_predicts(zoo, folder, data, command):
     assert answer.code == 0, answer.err
 
 
+def test_a_run_folder_means_its_newest_checkpoint(zoo, data, model):
+    assert zoo("fit", "--config", model, *data, "--trainer.max_steps=1").code == 0
+    answer = zoo("validate", "--config", model, *data, f"--ckpt_path={newest_run()}")
+    assert answer.code == 0, answer.err
+
+
 def test_training_begins_with_the_weights_of_a_folder(zoo, folder, data):
     frozen = [f"--model.optimiser.{part}.learning_rate=0" for part in ("vision", "language")]
     rate = "--model.optimiser.connector.learning_rate=1e-3"
@@ -136,4 +142,4 @@ def test_a_foreign_class_is_refused_in_one_sentence(mistake, folder, data):
 def test_a_folder_that_was_cut_short_is_refused(mistake, model, data, folder):
     (folder / "config.json").unlink()
     told = mistake("validate", "--config", model, *data, f"--ckpt_path={folder}")
-    assert "made is neither a checkpoint folder, it has no config.json, nor slices of a sharded run" in told
+    assert "made is no checkpoint folder, it has no config.json, and no run folder" in told

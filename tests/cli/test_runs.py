@@ -60,7 +60,7 @@ def test_nothing_there(tmp_path):
 def test_missing_file_names_those_beside_it(run_folder):
     with pytest.raises(ConfigError, match=r"no file .*step=1\.ckpt\. Beside it: step=5\.ckpt, step=9\.ckpt"):
         runs.check_exists(str(run_folder / "version_2" / "checkpoints" / "step=1.ckpt"))
-    with pytest.raises(ConfigError, match="or type last or best"):
+    with pytest.raises(ConfigError, match="or type last"):
         runs.check_exists(str(Path("nowhere") / "x.ckpt"))
 
 

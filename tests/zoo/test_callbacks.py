@@ -202,6 +202,16 @@ def test_an_interrupted_fit_keeps_what_it_had(dataset, tmp_path):
     assert "KeyboardInterrupt" in (folder / "report.html").read_text()
 
 
+def test_a_fit_that_is_refused_reports_nothing(dataset, tmp_path, capsys):
+    run = runner(tmp_path, RunReport(), max_epochs=1)
+    refused = data(dataset)
+    refused.num_workers = 99
+    with pytest.raises(ConfigError, match="shards for 99 readers"):
+        run.fit(Oracle(), datamodule=refused)
+    assert not list(tmp_path.rglob("report.html"))
+    assert "report:" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("interrupt_at", "steps"), [(None, [2, 3]), (1, [1])])
 def test_the_last_step_is_saved(dataset, tmp_path, interrupt_at, steps):
     """Validations come after two steps, the end after three, the interruption within the second."""

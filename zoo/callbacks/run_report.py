@@ -45,7 +45,7 @@ class RunReport(Callback):
         self.clips = clips
         self.folder: Path | None = None
         self._throughput = Throughput()
-        self._started = time.perf_counter()
+        self._started: float | None = None  # when training began
         self._continued: dict[str, Any] | None = None  # state of the run that this one goes on with
         self._validated = False  # since the last training batch
         self._running: list[Prediction] = []  # this rank's, of the evaluation in progress
@@ -62,7 +62,7 @@ class RunReport(Callback):
     # -- training -----------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        return {"seconds": time.perf_counter() - self._started, "counted": self._throughput.counted()}
+        return {"seconds": self._seconds(), "counted": self._throughput.counted()}
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         flush(trainer)
@@ -103,7 +103,7 @@ class RunReport(Callback):
         self._write(trainer, pl_module, "validate")
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        if trainer.state.fn == TrainerFn.FITTING:
+        if trainer.state.fn == TrainerFn.FITTING and self._started is not None:
             self._write(trainer, pl_module, "validate", stopped_by=type(exception).__name__)
             self._say(trainer, pl_module)
 
@@ -228,11 +228,15 @@ class RunReport(Callback):
         return {
             "steps": trainer.global_step,
             "epochs": trainer.current_epoch,
-            "seconds": time.perf_counter() - self._started,
+            "seconds": self._seconds(),
             "device": f"{processes}{where}, {trainer.precision}",
             "stopped_by": stopped_by,
             **self._throughput.as_dict(),
         }
+
+    def _seconds(self) -> float:
+        """Since training began; 0 before."""
+        return 0.0 if self._started is None else time.perf_counter() - self._started
 
     def _adopt_training(self, trainer: Trainer) -> None:
         """Copy the curves and the speed of the run that made the checkpoint, so that the folder explains itself."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lightning.pytorch import LightningModule
 
+from zoo import bundled
 from zoo.cli import runs
 from zoo.errors import ConfigError
 from zoo.hub import is_hub_id, local_folder
@@ -17,7 +18,7 @@ CONFIG = "config.json"
 
 
 def checkpoint_folder(path: str) -> Path | None:
-    """The checkpoint folder that a path or hub id means; None where it is Lightning's to read.
+    """The checkpoint folder that a path, bundled name or hub id means; None where it is Lightning's to read.
 
     Raises:
         ConfigError: a hub id that cannot be fetched.
@@ -26,6 +27,8 @@ def checkpoint_folder(path: str) -> Path | None:
         return None
     if Path(path).is_dir():
         return Path(path) if (Path(path) / CONFIG).is_file() else None
+    if (ours := bundled.folder_of(path)) is not None:
+        return ours
     return local_folder(path) if not Path(path).exists() and is_hub_id(path) else None
 
 

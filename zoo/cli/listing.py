@@ -7,26 +7,28 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from zoo import registry
+from zoo import bundled, registry
 from zoo.cli import recipes
 from zoo.errors import UnknownNameError
 
-RECIPE = "recipe"
+RECIPE, CHECKPOINT = "recipe", "checkpoint"
 
 
 def list_names(kind: str | None = None) -> str:
-    """List components and recipes: kind, name, origin, purpose.
+    """List components, recipes and bundled checkpoints: kind, name, origin, purpose.
 
     Args:
-        kind: Only this kind, such as pruner, or recipe.
+        kind: Only this kind, such as pruner, or recipe, or checkpoint.
 
     Raises:
         UnknownNameError: no such kind.
     """
     rows = []
-    for listed in (*registry.kinds(), RECIPE) if kind is None else (kind,):
+    for listed in (*registry.kinds(), RECIPE, CHECKPOINT) if kind is None else (kind,):
         if listed == RECIPE:
             rows += [(RECIPE, name, registry.OWN, recipes.summary(name)) for name in recipes.names()]
+        elif listed == CHECKPOINT:
+            rows += [(CHECKPOINT, name, registry.OWN, bundled.summary(name)) for name in bundled.names()]
         else:
             rows += [(c.kind, c.name, c.origin, _summary(c)) for c in registry.components(listed)]
     return _table([("kind", "name", "origin", "what it is"), *rows])

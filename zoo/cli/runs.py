@@ -6,11 +6,14 @@ is empty. Here they mean the newest run of the same name that has a checkpoint.
 
 from pathlib import Path
 
+from zoo import bundled
 from zoo.checkpoints.saved import whole_checkpoints
 from zoo.errors import ConfigError
 
 ROOT = "runs"
 NEWEST = ("last", "best")
+CHECKPOINTS = "checkpoints"
+"""Of a run folder: where Lightning's ModelCheckpoint writes."""
 
 
 def next_version(folder: Path) -> int:
@@ -26,10 +29,25 @@ def find_checkpoint(which: str, folder: Path) -> Path | None:
         folder: Holds `version_N` folders, with `checkpoints/*.ckpt` in them.
     """
     for version in sorted(folder.glob("version_*"), key=_version, reverse=True):
-        files = whole_checkpoints(version / "checkpoints")
+        files = whole_checkpoints(version / CHECKPOINTS)
         if files:
             return files[-1] if which == "last" else _best(files[-1])
     return None
+
+
+def newest_of(folder: Path) -> Path:
+    """The newest checkpoint of a run folder.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    files = whole_checkpoints(folder / CHECKPOINTS)
+    if not files:
+        raise ConfigError(
+            f"ckpt_path: {folder} is no checkpoint folder, it has no config.json, and no run folder, it has no "
+            f"{CHECKPOINTS}/*.ckpt"
+        )
+    return files[-1]
 
 
 def check_exists(path: str) -> None:
@@ -40,10 +58,11 @@ def check_exists(path: str) -> None:
     """
     if "://" not in path and not path.startswith("registry") and not Path(path).exists():
         beside = sorted(other.name for other in Path(path).parent.glob("*.ckpt"))
+        *some, final = (*NEWEST, *bundled.names())
         hint = (
             f"Beside it: {', '.join(beside)}"
             if beside
-            else "Checkpoints lie in runs/NAME/version_N/checkpoints; or type last or best"
+            else f"Checkpoints lie in runs/NAME/version_N/checkpoints; or type {', '.join(some)} or {final}"
         )
         raise ConfigError(f"ckpt_path: no file {path}. {hint}")
 

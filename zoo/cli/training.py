@@ -146,10 +146,7 @@ class ZooCLI(RecipeCLI):
         if path not in runs.NEWEST:
             runs.check_exists(path)
             if Path(path).is_dir() and not is_sharded(Path(path)):
-                raise ConfigError(
-                    f"ckpt_path: {path} is neither a checkpoint folder, it has no {folders.CONFIG}, nor slices of a "
-                    "sharded run; zoo convert checkpoint makes a folder of a run"
-                )
+                return str(runs.newest_of(Path(path)))
             return path
         found = runs.find_checkpoint(path, self.run_root / self.run_name)
         if found is not None:

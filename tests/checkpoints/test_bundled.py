@@ -1,0 +1,66 @@
+"""Checkpoints that come with the package: found by name, shadowed by a path of that name, named in errors."""
+
+import shutil
+
+import pytest
+import torch
+
+import zoo
+from zoo import ask, bundled
+from zoo.cli import folders, listing, runs
+from zoo.errors import ConfigError, DataError
+
+SIZE_LIMIT = 4_000_000
+
+
+@pytest.fixture
+def shipped(saved, tmp_path, monkeypatch):
+    """One checkpoint under the name `small-one`, in a working directory of its own."""
+    monkeypatch.setattr(bundled, "FOLDER", tmp_path / "bundled")
+    shutil.copytree(saved, tmp_path / "bundled" / "small-one")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "bundled" / "small-one"
+
+
+def test_a_name_is_its_folder(shipped, module):
+    assert bundled.names() == ("small-one",)
+    loaded = zoo.from_pretrained("small-one").state_dict()
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in module.state_dict().items())
+    assert folders.checkpoint_folder("small-one") == shipped
+
+
+def test_a_folder_of_the_users_comes_first(shipped, tmp_path):
+    (tmp_path / "here" / "small-one").mkdir()
+    with pytest.raises(ConfigError, match="is no checkpoint folder"):
+        zoo.from_pretrained("small-one")
+
+
+def test_names_are_listed_and_told(shipped):
+    assert "small-one" in listing.list_names("checkpoint")
+    with pytest.raises(ConfigError, match="small-one"):
+        zoo.from_pretrained("smal-one")
+    with pytest.raises(ConfigError, match="last, best or small-one"):
+        runs.check_exists("smal-one")
+
+
+def test_asking_takes_the_newest_run_and_else_the_bundled_one(shipped, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(ask, "BUNDLED", "small-one")
+    monkeypatch.setattr(ask, "from_pretrained", asked.append)
+    run = tmp_path / "here" / "runs" / "a" / "version_0" / "checkpoints"
+    for _ in range(2):
+        with pytest.raises(DataError, match="not there"):
+            ask.ask("What?", [tmp_path / "missing.png"])
+        run.mkdir(parents=True, exist_ok=True)
+        (run / "last.ckpt").touch()
+    assert asked == [ask.BUNDLED, "runs"]
+
+
+@pytest.mark.parametrize("name", bundled.names())
+def test_every_shipped_checkpoint_loads_and_is_small(name):
+    module = zoo.from_pretrained(name)
+    assert {parameter.dtype for parameter in module.parameters()} == {torch.float32}
+    assert all(parameter.isfinite().all() for parameter in module.parameters())
+    assert sum(file.stat().st_size for file in (bundled.FOLDER / name).rglob("*") if file.is_file()) < SIZE_LIMIT
+    assert bundled.summary(name)
