@@ -84,7 +84,9 @@ def prepare(
         )
 
 
-def plan(sample: Sample, processor: PackingProcessor, *, seed: int, epoch: int, max_tokens: int) -> Any | None:
+def plan(
+    sample: Sample, processor: PackingProcessor, *, seed: int, epoch: int, max_tokens: int, training: bool = True
+) -> Any | None:
     """The message tree that training makes of a sample, without decoding; None where no head asks anything.
 
     Args:
@@ -93,11 +95,12 @@ def plan(sample: Sample, processor: PackingProcessor, *, seed: int, epoch: int, 
         seed: Of the stream.
         epoch: Another epoch draws other questions.
         max_tokens: Of a pack; what is beyond is cut off the tree.
+        training: False asks all that a test would ask, in the stored order.
     Raises:
         DataError: names shard and key.
     """
     with _noted(sample):
-        messages = _messages(sample, processor, seed=seed, epoch=epoch, training=True)
+        messages = _messages(sample, processor, seed=seed, epoch=epoch, training=training)
         if not messages:
             return None
         times_s = sampled_times(sample, processor.sampling)

@@ -59,4 +59,4 @@ def test_the_quickest_round_of_each_batch_counts():
 @pytest.mark.parametrize("arguments", [{}, {"rounds": 0}, {"clips": 0}])
 def test_nothing_to_time_is_refused(module, arguments):
     with pytest.raises(ConfigError, match="0 of 0 samples hold 16 annotations"):
-        measure_packing(module, [], LIMITS, precision=contextlib.nullcontext, **arguments)
+        measure_packing(module, [], LIMITS, drawn=[], precision=contextlib.nullcontext, **arguments)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from tqdm import tqdm
@@ -134,6 +135,7 @@ def measure_packing(
     samples: Iterable[Sample],
     limits: PackLimits,
     *,
+    drawn: Iterable[Sample],
     annotations: Sequence[int] = (1, 4, 16),
     clips: int = 32,
     rounds: int = 3,
@@ -143,9 +145,9 @@ def measure_packing(
 
     Args:
         module: Trained for a few steps' worth of gradients, which are thrown away; stays on its device.
-        samples: Training samples with media; the first ones that hold enough annotations are trained on, all are
-            planned.
+        samples: Training samples with media; the first ones that hold enough annotations are trained on.
         limits: Of a batch, on both sides.
+        drawn: What training draws from, in its order; planned for the fill, not decoded.
         annotations: Scored annotations of each clip, one row of the result each.
         clips: Trained on in each round.
         rounds: Passes of both sides, after one that is not counted.
@@ -156,18 +158,20 @@ def measure_packing(
     """
     processor = module.processor
     most = max(annotations)
-    trees: list[MessageTree] = []
+    planned = partial(plan, processor=processor, seed=0, epoch=0, max_tokens=limits.max_tokens)
+    asked: list[MessageTree] = []
     chosen: list[tuple[Sample, MessageTree]] = []
     for sample in samples:
-        tree = plan(sample, processor, seed=0, epoch=0, max_tokens=limits.max_tokens)
+        tree = planned(sample, training=False)
         if tree is None:
             continue
-        trees.append(tree)
-        if len(chosen) < clips and len(_scored(tree, most).branches) == most:
+        asked.append(tree)
+        if len(chosen) < clips and len(_first(tree, most).branches) == most:
             chosen.append((sample, tree))
+    trees = [tree for sample in drawn if (tree := planned(sample)) is not None]
     if not chosen or len(chosen) < clips or rounds < 1:
         raise ConfigError(
-            f"bench: {len(chosen)} of {len(trees)} samples hold {most} annotations, asked for {clips} clips and "
+            f"bench: {len(chosen)} of {len(asked)} samples hold {most} annotations, asked for {clips} clips and "
             f"{rounds} rounds; expected at least one round, and that many such samples, one or more"
         )
     was_training = module.training
@@ -175,12 +179,12 @@ def measure_packing(
     rows = []
     try:
         for number in annotations:
-            examples = [materialise(sample, _scored(tree, number), processor, labels=False) for sample, tree in chosen]
+            examples = [materialise(sample, _first(tree, number), processor, labels=False) for sample, tree in chosen]
             rows.append(
                 PackingRow(
                     annotations=number,
                     clips=clips,
-                    fill=fill_of([_scored(tree, number) for tree in trees], processor, limits),
+                    fill=fill_of([_first(tree, number) for tree in asked], processor, limits),
                     padded_fill=padded_fill(examples, limits),
                     seconds=_timed(module, examples, limits, rounds, precision),
                 )
@@ -197,9 +201,8 @@ def measure_packing(
     )
 
 
-def _scored(tree: MessageTree, most: int) -> MessageTree:
-    branches = [branch for branch in tree.branches if branch[0].is_scored]
-    return replace(tree, branches=tuple(branches[:most]))
+def _first(tree: MessageTree, most: int) -> MessageTree:
+    return replace(tree, branches=tree.branches[:most])
 
 
 def _timed(

@@ -64,7 +64,8 @@ def packing(
         recipe: Bundled name, or path of a YAML file; its data is generated first where it is missing.
         annotations: Annotations of each clip, one row of the result each.
         clips: Clips of a round.
-        planned: Samples at most whose packs give the fill; the first of them with enough annotations are trained on.
+        planned: Samples at most whose packs give the fill, drawn as training draws them; trained on are the first of
+            the first data set that hold enough annotations.
         rounds: Turns of both sides.
         max_tokens: Tokens of a batch on both sides; the recipe's packing where nothing is given, else 4480.
         max_frames: Frames of a batch on both sides; the recipe's packing where nothing is given, else 384.
@@ -75,20 +76,33 @@ def packing(
         ConfigError: the recipe's datamodule reads no shards, or too few samples hold enough annotations.
     """
     from zoo.bench.packing import measure_packing  # heavy; `zoo bench packing --help` must stay quick
+    from zoo.datamodules.sources import MixedReader
     from zoo.packing import PackLimits
+    from zoo.shards.faults import FaultCounter
     from zoo.shards.reader import MEDIA_AND_JSON, read_shard
 
     built = _built(recipe)
     limits = built.datamodule.packing or PackLimits(max_tokens=4480, max_frames=384)
     typed = {"max_tokens": max_tokens, "max_frames": max_frames}
     limits = replace(limits, **{name: value for name, value in typed.items() if value is not None})
-    shards = chain.from_iterable(source.shards for source in built.datamodule.sources("train"))
-    samples = chain.from_iterable(read_shard(shard.path, suffixes=MEDIA_AND_JSON) for shard in shards)
+    sources = built.datamodule.sources("train")
+    samples = chain.from_iterable(read_shard(shard.path, suffixes=MEDIA_AND_JSON) for shard in sources[0].shards)
+    drawn = MixedReader(
+        sources,
+        seed=built.datamodule.seed,
+        epoch=0,
+        reader=0,
+        readers=1,
+        shuffle_buffer=1,
+        suffixes=MEDIA_AND_JSON,
+        faults=FaultCounter("raise"),
+    )
     strategy, precision = built.trainer.strategy, built.trainer.precision_plugin
     cost = measure_packing(
         built.model.to(strategy.root_device),
         islice(samples, planned),
         limits,
+        drawn=islice(drawn, planned),
         annotations=annotations,
         clips=clips,
         rounds=rounds,
