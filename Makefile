@@ -12,9 +12,9 @@ PLUGIN := $(VENV)/.plugin-installed
 PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 	$$p -c 'import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null && echo $$p && break; done)
 
-# The recipe's datamodule renders its clips on the first run. The schedule is a third of the recipe's: 12 minutes in all on two cores.
+# The recipe's datamodule renders its clips on the first run. The schedule is a fifth of the recipe's: 12 minutes in all on two cores.
 RECIPE ?= molmo2/tiny
-STEPS ?= 300
+STEPS ?= 210
 QUICKSTART ?= $(BIN)/zoo fit --config $(RECIPE) --trainer.max_steps=$(STEPS) && $(BIN)/zoo test --config $(RECIPE) --ckpt_path last
 
 # Warnings of build tools about editable installs would hide the lines that matter.
