@@ -14,7 +14,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 
 # The recipe's datamodule renders its clips on the first run. The schedule is a fifth of the recipe's: 12 minutes in all on two cores.
 RECIPE ?= molmo2/tiny
-STEPS ?= 210
+STEPS ?= 150
 QUICKSTART ?= $(BIN)/zoo fit --config $(RECIPE) --trainer.max_steps=$(STEPS) && $(BIN)/zoo test --config $(RECIPE) --ckpt_path last
 
 # Warnings of build tools about editable installs would hide the lines that matter.

@@ -8,7 +8,7 @@ import numpy as np
 from zoo.envs.rendering import OffscreenRenderer
 from zoo.envs.simulator import mujoco
 from zoo.envs.tabletop_facts import AREA_SIZE, ClipFacts, motion_is_clear, read_facts
-from zoo.envs.tabletop_questions import Question, QuestionBalancer, candidates, descriptions, statements
+from zoo.envs.tabletop_questions import Question, QuestionBalancer, candidates, deeds, descriptions, statements
 from zoo.envs.tabletop_sampling import MAX_OBJECTS, sample_scene
 from zoo.envs.tabletop_scene import SceneSpec, Trajectory, build_model, simulate
 from zoo.errors import ConfigError
@@ -46,7 +46,7 @@ class Tabletop(ShardGenerator):
     """
 
     name: ClassVar[str] = "tabletop"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     example_args: ClassVar[dict[str, Any]] = {"train_clips": 4, "val_clips": 0, "test_clips": 2, "samples_per_shard": 2}
 
     def __init__(
@@ -141,13 +141,13 @@ def clip_record(
     is_still, facts, camera = media == "jpg", clip.facts, clip.scene.camera
     num_frames, height, width = clip.frames.shape[:3]
     looks = [{"colour": item.colour, "shape": item.shape, "size": item.size} for item in facts.objects]
-    deeds = [
+    facts_of_motion = [
         {"moved": item.moved, "onset_s": item.onset_s, "direction": item.direction, "view": item.view}
         for item in facts.objects
     ]
     meta: dict[str, Any] = {"objects": looks}
     if not is_still:
-        meta["objects"] = [look | deed for look, deed in zip(looks, deeds, strict=True)]
+        meta["objects"] = [look | motion for look, motion in zip(looks, facts_of_motion, strict=True)]
         meta["touched"] = sorted(list(pair) for pair in facts.touched)
     meta["camera"] = {
         "azimuth": camera.azimuth,
@@ -155,6 +155,12 @@ def clip_record(
         "distance_m": camera.distance_m,
         "fov_y_deg": camera.fov_y_deg,
     }
+    instances: list[dict[str, Any]] = [
+        {"id": index + 1, "text": f"{item.colour} {item.size} {item.shape}"} for index, item in enumerate(facts.objects)
+    ]
+    if not is_still:
+        for instance, text in zip(instances, deeds(facts), strict=True):
+            instance["deeds"] = text
     return {
         "schema": SCHEMA_NAME,
         "version": SCHEMA_VERSION,
@@ -169,10 +175,7 @@ def clip_record(
         "descriptions": [
             {"request": request, "text": text} for request, text in descriptions(facts, is_still=is_still)
         ],
-        "instances": [
-            {"id": index + 1, "text": f"{item.colour} {item.size} {item.shape}"}
-            for index, item in enumerate(facts.objects)
-        ],
+        "instances": instances,
         "meta": meta,
     }
 

@@ -344,15 +344,22 @@ def descriptions(facts: ClipFacts, *, is_still: bool = False) -> list[tuple[str,
     looks = ("Describe the objects.", ", ".join(f"{item.colour} {item.size} {item.shape}" for item in things))
     if is_still:
         return [looks]
+    did = deeds(facts)
+    happened = ", ".join(f"{facts.objects[index].colour} {did[index]}" for index in order)
+    return [looks, ("Describe what happened.", happened)]
+
+
+def deeds(facts: ClipFacts) -> list[str]:
+    """What each object did, in the objects' order: "moved left first"."""
     ranks = {facts.movers[rank]: word for word, rank in facts.ranks.items()}
-    deeds = []
-    for index, item in zip(order, things, strict=True):
-        words = [item.colour, "moved" if item.moved else "stood still"]
+    texts = []
+    for index, item in enumerate(facts.objects):
+        words = ["moved" if item.moved else "stood still"]
         words += [item.direction] if item.direction is not None else []
         words += [ranks[index]] if index in ranks else []
         words += [f"{item.view} the view"] if item.view != "stayed" else []
-        deeds.append(" ".join(words))
-    return [looks, ("Describe what happened.", ", ".join(deeds))]
+        texts.append(" ".join(words))
+    return texts
 
 
 def _colour_question(family: str, template: str, text: str, colour: str, *, temporal: bool = False) -> Question:

@@ -78,8 +78,12 @@ class LabelPatches:
                 f"{sample.shard}: sample {sample.key!r} has {len(masks)} masks, frame {indices.max()} is shown"
             )
         covered = covered_patches(masks[indices], [entry["id"] for entry in instances], grid, self.coverage)
-        return [
-            PatchText(text=entry["text"], patches=patches) for entry, patches in zip(instances, covered, strict=True)
+        shown = list(zip(instances, covered, strict=True))
+        looks = [PatchText(text=entry["text"], patches=patches) for entry, patches in shown]
+        return looks + [
+            PatchText(text=entry["deeds"], patches=patches, takes_time=True)
+            for entry, patches in shown
+            if "deeds" in entry
         ]
 
 
@@ -130,23 +134,29 @@ class AskPlaces:
 class WordGrounding(Head):
     """Patches and windows say, through the language model's own output head, what they show; empty ones the end token.
 
-    Clips in which nothing is named teach nothing.
+    How a thing looks is read from a patch, and from a window before the language model; what it does from the states
+    that the language model leaves at the windows, which have seen all frames. Clips in which nothing is named teach
+    nothing.
 
     Args:
         weight: Of the loss, beside those of the other heads.
         coverage: Least share of a patch that an object covers to count, in (0, 1].
         place_weight: Of the text of a place over that of an answer; 0 leaves places out.
+        deed_weight: Of the loss of what things do, beside that of how they look.
     """
 
     name: ClassVar[str] = "grounding"
     example_args: ClassVar = {"weight": 0.5, "place_weight": 1.0}
-    needs: ClassVar[frozenset[str]] = frozenset({"logits", "window_logits", "patch_logits"})
+    needs: ClassVar[frozenset[str]] = frozenset({"logits", "window_logits", "patch_logits", "state_logits"})
 
-    def __init__(self, *, weight: float = 1.0, coverage: float = 0.2, place_weight: float = 0.0) -> None:
+    def __init__(
+        self, *, weight: float = 1.0, coverage: float = 0.2, place_weight: float = 0.0, deed_weight: float = 1.0
+    ) -> None:
         super().__init__()
         self.weight = weight
         self.coverage = coverage
         self.place_weight = place_weight
+        self.deed_weight = deed_weight
 
     def renderer(self) -> Renderer:
         return AskPlaces(self.place_weight)
@@ -160,17 +170,28 @@ class WordGrounding(Head):
     def loss(self, outputs: TrunkOutputs, batch: Batch) -> dict[str, Tensor]:
         windows = self._words(outputs.window_logits, outputs.window_layout, outputs, batch)
         patches = self._words(outputs.patch_logits, outputs.patch_layout, outputs, batch)
+        deeds = self._words(outputs.state_logits, outputs.layout, outputs, batch, take_time=True)
         places = text_loss(outputs, batch, head=self.name, z_loss=0.0)["loss"]
         return {
-            "loss": self.weight * (windows + patches) + places,
+            "loss": self.weight * (windows + patches + self.deed_weight * deeds) + places,
             "windows": windows.detach(),
             "patches": patches.detach(),
+            "deeds": deeds.detach(),
             "places": places.detach(),
         }
 
-    def _words(self, logits: Tensor | None, layout: TokenLayout | None, outputs: TrunkOutputs, batch: Batch) -> Tensor:
+    def _words(
+        self,
+        logits: Tensor | None,
+        layout: TokenLayout | None,
+        outputs: TrunkOutputs,
+        batch: Batch,
+        *,
+        take_time: bool = False,
+    ) -> Tensor:
         """Mean over the tokens of all processes."""
-        loss, weight = outputs.total_weight.new_zeros(2) if logits is None else word_loss(logits, layout, batch)
+        nothing = outputs.total_weight.new_zeros(2)
+        loss, weight = nothing if logits is None else word_loss(logits, layout, batch, take_time=take_time)
         total = outputs.mean_over_processes(weight)
         return loss / total.clamp(min=torch.finfo(total.dtype).tiny)
 
@@ -181,18 +202,19 @@ class WordGrounding(Head):
         return MetricCollection({"by_family": FamilyAccuracy()})
 
 
-def word_loss(logits: Tensor, layout: TokenLayout, batch: Batch) -> tuple[Tensor, Tensor]:
+def word_loss(logits: Tensor, layout: TokenLayout, batch: Batch, *, take_time: bool = False) -> tuple[Tensor, Tensor]:
     """Cross-entropy of vision tokens with the words of what their patches show.
 
     Args:
         logits: (tokens, vocabulary).
         layout: Where the tokens came from; words of patches that were dropped are left out.
         batch: Has `patch_words` and `empty_word`.
+        take_time: Which words: those that one frame tells, or those that it does not.
     Returns:
         Sum over tokens, those without words weighted by `EMPTY_WEIGHT`, and the sum of weights. Tokens of clips in
         which nothing is named have none.
     """
-    patch, word = batch.patch_words.unbind(1)
+    patch, word = batch.patch_words[batch.patch_words[:, 2] == int(take_time), :2].unbind(1)
     token_of_patch = torch.full_like(layout.windows, -1)
     token_of_patch[layout.patch] = layout.token
     token = token_of_patch[patch]

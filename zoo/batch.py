@@ -55,7 +55,8 @@ class Batch:
         labels: (tokens,) int64, the next token where it is a target, else IGNORE_INDEX.
         loss_weights: (tokens,) float32, 0 where there is no target.
         turns: All branches of all examples.
-        patch_words: (pairs, 2) int64, original patch and id of a word that names what it shows.
+        patch_words: (pairs, 3) int64, patch, id of a word about what it shows, 1 where one frame alone does not
+            tell the word.
         empty_word: Id that names a window without a named patch.
     """
 

@@ -96,10 +96,12 @@ class PatchText:
     Args:
         text: The words.
         patches: (frames, rows, columns) bool, of the shown frames.
+        takes_time: One frame alone does not tell, so that only the language model can know.
     """
 
     text: str
     patches: np.ndarray
+    takes_time: bool = False
 
 
 class Labeller(Protocol):
@@ -131,6 +133,8 @@ class TrunkOutputs:
         window_logits: (windows, vocabulary), the output head read on the vectors that enter the language model; None
             unless a head needs them.
         window_layout: Where those windows came from.
+        state_logits: (windows, vocabulary), the output head read on the last states of the living windows, placed by
+            `layout`; None unless a head needs them.
         patch_logits: (patches, vocabulary), the output head read on a linear map of the patch features that the
             connector pools; None unless a head needs them.
         patch_layout: Where those patches came from.
@@ -147,6 +151,7 @@ class TrunkOutputs:
     layout: TokenLayout
     window_logits: Tensor | None = None
     window_layout: TokenLayout | None = None
+    state_logits: Tensor | None = None
     patch_logits: Tensor | None = None
     patch_layout: TokenLayout | None = None
     mean_over_processes: Callable[[Tensor], Tensor] = own_value

@@ -209,11 +209,15 @@ class VideoLanguageModel(nn.Module):
             layout=done.layout,
             window_logits=self.language.logits(done.vectors) if "window_logits" in read else None,
             window_layout=done.window_layout,
+            state_logits=self._state_logits(done.stream) if "state_logits" in read else None,
             patch_logits=self._patch_logits(done.features) if "patch_logits" in read else None,
             patch_layout=None if done.features is None else done.features.layout,
             auxiliary_losses=done.pruning.losses,
             tokens_per_site={str(site): counts for site, counts in done.pruning.tokens_per_clip.items()},
         )
+
+    def _state_logits(self, stream: TokenStream) -> Tensor:
+        return self.language.logits(stream.states[stream.is_patch])
 
     def _patch_logits(self, features: VisionFeatures) -> Tensor:
         return self.language.logits(self.patch_projection(features.states))

@@ -128,7 +128,8 @@ class Example(MessageTree):
     Args:
         pixels: (frames, 3, height, width) uint8.
         size_px: (width, height) of the source.
-        patch_words: (pairs, 2) int64, patch of the example and id of a word that names what it shows.
+        patch_words: (pairs, 3) int64, patch of the example, id of a word about what it shows, 1 where one frame
+            alone does not tell the word.
     """
 
     pixels: Tensor
@@ -283,12 +284,13 @@ class Processor:
         )
 
     def _patch_words(self, labels: Sequence[PatchText]) -> Tensor:
-        """Pairs of a patch and each word of its text; words are read as they stand behind a space."""
-        pairs = [torch.zeros(0, 2, dtype=torch.int64)]
+        """Each patch with each word of its text; words are read as they stand behind a space."""
+        rows = [torch.zeros(0, 3, dtype=torch.int64)]
         for label in labels:
             ids = list(chain.from_iterable(self.tokenizer.encode(f" {word}") for word in label.text.split()))
-            pairs.append(torch.cartesian_prod(torch.from_numpy(label.patches.ravel().nonzero()[0]), torch.tensor(ids)))
-        return torch.cat(pairs)
+            patches = torch.from_numpy(label.patches.ravel().nonzero()[0])
+            rows.append(torch.cartesian_prod(patches, torch.tensor(ids), torch.tensor([int(label.takes_time)])))
+        return torch.cat(rows)
 
     def _prompt_ids(self, message: Message) -> tuple[int, ...]:
         """Every turn before an answer.
@@ -376,7 +378,9 @@ class Processor:
 
     def _shifted_patch_words(self, examples: Sequence[Example]) -> Tensor:
         starts = accumulate((len(e.times_s) * self.grid[0] * self.grid[1] for e in examples), initial=0)
-        return torch.cat([e.patch_words + torch.tensor([start, 0]) for start, e in zip(starts, examples, strict=False)])
+        return torch.cat(
+            [e.patch_words + torch.tensor([start, 0, 0]) for start, e in zip(starts, examples, strict=False)]
+        )
 
     def _frames(self, examples: Sequence[Example]) -> Frames:
         counts = [len(e.times_s) for e in examples]

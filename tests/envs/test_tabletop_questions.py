@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from zoo.envs.tabletop_facts import ClipFacts, ObjectFacts
-from zoo.envs.tabletop_questions import FAMILIES, QuestionBalancer, candidates, descriptions, statements
+from zoo.envs.tabletop_questions import FAMILIES, QuestionBalancer, candidates, deeds, descriptions, statements
 from zoo.envs.tabletop_scene import COLOURS, DIRECTIONS, SHAPES, SIZES_M
 from zoo.shards.blind import blind_accuracy
 
@@ -163,6 +163,10 @@ def test_descriptions_name_objects_and_deeds_in_one_fixed_order():
             "blue moved right, green moved right entered the view, red moved right, yellow stood still",
         ),
     ]
+
+
+def test_deeds_are_told_object_by_object():
+    assert deeds(CLIP) == ["moved right", "moved right", "moved right entered the view", "stood still"]
 
 
 def random_facts(rng: np.random.Generator) -> ClipFacts:

@@ -42,6 +42,15 @@ def test_labels_are_those_of_the_shown_frames():
     assert np.argwhere(label.patches).tolist() == [[0, 1, 2], [0, 1, 3]]
 
 
+def test_what_an_instance_does_is_marked_as_taking_time():
+    made = sample(masks=masks())
+    made.record["instances"][0]["deeds"] = "moved left"
+    looks, deeds = LabelPatches(0.5)(made, np.array([0, 1]), GRID)
+    assert (looks.text, looks.takes_time) == ("red cube", False)
+    assert (deeds.text, deeds.takes_time) == ("moved left", True)
+    assert (looks.patches == deeds.patches).all()
+
+
 def test_a_sample_without_instances_or_labels_is_left_alone():
     assert LabelPatches(0.5)(Sample("clip", "shard", {}, {}), np.array([0]), GRID) == []
 
@@ -106,7 +115,7 @@ def test_the_text_of_places_is_learnt_from():
     torch.testing.assert_close(terms["loss"], expected)
 
 
-def labelled_batch(module):
+def labelled_batch(module, deeds=None):
     """One clip of two frames; the two left windows of the first show a red cube, the rest is empty."""
     patches = np.zeros((2, 6, 6), bool)
     patches[0, 1, 1] = patches[0, 4, 0] = True
@@ -115,7 +124,10 @@ def labelled_batch(module):
         frames=np.zeros((2, 48, 48, 3), np.uint8),
         times_s=np.arange(2) / 2,
         messages=[t.message for t in build_batch(module).turns[:1]],
-        labels=[PatchText(text="red cube", patches=patches)],
+        labels=[
+            PatchText(text="red cube", patches=patches),
+            *([] if deeds is None else [PatchText(text=deeds, patches=patches, takes_time=True)]),
+        ],
     )
     return module.processor.collate([example, example])
 
@@ -156,6 +168,27 @@ def test_the_loss_is_a_mean_over_windows_and_one_over_patches_of_the_words_they_
     torch.testing.assert_close(loss, 2.0 * expected)
 
 
+def test_deeds_are_read_from_the_states_that_saw_all_frames():
+    module = build()
+    plain, told = labelled_batch(module), labelled_batch(module, deeds="moved left")
+    outputs = module(told)
+    terms = module.heads["grounding"].loss(outputs, told)
+    looks = module.heads["grounding"].loss(outputs, plain)
+    assert looks["deeds"] == 0  # not asked of clips in which nothing is said to happen
+    assert (looks["windows"], looks["patches"]) == (terms["windows"], terms["patches"])
+    words = [word for text in (" moved", " left") for word in module.processor.tokenizer.encode(text)]
+    log_probs = outputs.state_logits.log_softmax(-1)
+    filled = {0, 2, 8, 10}
+    expected = [
+        log_probs[t, words].mean() if t in filled else log_probs[t, told.empty_word] / 4 for t in range(len(log_probs))
+    ]
+    expected = -torch.stack(expected).sum() / (len(filled) + (len(log_probs) - len(filled)) / 4)
+    torch.testing.assert_close(terms["deeds"], expected.detach())
+    torch.testing.assert_close(terms["loss"], looks["loss"] + 2.0 * expected)
+    queries = next(p for name, p in module.model.language.named_parameters() if "q_proj" in name)
+    assert torch.autograd.grad(expected, queries)[0].abs().sum() > 0  # through the language model's attention
+
+
 def test_windows_that_a_pruner_dropped_are_left_out():
     module = build(RandomPruner(remove=0.5, site="vit.block[0]"))
     batch = labelled_batch(module)
@@ -173,5 +206,6 @@ def test_nothing_is_asked_of_it_and_evaluation_pays_nothing():
         outputs = module(batch)
     assert outputs.window_logits is None
     assert outputs.patch_logits is None
+    assert outputs.state_logits is None
     assert module.heads["grounding"].loss(outputs, batch)["loss"] == 0
     assert module.heads["grounding"].renderer()(None, np.random.default_rng(0), training=True) == []

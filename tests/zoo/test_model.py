@@ -165,7 +165,7 @@ def test_a_batch_without_frames_is_plain_text(module):
         branches=(
             (message, tuple(tokenizer.prompt(message.prompt)), (*tokenizer.encode(message.answer), tokenizer.eos_id)),
         ),
-        patch_words=torch.zeros(0, 2, dtype=torch.int64),
+        patch_words=torch.zeros(0, 3, dtype=torch.int64),
     )
     batch = module.processor.collate([example])
     outputs = logits_of(module, batch)

@@ -81,14 +81,14 @@ VIDEO_QA: dict[str, Any] = {
                 "properties": {"request": _TEXT, "text": _TEXT},
             },
         },
-        # What the ids in the npz file's `masks` are: 0 is background.
+        # What the ids in the npz file's `masks` are, 0 being background: how each looks, and what it does.
         "instances": {
             "type": "array",
             "items": {
                 "type": "object",
                 "additionalProperties": False,
                 "required": ["id", "text"],
-                "properties": {"id": {"type": "integer", "minimum": 1, "maximum": 255}, "text": _TEXT},
+                "properties": {"id": {"type": "integer", "minimum": 1, "maximum": 255}, "text": _TEXT, "deeds": _TEXT},
             },
         },
         "meta": {"type": "object"},
