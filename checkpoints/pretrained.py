@@ -66,8 +66,10 @@ def save_pretrained(
     Returns:
         The folder.
     Raises:
-        ConfigError: the folder holds something else, or nobody could rebuild the module from a recipe.
+        ConfigError: the folder holds something else, the type is unknown, or no recipe rebuilds the module.
     """
+    if stored_dtype not in (None, *HALVES):
+        raise ConfigError(f"stored_dtype {stored_dtype!r}: expected {', '.join(HALVES)}, or none")
     spec = with_names(recipe_of(module))
     root = Path(folder).resolve()
     if root.is_file() or (root.is_dir() and any(root.iterdir()) and not is_checkpoint_folder(root)):

@@ -110,7 +110,10 @@ def test_weights_of_the_stored_type_keep_it_apart_from_float32(module, tmp_path)
     }
 
 
-def test_an_unknown_stored_type_is_refused(saved, edit):
+def test_an_unknown_stored_type_is_refused(module, saved, edit):
+    with pytest.raises(ConfigError, match="stored_dtype 'int3': expected float16, bfloat16"):
+        module.save_pretrained(saved, stored_dtype="int3")
+    zoo.from_pretrained(saved)  # refused before anything was replaced
     edit(saved / "config.json", lambda config: config.update(stored_dtype="int3"))
     with pytest.raises(ConfigError, match="stores float32 as 'int3'"):
         zoo.from_pretrained(saved)
