@@ -7,7 +7,13 @@ from typing import Any
 
 
 class Portable:
-    """A part of a module that may stand on files, such as a vocabulary or another library's configuration."""
+    """A part of a module that may stand on files, such as a vocabulary or another library's configuration.
+
+    Attributes:
+        origin: Recipe that builds the part without its weights, where the name it was asked by stands for trained ones.
+    """
+
+    origin: dict[str, Any] | None = None
 
     def save_files(self, folder: Path) -> dict[str, Any] | None:
         """Write what the part's registry name and arguments do not say, so that a checkpoint stands alone.
@@ -16,6 +22,6 @@ class Portable:
             folder: Made when something is written.
         Returns:
             The recipe that rebuilds the part without its weights: `{"class_path": "hf:<folder>", "init_args": {...}}`;
-            None where nothing was written, because the part's own recipe says all.
+            None where the part's own recipe says all.
         """
-        return None
+        return self.origin

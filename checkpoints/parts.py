@@ -1,0 +1,60 @@
+"""Trained parts of other checkpoints: `zoo:<checkpoint>` names a vision encoder, language model or tokenizer.
+
+A checkpoint that is written of a module with such a part stands alone: it names what the part was first built from.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from zoo.backbone import LanguageModel, VisionEncoder
+from zoo.checkpoints.pretrained import from_pretrained, parts_of
+from zoo.checkpoints.recipe import recipe_of, with_names
+from zoo.portable import Portable
+from zoo.processor import TextTokenizer
+
+Part = TypeVar("Part", bound=Portable)
+
+
+def vision_encoder(checkpoint: str) -> VisionEncoder:
+    """The vision encoder of a trained model, with its weights.
+
+    Args:
+        checkpoint: A checkpoint folder, a bundled one's name, a hub id, a run folder or a .ckpt file.
+    Raises:
+        ConfigError: there is no such checkpoint.
+    """
+    return _part(checkpoint, "vision", VisionEncoder)
+
+
+def language_model(checkpoint: str) -> LanguageModel:
+    """The language model of a trained model, with its weights; the extra tokens' embeddings stay behind.
+
+    Args:
+        checkpoint: A checkpoint folder, a bundled one's name, a hub id, a run folder or a .ckpt file.
+    Raises:
+        ConfigError: there is no such checkpoint.
+    """
+    return _part(checkpoint, "language", LanguageModel)
+
+
+def tokenizer(checkpoint: str) -> TextTokenizer:
+    """The tokenizer of a trained model.
+
+    Args:
+        checkpoint: A checkpoint folder, a bundled one's name, a hub id, a run folder or a .ckpt file.
+    Raises:
+        ConfigError: there is no such checkpoint.
+    """
+    return _part(checkpoint, "tokenizer", TextTokenizer)
+
+
+def _part(checkpoint: str, name: str, contract: type[Part]) -> Part:
+    module = from_pretrained(checkpoint)
+    if module.lora.components():
+        module.merge_adapters()
+    part = parts_of(module)[name]
+    if not isinstance(part, contract):
+        raise TypeError(f"{checkpoint}: its {name} is a {type(part).__name__}")
+    part.origin = with_names(recipe_of(module))["init_args"][name]
+    return part
