@@ -16,45 +16,45 @@ from zoo.processor import TextTokenizer
 Part = TypeVar("Part", bound=Portable)
 
 
-def vision_encoder(checkpoint: str) -> VisionEncoder:
+def vision_encoder(name: str) -> VisionEncoder:
     """The vision encoder of a trained model, with its weights.
 
     Args:
-        checkpoint: A checkpoint folder, a bundled one's name, a hub id, a run folder or a .ckpt file.
+        name: A checkpoint folder, a bundled one's name, a hub id, a run folder or a .ckpt file.
     Raises:
         ConfigError: there is no such checkpoint.
     """
-    return _part(checkpoint, "vision", VisionEncoder)
+    return _part(name, "vision", VisionEncoder)
 
 
-def language_model(checkpoint: str) -> LanguageModel:
+def language_model(name: str) -> LanguageModel:
     """The language model of a trained model, with its weights; the extra tokens' embeddings stay behind.
 
     Args:
-        checkpoint: A checkpoint folder, a bundled one's name, a hub id, a run folder or a .ckpt file.
+        name: A checkpoint folder, a bundled one's name, a hub id, a run folder or a .ckpt file.
     Raises:
         ConfigError: there is no such checkpoint.
     """
-    return _part(checkpoint, "language", LanguageModel)
+    return _part(name, "language", LanguageModel)
 
 
-def tokenizer(checkpoint: str) -> TextTokenizer:
+def tokenizer(name: str) -> TextTokenizer:
     """The tokenizer of a trained model.
 
     Args:
-        checkpoint: A checkpoint folder, a bundled one's name, a hub id, a run folder or a .ckpt file.
+        name: A checkpoint folder, a bundled one's name, a hub id, a run folder or a .ckpt file.
     Raises:
         ConfigError: there is no such checkpoint.
     """
-    return _part(checkpoint, "tokenizer", TextTokenizer)
+    return _part(name, "tokenizer", TextTokenizer)
 
 
-def _part(checkpoint: str, name: str, contract: type[Part]) -> Part:
+def _part(checkpoint: str, argument: str, contract: type[Part]) -> Part:
     module = from_pretrained(checkpoint)
     if module.lora.components():
         module.merge_adapters()
-    part = parts_of(module)[name]
+    part = parts_of(module)[argument]
     if not isinstance(part, contract):
-        raise TypeError(f"{checkpoint}: its {name} is a {type(part).__name__}")
-    part.origin = with_names(recipe_of(module))["init_args"][name]
+        raise TypeError(f"{checkpoint}: its {argument} is a {type(part).__name__}")
+    part.origin = with_names(recipe_of(module))["init_args"][argument]
     return part
