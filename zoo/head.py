@@ -64,6 +64,8 @@ class Prediction:
         temporal: Of the message.
         scores: Shares in [0, 1] by name, the higher the better.
         parts: Pieces of the answer and whether each is right, where they are judged one by one.
+        tallies: (hits, cases) by name, of shares that are formed over the whole data set, such as the recall of objects
+            of one size.
     """
 
     key: str
@@ -76,6 +78,7 @@ class Prediction:
     temporal: bool
     scores: Mapping[str, float] = field(default_factory=dict)
     parts: tuple[tuple[str, bool], ...] = ()
+    tallies: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Prediction:
         """Stay as it is: Lightning moves whatever a step returns."""
