@@ -83,7 +83,7 @@ def test_a_caption_head_is_added_by_flag(clips, tmp_path, monkeypatch, capsys):
     assert "held-out caption: precision" in printed
     assert "  blank video: precision" in printed
     (report,) = (tmp_path / "molmo2/tiny").rglob("version_1/report.html")
-    assert "Scored texts" in report.read_text()
+    assert "Scored answers" in report.read_text()
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

@@ -5,6 +5,7 @@ import io
 import json
 import random
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -411,11 +412,28 @@ def test_answers_with_scores_are_averaged_apart_from_accuracy():
             "answers": 2,
             "scores": {"precision": 0.5, "f1": 0.25},
             "controls": {"blank_video": {"precision": 0.1, "f1": 0.2}},
+            "tables": {},
         }
     }
     assert results_text(results).splitlines()[-2:] == [
         "held-out caption: precision 50.0 %, f1 25.0 % (2 answers)",
         "  blank video: precision 10.0 %, f1 20.0 %",
+    ]
+
+
+def test_tallies_become_tables_in_the_order_of_their_bins():
+    answers = [
+        replace(caption(1.0, 0.5), tallies={"recall/mask_size/16-32 px": (2, 3), "f1/count/5-10": (0.5, 1)}),
+        replace(caption(1.0, 0.5), tallies={"recall/mask_size/8-16 px": (1, 4), "recall/mask_size/16-32 px": (1, 1)}),
+    ]
+    results = results_of(answers, stage="test")
+    assert results["scored"]["caption"]["tables"] == {
+        "f1/count": {"5-10": {"share": 0.5, "cases": 1}},
+        "recall/mask_size": {"8-16 px": {"share": 0.25, "cases": 4}, "16-32 px": {"share": 0.75, "cases": 4}},
+    }
+    assert results_text(results).splitlines()[-2:] == [
+        "  f1 by count: 5-10 50.0 % (1)",
+        "  recall by mask size: 8-16 px 25.0 % (4), 16-32 px 75.0 % (4)",
     ]
 
 

@@ -96,6 +96,7 @@ def run(tmp_path):
                 "answers": 1200,
                 "scores": {"precision": 0.731, "f1": 0.542},
                 "controls": {"blank_video": {"precision": 0.123, "f1": 0.052}},
+                "tables": {"recall/mask_size": {"8-16 px": {"share": 0.456, "cases": 1234}}},
             }
         },
     }
@@ -120,7 +121,8 @@ def run(tmp_path):
 def test_scored_texts_are_shown_piece_by_piece(run):
     text, _ = check(write_report(run))
     assert "caption, 1,200 answers" in text
-    for share in ("73.1 %", "54.2 %", "12.3 %", "5.2 %"):
+    assert "<th>recall by mask size</th><th>8-16 px</th>" in text
+    for share in ("73.1 %", "54.2 %", "12.3 %", "5.2 %", "45.6 %", "1,234"):
         assert f"<td>{share}</td>" in text
     assert "precision 50.0 %, f1 25.0 %" in text
     assert '<li class="right">the red object moved</li>' in text

@@ -2,6 +2,7 @@
 scores of answers that are neither right nor wrong as a whole.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -9,6 +10,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from lightning.pytorch import Trainer
 
 from zoo.head import Prediction
+from zoo.metrics.scored import Tally, add_tally
 from zoo.report.page import percent
 from zoo.shards.blind import BlindAccuracy
 from zoo.shards.reader import Sample
@@ -59,8 +61,8 @@ def results_of(
     Returns:
         `accuracy`, `questions`, `blind`, `families` (each with `accuracy`, `questions`, `temporal`, `blind` and
         `controls`) and `controls` (each with `accuracy` over all and `temporal` over the families that need the order
-        of frames); `scored`, by family, the `answers` that carry scores instead, their mean `scores` and those under
-        `controls`.
+        of frames); `scored`, by family, the `answers` that carry scores instead, their mean `scores`, those under
+        `controls`, and as `tables` their tallies: by `<score>/<group>` and bin the `share` and the `cases` in it.
     """
     scored = _scored(predictions, controls or {})
     predictions = _judged(predictions)
@@ -107,9 +109,30 @@ def _scored(predictions: Sequence[Prediction], controls: Mapping[str, Sequence[P
             "answers": len(answers),
             "scores": _means(answers),
             "controls": {name: _means(by_family[family]) for name, by_family in under.items() if family in by_family},
+            "tables": _tables(answers),
         }
         for family, answers in _by_family([a for a in predictions if a.correct is None]).items()
     }
+
+
+def _tables(answers: Sequence[Prediction]) -> dict[str, dict[str, dict[str, float]]]:
+    tables: dict[str, dict[str, Tally]] = defaultdict(dict)
+    for answer in answers:
+        for name, (hits, cases) in answer.tallies.items():
+            table, _, bin_name = name.rpartition("/")
+            add_tally(tables[table], bin_name, hits, cases)
+    return {
+        table: {
+            name: {"share": hits / cases, "cases": cases} for name, (hits, cases) in sorted(bins.items(), key=_size)
+        }
+        for table, bins in sorted(tables.items())
+    }
+
+
+def _size(item: tuple[str, Tally]) -> tuple[int, str]:
+    """Bins in the order of their lower limits."""
+    limit = re.match(r"\d+", item[0])
+    return int(limit[0]) if limit else 0, item[0]
 
 
 def _means(answers: Sequence[Prediction]) -> dict[str, float]:
@@ -122,6 +145,9 @@ def results_text(results: Mapping[str, Any]) -> str:
     for family, entry in results["scored"].items():
         lines.append(f"{results['split']} {family}: {_shares(entry['scores'])} ({entry['answers']:,} answers)")
         lines += [f"  {name.replace('_', ' ')}: {_shares(scores)}" for name, scores in entry["controls"].items()]
+        for name, bins in entry["tables"].items():
+            cells = (f"{bin_name} {percent(cell['share'])} ({cell['cases']:,.0f})" for bin_name, cell in bins.items())
+            lines.append(f"  {name.replace('/', ' by ').replace('_', ' ')}: {', '.join(cells)}")
     return "\n".join(lines)
 
 

@@ -96,8 +96,7 @@ class Tallies(Metric):
                 before = sums.get(name, (0.0, 0.0))
                 sums[name] = (before[0] + hits, before[1] + cases)
         self.tally_names.append(_as_bytes(list(sums), self.device))
-        # Sums in float32 would lose single answers beyond 16 million.
-        counts = torch.tensor(list(sums.values()), dtype=torch.float64, device=self.device)
+        counts = torch.tensor(list(sums.values()), dtype=torch.float32, device=self.device)
         self.counts.append(counts.view(len(sums), 2))
 
     def compute(self) -> dict[str, Tensor]:
@@ -106,7 +105,7 @@ class Tallies(Metric):
         if not len(names):
             return {}
         sums = {name: counts[own].sum(0) for name, own in _groups(names)}
-        return {name: (hits / cases).float() for name, (hits, cases) in sums.items()}
+        return {name: hits / cases for name, (hits, cases) in sums.items()}
 
 
 def _as_bytes(names: Sequence[str], device: torch.device) -> Tensor:

@@ -148,11 +148,24 @@ def _scored(results: Mapping[str, Any] | None) -> str:
             for name, shares in rows
         )
         tables.append(f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>')
+        tables += [_binned(name, bins) for name, bins in entry.get("tables", {}).items()]
     return (
-        "<h2>Scored texts</h2>"
-        '<p class="note">Each answer is judged piece by piece; scores are means over clips. Controls ask for the same '
-        f"about altered pixels.</p>{''.join(tables)}"
+        "<h2>Scored answers</h2>"
+        '<p class="note">Each answer is judged piece by piece; scores are means over answers, those in bins are shares '
+        f"of all cases in the bin. Controls ask for the same about altered pixels.</p>{''.join(tables)}"
     )
+
+
+def _binned(name: str, bins: Mapping[str, Mapping[str, float]]) -> str:
+    """One score in the bins of a group, `<score>/<group>`."""
+    score, _, group = name.partition("/")
+    head = "".join(f"<th>{escape(text)}</th>" for text in (f"{_words(score)} by {_words(group)}", *bins))
+    rows = (
+        ("share", [percent(cell.get("share")) for cell in bins.values()]),
+        ("cases", [f"{cell.get('cases', 0):,.0f}" for cell in bins.values()]),
+    )
+    body = "".join(f"<tr><td>{text}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>" for text, cells in rows)
+    return f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
 
 
 def _row(name: str, scores: Mapping[str, Any], controls: Sequence[str], css: str = "") -> str:

@@ -1,7 +1,10 @@
+import dataclasses
+
 import pytest
+import torch
 
 from zoo.head import Prediction
-from zoo.metrics import FamilyAccuracy, MeanScores
+from zoo.metrics import FamilyAccuracy, MeanScores, Tallies
 
 
 def answers(families, correct, scores=()):
@@ -19,6 +22,10 @@ def answers(families, correct, scores=()):
         )
         for family, is_right in zip(families, correct, strict=True)
     ]
+
+
+def tallied(tallies):
+    return dataclasses.replace(answers(["points"], [None])[0], tallies=tallies)
 
 
 def test_accuracy_is_counted_overall_and_per_family():
@@ -57,3 +64,27 @@ def test_scores_are_averaged_over_answers_not_over_batches():
 
 def test_no_answer_has_no_score():
     assert MeanScores(("f1",)).compute() == {}
+
+
+def test_tallies_are_summed_before_they_are_divided():
+    metric = Tallies()
+    metric.update([tallied({"recall/large": (2, 3)}), tallied({"recall/large": (0, 1), "f1/0-5": (0.5, 1)})])
+    metric.update([])
+    metric.update([tallied({"f1/0-5": (1.0, 1)}), tallied({})])
+    assert {n: v.item() for n, v in metric.compute().items()} == pytest.approx({"recall/large": 0.5, "f1/0-5": 0.75})
+
+
+def test_tallies_of_two_processes_are_those_of_one():
+    one, two, both = Tallies(), Tallies(), Tallies()
+    one.update([tallied({"recall/large": (2, 3)})])
+    two.update([tallied({"recall/large": (1, 1), "recall/zählt nicht": (0, 2)})])
+    both.update([])
+    for name in ("tally_names", "counts"):
+        setattr(both, name, torch.cat(getattr(one, name) + getattr(two, name)))  # what a gather does
+    assert {n: v.item() for n, v in both.compute().items()} == {"recall/large": 0.75, "recall/zählt nicht": 0.0}
+
+
+def test_a_long_name_is_cut_between_letters():
+    metric = Tallies()
+    metric.update([tallied({"ä" * 30: (1, 1)}), tallied({"x" + "ä" * 30: (1, 2)})])
+    assert set(metric.compute()) == {"ä" * 24, "x" + "ä" * 23}
