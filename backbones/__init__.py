@@ -1,4 +1,6 @@
-"""Vision encoders, connectors, language models, text encoders and tokenizers: pixels and text to hidden states."""
+"""Vision encoders, connectors, language models, text encoders and tokenizers: pixels and text to
+hidden states. Beside them segmenters: points to masks.
+"""
 
 COMPONENTS = {
     "vision_encoder": {
@@ -47,6 +49,11 @@ COMPONENTS = {
         "minilm-l6": "zoo.backbones.text_encoders:minilm_l6",
         "minilm-tiny": "zoo.backbones.text_encoders:minilm_tiny",
         "hf:*": "zoo.backbones.text_encoders:from_hf",
+    },
+    "segmenter": {
+        "nearest-instance": "zoo.backbones.nearest_instance:NearestInstance",
+        "sam2-video": "zoo.backbones.sam2_video:Sam2VideoSegmenter",
+        "hf:*": "zoo.backbones.sam2_video:from_hf",
     },
     "tokenizer": {
         "words": "zoo.backbones.tokenizers:words",
