@@ -138,11 +138,9 @@ class InstanceMasks(Masks):
         return self._flat[place] == self._values[objects]
 
     def _areas(self, frames: np.ndarray, objects: np.ndarray) -> np.ndarray:
-        areas = np.zeros(len(frames), np.int64)
-        for frame in np.unique(frames):
-            asked = frames == frame
-            areas[asked] = (self._ids[frame].reshape(-1, 1) == self._values[objects[asked]]).sum(0)
-        return areas
+        values = self._values[objects]
+        areas = (np.count_nonzero(self._ids[frame] == value) for frame, value in zip(frames, values, strict=True))
+        return np.fromiter(areas, np.int64, len(frames))
 
 
 class RunLengthMasks(Masks):
