@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from textwrap import shorten
 from typing import TypeVar
@@ -35,10 +36,15 @@ from transformers import (
 
 from zoo.backbones.tokenizers import IM_END, IM_START, words
 from zoo.errors import ConfigError, MissingLibraryError
+from zoo.hub import local_folder
 from zoo.text_encoder import TextEncoder, TextFeatures, TextIds, TextProcessor, masked_mean
+from zoo.weights import weight_files
 
 MAX_TOKENS = 512
 """Where neither folder nor network names a limit."""
+
+UNUSED = "pooler."
+"""Of BERT's pre-training; takes no part in a mean, so a folder need not have it."""
 
 Loaded = TypeVar("Loaded")
 
@@ -150,7 +156,7 @@ def _t5(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, frozen: bool
 
 
 def _minilm(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, frozen: bool, limit: int) -> TextEncoder:
-    model.pooler = None  # of BERT's pre-training; takes no part in a mean
+    model.pooler = None
     limit = min(limit, model.config.max_position_embeddings)
     processor = TransformersTextProcessor(tokenizer=tokenizer, max_tokens=limit)
     return MeanPooledTextEncoder(model=model, processor=processor, frozen=frozen, normalise=True)
@@ -176,23 +182,33 @@ def from_hf(name: str, *, pretrained: bool = True, frozen: bool = True, max_toke
         frozen: Weights take no gradient and the network stays in evaluation mode.
         max_tokens: Longer texts are cut; null takes what the folder's sentence_bert_config.json or tokenizer says.
     Raises:
-        ConfigError: there is no such folder or reachable hub entry, or it holds another kind of model.
+        ConfigError: there is no such folder or reachable hub entry, or it holds another kind of model, or pickles.
         MissingLibraryError: its tokenizer needs a package that is not installed.
     """
-    config = _read(name, AutoConfig.from_pretrained)
+    folder = local_folder(name, weights=pretrained)
+    config = _read(name, folder, partial(AutoConfig.from_pretrained, trust_remote_code=False))
     if config.model_type not in FAMILIES:
         raise ConfigError(
             f"hf:{name} is a {config.model_type!r} model; text encoders here are of {', '.join(FAMILIES)}"
         )
     build, wrap = FAMILIES[config.model_type]
-    tokenizer = _read(name, AutoTokenizer.from_pretrained)
-    model = _read(name, build.from_pretrained) if pretrained else build(getattr(config, "text_config", config))
-    return wrap(model, tokenizer, frozen, max_tokens or _limit(Path(name), tokenizer))
+    tokenizer = _read(name, folder, partial(AutoTokenizer.from_pretrained, trust_remote_code=False))
+    model = _read(name, folder, partial(_load, build)) if pretrained else build(getattr(config, "text_config", config))
+    return wrap(model, tokenizer, frozen, max_tokens or _limit(folder, tokenizer))
 
 
-def _read(name: str, load: Callable[[str], Loaded]) -> Loaded:
+def _load(build: type[PreTrainedModel], folder: Path) -> PreTrainedModel:
+    weight_files(folder)  # refuses pickles
+    model, told = build.from_pretrained(folder, use_safetensors=True, output_loading_info=True)
+    missing = sorted(name for name in told["missing_keys"] if not name.startswith(UNUSED))
+    if missing:  # transformers would leave them random
+        raise ValueError(f"the weights lack {missing[:3]}")
+    return model
+
+
+def _read(name: str, folder: Path, load: Callable[[Path], Loaded]) -> Loaded:
     try:
-        return load(name)
+        return load(folder)
     except ImportError as error:  # SigLIP's first tokenizer wants sentencepiece
         raise MissingLibraryError(f"hf:{name}: {_in_short(error)}") from error
     except (OSError, ValueError) as error:  # transformers' words for what is absent or not as expected

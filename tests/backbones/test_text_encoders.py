@@ -20,7 +20,7 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from zoo import registry
+from zoo import hub, registry
 from zoo.backbones.text_encoders import TransformersTextProcessor, from_hf, words_tokenizer
 from zoo.errors import ConfigError, DataError, MissingLibraryError
 from zoo.text_encoder import TextIds
@@ -180,6 +180,44 @@ def test_other_kinds_of_model_are_refused(tmp_path):
 def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="cannot be read as a text encoder"):
         from_hf(str(tmp_path))
+
+
+def test_a_name_that_is_neither_folder_nor_hub_id_is_refused():
+    with pytest.raises(ConfigError, match="no folder nothing, and no hub id, which would read owner/repository"):
+        from_hf("nothing")
+
+
+@pytest.mark.parametrize("pretrained", [True, False])
+def test_a_hub_id_is_fetched_once_as_every_other_part_is(tmp_path, monkeypatch, pretrained):
+    MODELS["bert"]().save_pretrained(tmp_path)
+    words_tokenizer().save_pretrained(tmp_path)
+    (tmp_path / "sentence_bert_config.json").write_text('{"max_seq_length": 9}')
+    asked = []
+    monkeypatch.setattr(hub, "snapshot_download", lambda name, **rest: asked.append((name, rest)) or str(tmp_path))
+    assert from_hf("owner/minilm", pretrained=pretrained).processor.max_tokens == 9
+    ((name, rest),) = asked
+    assert name == "owner/minilm"
+    assert ("*.safetensors" in rest["allow_patterns"]) is pretrained
+
+
+def test_pickled_weights_are_refused(tmp_path):
+    MODELS["bert"]().save_pretrained(tmp_path)
+    words_tokenizer().save_pretrained(tmp_path)
+    (tmp_path / "model.safetensors").rename(tmp_path / "pytorch_model.bin")
+    with pytest.raises(ConfigError, match=r"pytorch_model\.bin is a pickle"):
+        from_hf(str(tmp_path))
+
+
+def test_weights_that_are_missing_are_named(tmp_path):
+    model = MODELS["bert"]()
+    weights = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("pooler.")}
+    less = {name: tensor for name, tensor in weights.items() if "layer.1." not in name}
+    for folder, kept in (("used", weights), ("less", less)):
+        model.save_pretrained(tmp_path / folder, state_dict=kept)
+        words_tokenizer().save_pretrained(tmp_path / folder)
+    from_hf(str(tmp_path / "used"))  # nobody asks the pooler
+    with pytest.raises(ConfigError, match=r"cannot be read as a text encoder: the weights lack \['encoder\.layer\.1"):
+        from_hf(str(tmp_path / "less"))
 
 
 @pytest.mark.skipif(importlib.util.find_spec("sentencepiece") is not None, reason="sentencepiece is installed")
