@@ -37,6 +37,7 @@ def checkpoint(
     results: Path | None = None,
     max_shard_size: str = "5GB",
     stored_dtype: Literal["float16", "bfloat16"] | None = None,
+    merge: bool = False,
 ) -> str:
     """Turn a training run's checkpoint into a checkpoint folder, which anybody can load.
 
@@ -50,12 +51,14 @@ def checkpoint(
             checkpoint among the runs beside its own.
         max_shard_size: Largest file of weights.
         stored_dtype: Type in which float32 weights are stored, for half the size; read, they are float32 again.
+        merge: Fold adapters (model.lora) into the weights that they lie over; the folder's model has none then.
 
     Returns:
         The folder.
 
     Raises:
-        ConfigError: no checkpoint, results of something else, or a folder that holds something else.
+        ConfigError: no checkpoint, results of something else, no adapter to merge, or a folder that holds something
+            else.
     """
     file = source if source.is_file() else find_checkpoint(source)
     if file is None or file.suffix != SUFFIX:
@@ -71,6 +74,8 @@ def checkpoint(
     )
     folder = file.parents[1] / "pretrained" if out is None else out
     module = load_checkpoint(file)
+    if merge:
+        module.merge_adapters()
     return str(
         save_pretrained(module, folder, training=training, max_shard_size=max_shard_size, stored_dtype=stored_dtype)
     )

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from zoo.adaptation import BASE_KEY
 from zoo.checkpoints.recipe import RECIPE_KEY, build_module
 from zoo.checkpoints.saved import whole_checkpoints
 from zoo.checkpoints.sharded import is_sharded, read_sharded
@@ -70,7 +71,8 @@ def load_checkpoint(file: Path) -> ZooModule:
             than the recipe starts from.
     """
     saved = read_checkpoint(file)
-    module = build_module(saved["hyper_parameters"][RECIPE_KEY], weights_follow=True)
+    are_here = not saved.get(BASE_KEY)  # else frozen ones come from where they came at first
+    module = build_module(saved["hyper_parameters"][RECIPE_KEY], weights_follow=are_here)
     if not isinstance(module, ZooModule):
         raise ConfigError(f"{file} holds a {type(module).__name__}, which is no video-language model")
     module.configure_model()

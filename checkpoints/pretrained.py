@@ -26,9 +26,19 @@ from zoo.checkpoints.lightning_checkpoint import SUFFIX, find_checkpoint, load_c
 from zoo.checkpoints.recipe import Spec, build_module, recipe_of, with_names
 from zoo.errors import ConfigError, DataError
 from zoo.hub import local_folder, upload_folder
+from zoo.lora import is_adapter
 from zoo.module import ZooModule
 from zoo.portable import Portable
-from zoo.weights import load_exactly, refuse_pickle, save_weights, set_unsaved_dtypes, unsaved_dtypes
+from zoo.weights import (
+    check_storable,
+    load_exactly,
+    refuse_pickle,
+    save_weights,
+    set_unsaved_dtypes,
+    shapes_of,
+    unsaved_dtypes,
+    weight_files,
+)
 
 CONFIG = "config.json"
 PROCESSOR = "processor_config.json"
@@ -70,16 +80,19 @@ def save_pretrained(
     """
     if stored_dtype not in (None, *HALVES):
         raise ConfigError(f"stored_dtype {stored_dtype!r}: expected {', '.join(HALVES)}, or none")
-    spec = with_names(recipe_of(module))
+    spec = _spec_of(module)
     root = Path(folder).resolve()
     if root.is_file() or (root.is_dir() and any(root.iterdir()) and not is_checkpoint_folder(root)):
         raise ConfigError(f"{folder} holds something else than a checkpoint; name a new folder")
+    with module.whole():
+        check_storable(module, max_shard_size=max_shard_size, halved=HALVES.get(stored_dtype))
     root.mkdir(parents=True, exist_ok=True)
     (root / CONFIG).unlink(missing_ok=True)  # written last, so that what is cut short is no checkpoint
     for name, part in parts_of(module).items():
         if (rebuilt := part.save_files(root / name)) is not None:
             spec["init_args"][name] = _beside(rebuilt, root)
-    save_weights(module, root, max_shard_size=max_shard_size, halved=HALVES.get(stored_dtype))
+    with module.whole():
+        save_weights(module, root, max_shard_size=max_shard_size, halved=HALVES.get(stored_dtype))
     _write_json(root / PROCESSOR, processor_facts(module))
     write_card(root, module, spec, training or Training(), called=root.name)
     config = {
@@ -92,6 +105,18 @@ def save_pretrained(
     }
     _write_json(root / CONFIG, config)
     return Path(folder)
+
+
+def _spec_of(module: ZooModule) -> Spec:
+    """The recipe of a module as it is now: adapters that were merged are gone."""
+    spec = with_names(recipe_of(module))
+    if module.is_adapted and not module.lora.components():
+        raise ConfigError(
+            "the recipe of this model has no adapters, they were loaded over it; say module.merge_adapters() first, or "
+            "save_adapter"
+        )
+    kept = {n: value for n, value in spec["init_args"].items() if n != "lora" or module.lora.components()}
+    return {**spec, "init_args": kept}
 
 
 def parts_of(module: ZooModule) -> dict[str, Portable]:
@@ -200,6 +225,16 @@ def load_folder(folder: Path) -> ZooModule:
     return module.eval()
 
 
+def has_adapters(folder: Path) -> bool:
+    """Whether a checkpoint folder is of a model whose adapters were not merged.
+
+    Raises:
+        ConfigError: it holds no weights.
+        DataError: a file cannot be read.
+    """
+    return any(is_adapter(name) for name in shapes_of(weight_files(folder)))
+
+
 def load_weights(module: ZooModule, folder: Path, *, may_start_anew: bool = False) -> None:
     """Fill a module that was built by flags or a recipe with a checkpoint folder's weights.
 
@@ -223,7 +258,9 @@ def load_weights(module: ZooModule, folder: Path, *, may_start_anew: bool = Fals
     stored_dtype = config.get("stored_dtype")
     if stored_dtype not in (None, *HALVES):
         raise ConfigError(f"{folder} stores float32 as {stored_dtype!r}; this molmo-zoo reads {', '.join(HALVES)}")
-    load_exactly(module, folder, spare=spare, halved=HALVES.get(stored_dtype))
+    with module.whole():
+        load_exactly(module, folder, spare=spare, halved=HALVES.get(stored_dtype))
+    module.fetched = frozenset()  # what the recipe would fetch is not what is here now
     set_unsaved_dtypes(module, config.get("buffer_dtypes", {}))
 
 

@@ -22,6 +22,7 @@ from lightning.pytorch import LightningModule
 
 from zoo import argument_faults as faults
 from zoo import registry
+from zoo.adaptation import AdaptableModule
 from zoo.errors import ConfigError, UnknownNameError, ZooError
 
 RECIPE_KEY = "recipe"
@@ -51,6 +52,19 @@ def recipe_of(module: LightningModule) -> Spec:
             "with zoo.from_recipe"
         )
     return spec
+
+
+def keep_recipe(module: LightningModule, spec: Spec) -> None:
+    """Let a module say what it was built from, and so which of its weights can be fetched again.
+
+    Args:
+        module: Just built.
+        spec: With the defaults of today, which another version may have changed.
+    """
+    module.save_hyperparameters({RECIPE_KEY: spec}, logger=False)
+    if isinstance(module, AdaptableModule):
+        parts = {name: value.get("init_args") for name, value in spec["init_args"].items() if isinstance(value, dict)}
+        module.fetched = frozenset(name for name, arguments in parts.items() if (arguments or {}).get(PRETRAINED))
 
 
 def with_names(spec: Any) -> Any:
@@ -271,6 +285,6 @@ def build_module(spec: Any, *, folder: Path | None = None, weights_follow: bool 
         if own is None:
             raise
         raise own from error
-    module.save_hyperparameters({RECIPE_KEY: kept}, logger=False)
+    keep_recipe(module, kept)
     module.configure_model()
     return module

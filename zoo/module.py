@@ -1,23 +1,23 @@
-"""The supervised LightningModule: a composed trunk, its heads, its optimiser groups, adapters and its processor.
+"""The supervised LightningModule: a composed trunk, its heads, its optimiser groups and its processor.
 
 Source: Molmo2 sheet A7 (loss normaliser, optimiser). How it runs in several processes: docs/parallel.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
-from lightning.pytorch import Callback, LightningModule
+from lightning.pytorch import Callback
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
-from zoo import lora as low_rank
 from zoo import sharding
+from zoo.adaptation import NO_ADAPTERS, AdaptableModule
 from zoo.backbone import Connector, LanguageModel, VisionEncoder
 from zoo.batch import Batch
 from zoo.callbacks.last_step import LastStepCheckpoint
@@ -31,24 +31,17 @@ from zoo.optimisation import (
     OptimiserSettings,
     build_optimizer,
     clip_by_component,
-    freeze,
     learning_rate_share,
     parameter_groups,
 )
 from zoo.processor import Processor, TextTokenizer
 from zoo.pruner import Pruner
 from zoo.shards.sampling import FrameSampling
-from zoo.weights import check_fit
 
 if TYPE_CHECKING:
     from zoo.checkpoints.card import Training
 
 DEFAULT_OPTIMISER = OptimiserSettings()
-NO_ADAPTERS = LoraSettings()
-
-BASE_KEY = "base_weights"
-"""What a `.ckpt` without its frozen weights says about them."""
-
 TOKENS = "vision_tokens"
 """Name of the mean number of vision tokens that a clip has left in the end."""
 
@@ -80,7 +73,7 @@ def controlled_pixels(batch: Batch, control: Control, generator: torch.Generator
     return batch.pixels[order.to(batch.pixels.device)]
 
 
-class ZooModule(LightningModule):
+class ZooModule(AdaptableModule):
     """Trains and runs a video-language model with any heads and pruners.
 
     Args:
@@ -122,7 +115,6 @@ class ZooModule(LightningModule):
         lora: LoraSettings = NO_ADAPTERS,
         controls: list[Control] = ["shuffled_frames", "blank_video"],  # noqa: B006 - jsonargparse shows it; never written to
     ) -> None:
-        super().__init__()
         if tokenizer.vocab_size > language.vocab_size:
             raise ConfigError(
                 f"the tokenizer has {tokenizer.vocab_size} ids, the language model {language.vocab_size} rows; "
@@ -137,7 +129,7 @@ class ZooModule(LightningModule):
                 f"model.lora adapts {', '.join(still)} and model.optimiser gives learning_rate 0; raise the rate"
             )
         pruners = [] if pruner is None else pruner if isinstance(pruner, list) else [pruner]
-        self.model = VideoLanguageModel(
+        model = VideoLanguageModel(
             vision=vision,
             connector=connector,
             language=language,
@@ -146,7 +138,7 @@ class ZooModule(LightningModule):
             window_places=window_places,
             needs=frozenset().union(*(head.needs for head in heads)),
         )
-        self.heads = nn.ModuleDict({head.name: head for head in heads})
+        super().__init__(model=model, heads=nn.ModuleDict({h.name: h for h in heads}), optimiser=optimiser, lora=lora)
         self.processor = Processor(
             tokenizer=tokenizer,
             renderers=tuple(head.renderer() for head in heads),
@@ -161,124 +153,11 @@ class ZooModule(LightningModule):
             answer_weight=answer_weight,
             budgets=tuple(p.budget() for p in pruners if all(site.stage != "llm.layer" for site in p.sites())),
         )
-        self.optimiser = optimiser
-        self.lora = lora
-        self._is_configured = False
-        self.frozen: frozenset[str] = frozenset()
-        self._base_weights: dict[str, str | None] = {}
         self.controls = tuple(controls)
         stages = ("val", "test", *(f"test_{control}" for control in controls))
         with torch.device("cpu"):  # also where the weights are only shapes: counts are no weights
             self.metrics = nn.ModuleDict({f"{s}_{h.name}": h.metrics() for s in stages for h in heads})
             self.means = nn.ModuleDict({f"{s}_{w}": MeanMetric() for s in ("val", "test") for w in ("loss", TOKENS)})
-
-    # -- weights ------------------------------------------------------------------------------------------------------
-
-    @property
-    def is_adapted(self) -> bool:
-        """Whether there are adapters in the model now, so that frozen weights are left out of its state."""
-        return "peft_config" in vars(self)
-
-    def configure_model(self) -> None:
-        """Put adapters in, freeze what is not trained, and cut the weights where the strategy is `fsdp2`.
-
-        Called by Lightning in every process, before it looks at the parameters; further calls do nothing.
-
-        Raises:
-            ConfigError: an adapter's target does not exist.
-        """
-        if not self._is_configured:
-            self._adapt()
-            self._is_configured = True
-        if self.device_mesh is not None:
-            self._shard()
-
-    def _adapt(self) -> None:
-        adapted = self.lora.components()
-        modules = self.components()
-        if adapted and not self.is_adapted:
-            parts = {name: f"model.{name}" for name in low_rank.ADAPTABLE}
-            config = low_rank.lora_config(self, parts, self.lora, idle=self.model.vision.idle())
-            low_rank.inject(self, config, [module for name in adapted for module in modules[name]])
-        freeze(modules, self.optimiser)
-        for module in self.model.vision.idle():
-            module.requires_grad_(False)
-        self.remember_frozen()
-        self._base_weights = {
-            name: low_rank.digest(parts)
-            for name, parts in modules.items()
-            if adapted and (name in adapted or self.optimiser.of(name).learning_rate == 0)
-        }
-        # DistributedDataParallel sends buffers in every pass, also of an evaluation, where processes differ in their
-        # number of batches and would wait for ever. Ours are constants.
-        self._ddp_params_and_buffers_to_ignore = [name for name, _ in self.named_buffers()]
-
-    def remember_frozen(self) -> None:
-        """Take down which parameters are frozen now; with adapters, `state_dict` leaves them out from here on."""
-        self.frozen = frozenset(n for n, p in self.named_parameters(remove_duplicate=False) if not p.requires_grad)
-
-    def merge_adapters(self) -> None:
-        """Fold adapters into the weights, in place: what is left is a module without adapters.
-
-        Raises:
-            ConfigError: there is none.
-        """
-        low_rank.merge(self)
-        self.requires_grad_(True)
-        self.lora = NO_ADAPTERS
-        self._is_configured = False  # what is frozen is decided anew when it is trained again
-
-    def _shard(self) -> None:
-        sharding.shard(self.model, self.device_mesh, units=self.model.units(), methods=("forward", "prefill"))
-        for head in self.heads.values():
-            if any(True for _ in head.parameters()):
-                sharding.shard(head, self.device_mesh, methods=("loss",))
-
-    def state_dict(
-        self, *, destination: dict[str, Any] | None = None, prefix: str = "", keep_vars: bool = False
-    ) -> dict[str, Any]:
-        """All weights; with adapters only the trained ones, because frozen ones come from where they first came."""
-        state = super().state_dict(destination=destination, prefix=prefix, keep_vars=keep_vars)
-        for name in self.frozen if self.is_adapted else ():
-            state.pop(prefix + name, None)
-        return state
-
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """Load what `state_dict` gave: exactly its names and shapes.
-
-        Raises:
-            ConfigError: a name too many or too few, or another size.
-        """
-        if strict and not self.is_adapted and self.device_mesh is None:
-            shapes = {name: tuple(tensor.shape) for name, tensor in state_dict.items()}
-            check_fit(self, shapes, "the checkpoint", hint="give the flags and the recipe of its run")
-        if strict and self.is_adapted:
-            expected, given = set(self.state_dict()), set(state_dict)
-            if expected != given:
-                raise ConfigError(
-                    f"weights of a run with adapters do not fit: missing {sorted(expected - given)[:3]}, unexpected "
-                    f"{sorted(given - expected)[:3]}; model.lora and model.optimiser must be those of the run"
-                )
-        return super().load_state_dict(state_dict, strict=strict and not self.is_adapted, assign=assign)
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        if self.is_adapted:
-            checkpoint[BASE_KEY] = dict(self._base_weights)
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse to put trained adapters over other frozen weights than they were trained with.
-
-        Raises:
-            ConfigError: names the components.
-        """
-        saved = checkpoint.get(BASE_KEY, {}) if self.is_adapted else {}
-        known = {name: own for name, own in self._base_weights.items() if own is not None}
-        other = [name for name, own in known.items() if saved.get(name, own) not in (own, None)]
-        if other:
-            raise ConfigError(
-                f"the checkpoint holds adapters for other frozen weights of {', '.join(other)}; start from the weights "
-                "(pretrained, or seed_everything) that its run started from"
-            )
 
     def configure_callbacks(self) -> list[Callback]:
         """What every run needs; one that a recipe lists itself stays as it is."""

@@ -179,22 +179,31 @@ def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
 def save_weights(module: nn.Module, folder: Path, *, max_shard_size: str, halved: torch.dtype | None = None) -> None:
     """Write a module's state as safetensors, in shards where it is larger than `max_shard_size`, such as `5GB`.
 
+    What is wrong with the arguments, `check_storable` tells before anything is written.
+
     Args:
         module: Whose state is written.
         folder: Where to.
         max_shard_size: Largest file.
         halved: Type in which float32 tensors are stored, for half the size; None stores them as they are.
+    """
+    state = module.state_dict()
+    if halved is not None:
+        state = {name: tensor.to(halved) if tensor.dtype == torch.float32 else tensor for name, tensor in state.items()}
+    save_torch_state_dict(state, folder, max_shard_size=max_shard_size)
+
+
+def check_storable(module: nn.Module, *, max_shard_size: str, halved: torch.dtype | None) -> None:
+    """Refuse what `save_weights` could not do.
+
     Raises:
         ConfigError: `max_shard_size` is no size, or the module has tensors of the type `halved` already.
     """
     if not re.fullmatch(r"\d+ ?[KMGT]B", max_shard_size):
         raise ConfigError(f"max_shard_size {max_shard_size!r}: expected a number of KB, MB, GB or TB, such as 5GB")
-    state = module.state_dict()
-    if halved is not None:
-        if own := [name for name, tensor in state.items() if tensor.dtype == halved]:
-            raise ConfigError(f"{own[0]} is {halved} already, so that this type cannot stand for float32; leave it out")
-        state = {name: tensor.to(halved) if tensor.dtype == torch.float32 else tensor for name, tensor in state.items()}
-    save_torch_state_dict(state, folder, max_shard_size=max_shard_size)
+    own = [name for name, tensor in module.state_dict().items() if halved is not None and tensor.dtype == halved]
+    if own:
+        raise ConfigError(f"{own[0]} is {halved} already, so that this type cannot stand for float32; leave it out")
 
 
 def unsaved_dtypes(module: nn.Module) -> dict[str, str]:

@@ -79,6 +79,21 @@ def test_the_vocabulary_is_one_that_transformers_reads(saved, module):
     assert told == [*ours.prompt("What colour?"), *ours.encode("red"), ours.eos_id]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"max_shard_size": "5 gigabytes"}, "max_shard_size '5 gigabytes': expected a number of KB, MB, GB or TB"),
+        ({"stored_dtype": "bfloat16"}, r"is torch\.bfloat16 already, so that this type cannot stand for float32"),
+    ],
+)
+def test_a_mistake_is_told_before_a_folder_is_replaced(module, saved, arguments, message):
+    before = {path.name: path.read_bytes() for path in saved.iterdir() if path.is_file()}
+    module.model.language.to(torch.bfloat16)
+    with pytest.raises(ConfigError, match=message):
+        module.save_pretrained(saved, **arguments)
+    assert {path.name: path.read_bytes() for path in saved.iterdir() if path.is_file()} == before
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
 def test_types_come_back(module, tmp_path, batch_of, dtype):
     module.to(dtype)

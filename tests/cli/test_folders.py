@@ -109,6 +109,20 @@ def test_training_begins_with_the_weights_of_a_folder(zoo, folder, data):
     assert library.from_pretrained("again").state_dict().keys() == before.keys()
 
 
+def test_new_adapters_go_over_the_weights_of_a_folder_and_are_merged(zoo, folder, data):
+    before = library.from_pretrained(folder).state_dict()
+    flags = (f"--ckpt_path={folder}", "--trainer.max_steps=1", "--model.lora.language.rank=2", "--seed_everything=99")
+    answer = zoo("fit", *data, *flags)
+    assert answer.code == 0, answer.err
+    run = newest_run()
+    answer = zoo("convert", "checkpoint", run, "--merge", "--out=merged")
+    assert answer.code == 0, answer.err
+    plain, adapted = library.from_pretrained("merged"), library.from_pretrained(run)
+    assert (plain.is_adapted, adapted.is_adapted) == (False, True)
+    table = "model.language.model.model.embed_tokens.weight"
+    assert torch.equal(plain.state_dict()[table], before[table])  # frozen, and not of seed 99
+
+
 def test_asking_a_folder(zoo, folder):
     Image.new("RGB", (60, 40), "red").save("one.png")
     answer = zoo("ask", "What colour?", "one.png", "--checkpoint", folder)

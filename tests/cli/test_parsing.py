@@ -27,6 +27,11 @@ def placed(first: str, second: str | None = None) -> tuple:
     return first, second
 
 
+def switched(name: str, *, merge: bool = False, size: int = 1) -> tuple:
+    """Return all."""
+    return name, merge, size
+
+
 def run(function, *arguments):
     return run_function(function, arguments, prog="zoo asked", summary="-")
 
@@ -35,6 +40,21 @@ def test_arguments_by_place_and_flags(zoo):
     question, files, size, encoder = run(asked, "how many?", "a.jpg", "b.jpg", "--size=4", "--encoder=wide")
     assert (question, files, size) == ("how many?", [Path("a.jpg"), Path("b.jpg")], 4)
     assert encoder.hidden_size == 16
+
+
+@pytest.mark.parametrize(
+    ("typed", "merge"),
+    [
+        ([], False),
+        (["--merge"], True),
+        (["--merge", "--size=1"], True),
+        (["--merge=true"], True),
+        (["--merge", "false"], False),
+        (["--merge=false"], False),
+    ],
+)
+def test_a_switch_alone_means_true(zoo, typed, merge):
+    assert run(switched, "a", *typed) == ("a", merge, 1)
 
 
 def test_optional_argument_by_place(zoo):

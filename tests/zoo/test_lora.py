@@ -6,6 +6,7 @@ from torch.utils.data import DataLoader
 from trunk_fixtures import build_batch, build_module
 from weighted_head import WeightedHead
 
+from zoo.adaptation import BASE_KEY
 from zoo.backbones.attention_pool import AttentionPool
 from zoo.backbones.decoder import qwen3_tiny
 from zoo.backbones.tokenizers import words
@@ -13,7 +14,7 @@ from zoo.backbones.vit import vit_tiny
 from zoo.errors import ConfigError
 from zoo.heads.qa import QuestionAnswering
 from zoo.lora import LoraSettings, LowRank, digest, find_targets, merge
-from zoo.module import BASE_KEY, ZooModule
+from zoo.module import ZooModule
 from zoo.optimisation import Group, OptimiserSettings
 from zoo.pruning.random import RandomPruner
 
@@ -263,23 +264,43 @@ def test_adapters_that_are_no_numbers_are_not_merged():
 # -- checkpoints of a run ---------------------------------------------------------------------------------------------
 
 
-def test_a_checkpoint_holds_what_is_trained_and_a_run_goes_on_from_it_exactly(tmp_path):
+def test_a_checkpoint_holds_all_that_nobody_can_fetch_again_and_a_run_goes_on_from_it_exactly(tmp_path):
     through = seeded(lora=ALL)
     fit(through, tmp_path, 4, callbacks=[SaveAfterTwo(tmp_path / "two.ckpt")])
     saved = torch.load(tmp_path / "two.ckpt", weights_only=True)
-    again = seeded(lora=ALL)
+    again = seeded(seed=2, lora=ALL)  # the base of another seed, which the checkpoint replaces
     fit(again, tmp_path, 4, tmp_path / "two.ckpt")
     assert saved["global_step"] == 2
-    assert set(saved["state_dict"]) == trainable(again)
-    assert saved["state_dict"].keys() < dict(again.named_parameters()).keys()
+    assert saved["state_dict"].keys() == dict(again.named_parameters(remove_duplicate=False)).keys()
     for name, parameter in through.named_parameters():
         assert torch.equal(parameter, again.get_parameter(name)), name
 
 
+def fetching(seed: int = 1) -> ZooModule:
+    """A module as if its language model came from files."""
+    module = seeded(seed, lora=LANGUAGE)
+    module.fetched = frozenset({"language"})
+    return module
+
+
+def test_weights_that_are_frozen_and_can_be_fetched_again_are_left_out(tmp_path):
+    module = fetching()
+    fit(module, tmp_path, 1).save_checkpoint(tmp_path / "one.ckpt")
+    saved = torch.load(tmp_path / "one.ckpt", weights_only=True)
+    assert set(saved["state_dict"]) == trainable(module)
+    assert saved[BASE_KEY].keys() == {"language"}
+    with module.whole():
+        assert module.state_dict().keys() == dict(module.named_parameters(remove_duplicate=False)).keys()
+    again = fetching()
+    fit(again, tmp_path, 2, tmp_path / "one.ckpt")
+    for name in module.frozen:
+        assert torch.equal(module.get_parameter(name), again.get_parameter(name)), name
+
+
 def test_a_checkpoint_of_other_frozen_weights_is_refused(tmp_path):
-    fit(seeded(lora=LANGUAGE), tmp_path, 1).save_checkpoint(tmp_path / "one.ckpt")
+    fit(fetching(), tmp_path, 1).save_checkpoint(tmp_path / "one.ckpt")
     with pytest.raises(ConfigError, match="holds adapters for other frozen weights of language; start from"):
-        fit(seeded(seed=2, lora=LANGUAGE), tmp_path, 2, tmp_path / "one.ckpt")
+        fit(fetching(seed=2), tmp_path, 2, tmp_path / "one.ckpt")
 
 
 def misnamed(weights):

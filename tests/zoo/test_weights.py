@@ -13,6 +13,7 @@ from zoo.weights import (
     INDEX,
     SINGLE,
     check_fit,
+    check_storable,
     load_exactly,
     read_weights,
     refuse_pickle,
@@ -59,7 +60,7 @@ def test_a_size_of_shards_that_is_none_is_refused(tmp_path, size):
     with pytest.raises(
         ConfigError, match=f"max_shard_size {size!r}: expected a number of KB, MB, GB or TB, such as 5GB"
     ):
-        save_weights(nn.Linear(1, 1), tmp_path, max_shard_size=size)
+        check_storable(nn.Linear(1, 1), max_shard_size=size, halved=None)
 
 
 @given(dtypes=st.lists(st.sampled_from([torch.float16, torch.bfloat16, torch.float32]), min_size=2, max_size=2))

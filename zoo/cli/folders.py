@@ -68,10 +68,12 @@ def fill(module: LightningModule, folder: Path, *, may_start_anew: bool) -> None
     Raises:
         ConfigError: the weights are not exactly the module's.
     """
-    from zoo.checkpoints.pretrained import load_weights
+    from zoo.checkpoints.pretrained import has_adapters, load_weights
     from zoo.module import ZooModule
 
     if not isinstance(module, ZooModule):
         raise ConfigError(f"ckpt_path: {folder} is for a video-language model, this is a {type(module).__name__}")
-    module.configure_model()
+    if has_adapters(folder):
+        module.configure_model()
     load_weights(module, folder, may_start_anew=may_start_anew)
+    module.configure_model()  # new adapters go over the folder's weights

@@ -2,7 +2,7 @@
 
 import inspect
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NoReturn
 
 import docstring_parser
@@ -62,8 +62,18 @@ def run_function(function: Callable[..., Any], arguments: Sequence[str], *, prog
         parser.add_argument(parameter.name, help=texts.get(parameter.name), **_place(parameter))
     skip = {parameter.name for parameter in by_place}
     parser.add_function_arguments(function, as_group=False, as_positional=True, skip=skip, sub_configs=True)
-    settings = parser.instantiate(parser.parse_args(list(arguments)))
+    switches = {f"--{parameter.name}" for parameter in signature if parameter.annotation is bool}
+    settings = parser.instantiate(parser.parse_args(_switched_on(arguments, switches)))
     return function(**settings.as_dict())
+
+
+def _switched_on(arguments: Sequence[str], switches: Collection[str]) -> list[str]:
+    """A switch that stands alone means true: `--merge` is `--merge=true`, and `--merge false` stays what it is."""
+    behind = [*arguments[1:], ""]
+    return [
+        f"{word}=true" if word in switches and following not in ("true", "false") else word
+        for word, following in zip(arguments, behind, strict=False)
+    ]
 
 
 def _place(parameter: inspect.Parameter) -> dict[str, Any]:

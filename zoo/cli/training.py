@@ -15,7 +15,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf.errors import OmegaConfBaseException
 
-from zoo.checkpoints.recipe import RECIPE_KEY
+from zoo.checkpoints.recipe import PRETRAINED, keep_recipe
 from zoo.checkpoints.sharded import is_sharded
 from zoo.cli import folders, recipes, runs
 from zoo.cli.parsing import OneSentence
@@ -26,8 +26,6 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_SEED = 0
 UNNAMED = "unnamed"
-PRETRAINED = "pretrained"
-"""Argument of builders that fetch weights."""
 
 
 class RecipeFile(ActionConfigFile):
@@ -93,7 +91,7 @@ class RecipeCLI(LightningCLI):
     def after_instantiate_classes(self) -> None:
         """Let checkpoints carry the recipe of their module, as plain JSON, so that it can be rebuilt from the file."""
         self._dump_config()
-        self.model.save_hyperparameters({RECIPE_KEY: self.config_dump["model"]}, logger=False)
+        keep_recipe(self.model, self.config_dump["model"])
 
 
 class ZooCLI(RecipeCLI):
@@ -129,10 +127,12 @@ class ZooCLI(RecipeCLI):
         if not receives_weights(config.trainer.strategy):
             super().instantiate_classes()
             return
+        typed = self.config.clone()
         for key in [key for key in config.model.keys() if key.rpartition(".")[2] == PRETRAINED]:  # noqa: SIM118
             config.model[key] = False
         with torch.device("meta"):
             super().instantiate_classes()
+        self.config = typed  # all processes keep the same recipe
 
     def after_instantiate_classes(self) -> None:
         """Beside the recipe, give the module the weights of a checkpoint folder where one was named."""
