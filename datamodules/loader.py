@@ -17,7 +17,11 @@ from zoo.errors import ConfigError, ZooError
 
 STATE_VERSION = 1
 
-OTHER_NAMES = {"world_size": "the number of processes (trainer.devices x trainer.num_nodes)"}
+BATCHES = "num_batches"
+OTHER_NAMES = {
+    "world_size": "the number of processes (trainer.devices x trainer.num_nodes)",
+    BATCHES: "the number of batches of an epoch (data.epoch_samples)",
+}
 """What a message calls the settings that are no arguments of the datamodule."""
 
 
@@ -187,6 +191,7 @@ def check_settings(saved: dict[str, Any], current: dict[str, Any]) -> None:
     changed = [name for name in current if saved.get(name) != current[name]]
     if not changed:
         return
+    changed = [name for name in changed if name != BATCHES] or [BATCHES]  # it follows from most of the others
     differences = [
         f"{OTHER_NAMES.get(name, f'data.{name}')} is {current[name]} and was {saved.get(name)}" for name in changed
     ]

@@ -146,6 +146,11 @@ def test_other_settings_are_refused_in_one_sentence(blocks, letters, processor):
         two_ranks.load_state_dict(state)
     with pytest.raises(ConfigError, match="the shards or their weights are others"):
         loader(stream_of(processor, letters, num_workers=2)).load_state_dict(state)
+    longer = loader(stream_of(processor, blocks, num_workers=2, num_batches=99))
+    with pytest.raises(ConfigError, match=r"the number of batches of an epoch \(data\.epoch_samples\) is 99 and was"):
+        longer.load_state_dict(state)
+    with pytest.raises(ConfigError, match="because data.batch_size is 3 and was 2; continue"):
+        loader(stream_of(processor, blocks, num_workers=2, batch_size=3, num_batches=99)).load_state_dict(state)
     with pytest.raises(ConfigError, match="version None"):
         other.load_state_dict({})
 
