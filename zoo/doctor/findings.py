@@ -51,10 +51,28 @@ def fail(check: str, text: str, *, fix: str) -> Finding:
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """What a probe's process left behind: its answer, or how it ended instead."""
+    """What a probe's process left behind: its answer, or how it ended; `is_late` where it was not waited for."""
 
     answer: dict[str, Any] | None
     fault: str
+    is_late: bool = False
+
+
+def late(check: str, probed: Probed) -> Finding:
+    """A probe that was ended before it answered: no fault, unless it is the same on an idle machine."""
+    return warn(check, probed.fault, fix=f"once nothing else runs here: zoo doctor {check}")
+
+
+def unanswered(check: str, probed: Probed, text: str, *, fix: str) -> Finding:
+    """What a probe that tells of no success means: a fault, unless it was only slow.
+
+    Args:
+        check: Name of the check.
+        probed: What its process left behind.
+        text: What does not work, and how the process ended.
+        fix: What to type where it is a fault.
+    """
+    return late(check, probed) if probed.is_late else fail(check, text, fix=fix)
 
 
 def run_probe(name: str, *, variables: dict[str, str] | None = None, timeout_s: float = TIMEOUT_S) -> Probed:
@@ -63,7 +81,7 @@ def run_probe(name: str, *, variables: dict[str, str] | None = None, timeout_s: 
     Args:
         name: Of the function.
         variables: Environment on top of this process's.
-        timeout_s: After so many seconds it counts as hanging, and is ended.
+        timeout_s: After so many seconds it is ended.
     """
     root = str(Path(zoo.__file__).parents[1])
     path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), root]))
@@ -79,7 +97,7 @@ def run_probe(name: str, *, variables: dict[str, str] | None = None, timeout_s: 
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return Probed(None, f"it hung; ended after {timeout_s:.0f} s")
+        return Probed(None, f"took longer than {timeout_s:.0f} s; is the machine busy?", is_late=True)
     last = done.stdout.strip().rpartition("\n")[2]
     if done.returncode == 0 and last.startswith("{"):
         return Probed(json.loads(last), "")

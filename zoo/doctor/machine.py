@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from zoo.doctor.findings import TORCH, Finding, fail, ok, run_probe, warn
+from zoo.doctor.findings import TORCH, Finding, fail, late, ok, run_probe, unanswered, warn
 
 GIB = 2**30
 LEAST_DISK = 5 * GIB  # a data set of 6,000 clips and a few runs
@@ -22,6 +22,9 @@ def check_graphics() -> Iterator[Finding]:
     probed = run_probe("graphics")
     if probed.answer is not None and not probed.answer["error"]:
         yield ok("graphics", f"MuJoCo draws off screen with {probed.answer['backend']}")
+        return
+    if probed.is_late:
+        yield late("graphics", probed)
         return
     fault = probed.fault or probed.answer["error"]
     asked = os.environ.get("MUJOCO_GL", "").lower()
@@ -40,7 +43,7 @@ def check_video() -> Iterator[Finding]:
     fault = probed.fault if probed.answer is None else probed.answer["error"]
     if fault:
         fix = "pip install --force-reinstall --only-binary=av av"
-        yield fail("video", f"H.264 with PyAV: {fault}", fix=fix)
+        yield unanswered("video", probed, f"H.264 with PyAV: {fault}", fix=fix)
     else:
         yield ok("video", "PyAV writes and reads H.264")
 
@@ -50,7 +53,7 @@ def check_accelerators() -> Iterator[Finding]:
     probed = run_probe("accelerator")
     seen = probed.answer
     if seen is None:
-        yield fail("accelerators", f"torch does not say what it can use: {probed.fault}", fix=TORCH)
+        yield unanswered("accelerators", probed, f"torch does not say what it can use: {probed.fault}", fix=TORCH)
     elif seen["devices"]:
         yield ok("accelerators", f"CUDA {seen['cuda_build']}: {', '.join(seen['devices'])}")
         yield _check_gpu(is_bf16=seen["bf16"])
@@ -77,6 +80,8 @@ def _check_gpu(*, is_bf16: bool) -> Finding:
         fix = "add --trainer.precision=16-mixed or 32-true"
         return warn("accelerators", "the GPU has no bfloat16, which recipes train in", fix=fix)
     probed = run_probe("flex")
+    if probed.is_late:
+        return late("accelerators", probed)
     if probed.answer is None:
         fix = f"apt-get install gcc python3-dev; or {TORCH}"
         return warn("accelerators", f"flex attention does not compile: {probed.fault}", fix=fix)
@@ -90,7 +95,7 @@ def check_plugins() -> Iterator[Finding]:
     probed = run_probe("plugins")
     if probed.answer is None:
         fix = "zoo list names the packages at fault; pip uninstall one of them"
-        yield fail("plugins", f"the registry cannot be read: {probed.fault}", fix=fix)
+        yield unanswered("plugins", probed, f"the registry cannot be read: {probed.fault}", fix=fix)
         return
     for origin, names in probed.answer["loaded"].items():
         yield ok("plugins", f"{origin}: {', '.join(names)}")

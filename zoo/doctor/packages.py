@@ -7,7 +7,7 @@ from importlib import metadata
 from pathlib import Path
 
 import zoo
-from zoo.doctor.findings import TORCH, Finding, fail, ok, run_probe
+from zoo.doctor.findings import TORCH, Finding, fail, ok, run_probe, unanswered
 
 PROJECT = "molmo-zoo"
 DEVELOPMENT = "dev"  # the extra of those who change the zoo
@@ -53,7 +53,7 @@ def check_imports() -> Iterator[Finding]:
     """Torch, Lightning and all that training needs import together."""
     probed = run_probe("stack")
     if probed.answer is None:
-        yield fail("imports", f"importing what training needs: {probed.fault}", fix=TORCH)
+        yield unanswered("imports", probed, f"importing what training needs: {probed.fault}", fix=TORCH)
         return
     module, error = probed.answer["module"], probed.answer["error"]
     if not error:
