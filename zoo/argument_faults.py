@@ -5,10 +5,13 @@ jsonargparse nests its messages by level and repeats them; the chain of causes h
 read here.
 """
 
+import dataclasses
 import importlib
 import inspect
 import re
-from collections.abc import Iterable
+import typing
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from zoo.errors import ZooError
 from zoo.registry import near
@@ -18,6 +21,7 @@ _OWNER = re.compile(r"Problem with given class_path '(?P<path>[\w.]+)'")
 _NOT_ACCEPTED = re.compile(
     r"(?:Subcommand '\w+' does not accept option|Option) '(?P<name>[^']+)'(?: is not accepted)?$"
 )
+_GROUP = re.compile(r"Group '(?P<group>[\w.]+)' does not accept option '(?P<name>[^']+)'$")
 _UNRECOGNIZED = re.compile(r"unrecognized arguments: (?P<arguments>.+)$")
 _REQUIRED = re.compile(r"the following arguments are required: (?P<names>.+)$")
 _UNION = re.compile(
@@ -26,6 +30,13 @@ _UNION = re.compile(
 _GIVEN = re.compile(r"\nGiven value: (?P<value>.+)$", re.DOTALL)
 _EXPECTED = re.compile(r"Expected an? (?P<type>.+?)\. Got value: (?P<value>.*)$", re.DOTALL)
 _LITERAL = re.compile(r"Literal\[([^\]]*)\]")
+_BETWEEN = re.compile(r", (?![^\[]*\])")
+"""A comma that is in no brackets."""
+_MODULE = re.compile(r"\b(?:[a-z_]\w*\.)+(?=[A-Z])")
+"""What stands before a class in its import path."""
+_NESTED = re.compile(r"NestedArg\(key='([^']*)', val='([^']*)'\)")
+"""jsonargparse's own word for an argument of something that has no arguments."""
+_AS_TYPED = r"\1=\2"
 _TRAINING = ("fit", "validate", "test", "predict")
 _BASES = ("LightningModule", "LightningDataModule")
 _TYPE = re.compile(r"<class '(?:[\w.]*\.)?(?P<name>\w+)'>")
@@ -50,6 +61,8 @@ def sentence(message: str, error: BaseException | None, options: Iterable[str]) 
         fault = own
     elif match := _NOT_ACCEPTED.search(leaf):
         return _unknown_key(match["name"], path, owners, options)
+    elif match := _GROUP.search(leaf):
+        return _unknown_key(f"{match['group']}.{match['name']}", path, owners, options)
     elif match := _UNRECOGNIZED.search(leaf):
         return _unknown_flag(match["arguments"], path, owners, options)
     elif match := _REQUIRED.search(leaf):
@@ -81,10 +94,11 @@ def _unknown_key(name: str, path: list[str], owners: list[str], options: Iterabl
     if path and owners and owners[-1].endswith(_BASES):
         return f"{'.'.join([*path, name])}: of which {path[-1]}? Say --{path[-1]}=NAME or --config=RECIPE before it"
     if owners:
-        taken = _parameters(owners[-1])
-        what = owners[-1].rpartition(".")[2]
+        owner, wrong = _owner_of(_imported(owners[-1]), name.removeprefix("init_args.").split("."))
+        taken = _parameters(owner)
+        what = getattr(owner, "__name__", owners[-1].rpartition(".")[2])
         rest = f"{what} takes {', '.join(taken)}" if taken else f"{what} takes no arguments"
-        close = near(name.rpartition(".")[2], taken)
+        close = near(wrong, taken)
     else:
         keys = tuple(option for option in options if not option.endswith(".help"))
         close = near(name, keys) or near(name.partition(".")[0], keys)
@@ -113,10 +127,25 @@ def _command_of(name: str) -> str:
     return next((f"{command}." for command in _TRAINING if name.startswith(f"{command}.")), "")
 
 
-def _parameters(class_path: str) -> tuple[str, ...]:
-    """Arguments of a class or builder that was imported a moment ago."""
+def _imported(class_path: str) -> Callable[..., Any] | None:
+    """A class or builder that was imported a moment ago."""
     module, _, name = class_path.rpartition(".")
-    target = getattr(importlib.import_module(module), name, None)
+    return getattr(importlib.import_module(module), name, None)
+
+
+def _owner_of(target: Any, names: list[str]) -> tuple[Any, str]:
+    """Of a dotted name, the first part that is not taken where it stands, and the class of settings that it is told."""
+    first, *rest = names
+    if rest and first in _parameters(target):
+        hint = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target).get(first)
+        inner = next((t for t in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(t)), None)
+        if inner is not None:
+            return _owner_of(inner, rest)
+    return target, names[-1] if first in _parameters(target) else first
+
+
+def _parameters(target: Any) -> tuple[str, ...]:
+    """Arguments of a class or builder."""
     if not callable(target):
         return ()
     variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -124,14 +153,15 @@ def _parameters(class_path: str) -> tuple[str, ...]:
 
 
 def _union_fault(text: str) -> str:
-    types = _LITERAL.sub(r"\1", _plain_type(_UNION.match(text)["types"])).replace(", ", " or ")
+    types = _LITERAL.sub(r"\1", _plain_type(_UNION.match(text)["types"]))
     given = _GIVEN.search(text)
-    return f"expected {types}" + (f", got {_one_line(given['value'])!r}" if given else "")
+    expected = f"expected {_BETWEEN.sub(' or ', types)}"
+    return expected if given is None else f"{expected}, got {_NESTED.sub(_AS_TYPED, _one_line(given['value']))!r}"
 
 
 def _plain_type(text: str) -> str:
     plain = _TYPE.sub(lambda match: "null" if match["name"] == "NoneType" else match["name"], text)
-    return plain.replace("typing.", "").replace("collections.abc.", "")
+    return _MODULE.sub("", plain)
 
 
 def _one_line(text: str, limit: int = 400) -> str:

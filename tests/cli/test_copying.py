@@ -39,6 +39,18 @@ def test_the_source_of_every_component_is_copied(zoo, kind):
         Path("mine.py").unlink()
 
 
+def test_a_kind_and_a_name_are_two_words_too(zoo, mistake):
+    assert zoo("copy", "pruner", "random").code == 0
+    assert Path("my_random.py").exists()
+    assert zoo("copy", "pruner", "random", "deep/mine.py").code == 0
+    assert zoo("copy", "recipe", "molmo2/tiny", "mine.yaml").code == 0
+    assert zoo("show", "pruner", "random").code == 0  # the same words
+    assert Path("deep/mine.py").read_text() == Path("my_random.py").read_text()
+    assert mistake("copy", "pruner") == "zoo copy pruner wants a name behind it. List: zoo list pruner"
+    assert "no pruner 'rndom'. Near: random." in mistake("copy", "pruner", "rndom")
+    assert "is copied to a.py, or to b.py? Say only one" in mistake("copy", "pruner/random", "a.py", "b.py")
+
+
 def test_what_it_says_works(zoo, tmp_path, monkeypatch):
     assert zoo("copy", "pruner/random").code == 0
     monkeypatch.syspath_prepend(tmp_path)  # as python -m does

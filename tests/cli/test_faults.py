@@ -32,6 +32,33 @@ FLAGS = [
     (["--data=pandas.nothing.X"], ["data: pandas.nothing.X cannot be used: No module named"]),
 ]
 
+NESTED = [
+    (
+        ["--model.optimiser.visoin.learning_rate=1"],
+        "no option 'model.optimiser.visoin.learning_rate'. Near: vision. OptimiserSettings takes method, vision",
+    ),
+    (["--model.lora.language.ranc=2"], "no option 'model.lora.language.ranc'. Near: rank. LowRank takes rank, alpha"),
+    (["--data.packing.max_token=3"], "no option 'data.packing.max_token'. Near: max_tokens. PackLimits takes"),
+    (
+        ["--data.generator=tabletop", "--data.generator.train_clps=3"],
+        "no option 'data.generator.train_clps'. Near: train_clips",
+    ),
+    (
+        ["--data.generator={a: tabletop}", "--data.generator.train_clps=3"],
+        "data.generator: expected ShardGenerator or dict[str, ShardGenerator] or null, got 'train_clps=3'",
+    ),
+]
+
+IN_YAML = [
+    ("model: {init_args: {optimiser: {visoin: {learning_rate: 1}}}}", NESTED[0][1]),
+    (
+        "model: {init_args: {optimiser: {vision: {lerning_rate: 1}}}}",
+        "no option 'model.optimiser.vision.lerning_rate'. Near: learning_rate. Group takes",
+    ),
+    ("model: {init_args: {lora: {langage: {rank: 1}}}}", "no option 'model.lora.langage.rank'. Near: language. Lora"),
+    ("data: {init_args: {packing: {max_token: 1}}}", NESTED[2][1]),
+]
+
 RECIPES = [
     ("model: {class_path: regresion}", ["model: no module 'regresion'. Near: regression."]),
     (
@@ -49,8 +76,10 @@ RECIPES = [
         "trainer: {callbacks: [{class_path: ModelCheckpoint, init_args: {monito: x}}]}",
         ["trainer.callbacks.monito", "monitor"],
     ),
-    ("[1, 2]", ["Unexpected config"]),
-    ("model: [", ["while parsing"]),
+    ("[1, 2]", ["wrong.yaml holds no mapping"]),
+    ("model: [", ["wrong.yaml, line 1: while parsing a flow"]),
+    ("model:\n\tx: 1", ["wrong.yaml, line 2: while scanning for the next token found character"]),
+    ("model: \x07", ["wrong.yaml is no YAML"]),
     ("model: {class_path: regression, init_args: {slope: '${nowhere}'}}", ["nowhere"]),
 ]
 
@@ -70,6 +99,22 @@ def test_mistake_in_a_recipe(mistake, tmp_path, text, expected):
     sentence = mistake("fit", "--config", "wrong.yaml", "--data=numbers")
     for part in expected:
         assert part in sentence
+
+
+@pytest.mark.parametrize(("flags", "sentence"), NESTED)
+def test_mistake_below_the_first_level(mistake, flags, sentence):
+    assert mistake("fit", "--config=molmo2/tiny", *flags).startswith(sentence)
+
+
+@pytest.mark.parametrize(("text", "sentence"), IN_YAML)
+def test_mistake_below_the_first_level_of_a_recipe(mistake, tmp_path, text, sentence):
+    (tmp_path / "wrong.yaml").write_text(text)
+    assert mistake("fit", "--config=molmo2/tiny", "--config=wrong.yaml").startswith(sentence)
+
+
+def test_a_recipe_that_is_no_text(mistake, tmp_path):
+    (tmp_path / "wrong.yaml").write_bytes(b"\xff\xfe\x00x")
+    assert mistake("fit", "--config=wrong.yaml") == "wrong.yaml is no text in UTF-8; --config takes a YAML file"
 
 
 def test_nothing_given(mistake):

@@ -54,6 +54,17 @@ def test_show_source(zoo, name):
     assert "name: str (required)" in out
 
 
+def test_types_read_as_they_are_typed(zoo):
+    out = zoo("show", "module", "vlm").out
+    assert "  vision: VisionEncoder (required)" in out
+    assert "  pruner: Pruner | list[Pruner] | None = None" in out
+    assert "  answer_weight: Literal['code', 'paper', 'flat'] = 'code'" in out
+    assert (
+        "  generator: ShardGenerator | dict[str, ShardGenerator] | None = None"
+        in zoo("show", "datamodule", "shards").out
+    )
+
+
 @pytest.mark.parametrize("arguments", [["molmo2/tiny"], ["recipe", "molmo2/tiny"], ["molmo2/tiny.yaml"]])
 def test_show_recipe(zoo, arguments):
     assert zoo("show", *arguments).out.strip() == recipes.path_of("molmo2/tiny").read_text().strip()

@@ -5,24 +5,36 @@ from pathlib import Path
 
 from zoo import registry
 from zoo.cli import recipes
-from zoo.cli.listing import find_component, source_file
+from zoo.cli.listing import RECIPE, find_component, source_file
 from zoo.errors import ConfigError, UnknownNameError
 
 BASES = {"module": "model", "datamodule": "data", "callback": "trainer.callbacks"}
 """Kinds whose place on the command line is no argument of the model."""
 
 
-def copy(name: str, destination: Path = Path()) -> str:
+def copy(what: str, name: str | None = None, destination: str | None = None) -> str:
     """Copy a bundled recipe, or the file in which a component is written, as a start for your own.
 
     Args:
-        name: A recipe, such as molmo2/tiny, or KIND/NAME of a component, such as pruner/random.
+        what: A recipe, such as molmo2/tiny; KIND/NAME of a component, such as pruner/random; or a kind alone, with the
+            name behind it.
+        name: Name of a component of that kind; behind a recipe or KIND/NAME, the destination.
         destination: File or folder of the copy; the folder you are in where left out.
 
     Raises:
         UnknownNameError: no such recipe or component.
         ConfigError: there is a file already, or the component has no file of its own.
     """
+    if what == RECIPE or what in registry.kinds():
+        if name is None:
+            raise UnknownNameError(f"zoo copy {what} wants a name behind it. List: zoo list {what}")
+        return _copy(name if what == RECIPE else f"{what}/{name}", Path(destination or "."))
+    if destination is not None:
+        raise ConfigError(f"{what} is copied to {name}, or to {destination}? Say only one of them")
+    return _copy(what, Path(name or "."))
+
+
+def _copy(name: str, destination: Path) -> str:
     if name.removesuffix(".yaml") in recipes.names():
         name = name.removesuffix(".yaml")
         target = _write(recipes.path_of(name), destination, default=f"{name.replace('/', '-')}.yaml")
@@ -55,7 +67,7 @@ def _unknown(name: str) -> str:
     )
     close = registry.near(name, offered)
     hint = f"Near: {', '.join(close)}. " if close else ""
-    forms = "a recipe is written molmo2/tiny, a component pruner/random"
+    forms = "a recipe is written molmo2/tiny, a component pruner/random or pruner random"
     return f"no recipe or component {name!r}. {hint}Forms: {forms}. List: zoo list"
 
 

@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import inspect
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,9 @@ from zoo.cli import recipes
 from zoo.errors import UnknownNameError
 
 RECIPE, CHECKPOINT = "recipe", "checkpoint"
+
+_MODULE = re.compile(r"\b(?:[a-z_]\w*\.)+(?=[A-Z])")
+"""What stands before a class in its import path."""
 
 
 def list_names(kind: str | None = None) -> str:
@@ -87,9 +91,9 @@ def _describe(component: registry.Component) -> str:
 
 
 def _argument(parameter: inspect.Parameter) -> str:
-    annotation = (
-        "" if parameter.annotation is parameter.empty else f": {inspect.formatannotation(parameter.annotation)}"
-    )
+    told = parameter.annotation
+    text = told if isinstance(told, str) else inspect.formatannotation(told)  # a text where the module postpones them
+    annotation = "" if told is parameter.empty else f": {_MODULE.sub('', text)}"
     default = " (required)" if parameter.default is parameter.empty else f" = {parameter.default!r}"
     return f"{parameter.name}{annotation}{default}"
 

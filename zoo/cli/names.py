@@ -121,13 +121,16 @@ def _adapt_typehints(
     val: Any, typehint: Any, serialize: bool = False, instantiate_classes: bool = False, **rest: Any
 ) -> Any:
     if not (serialize or val is None):
-        typehint = _meant_subtype(val, typehint, append=rest.get("append", False))
+        typehint = _meant_subtype(val, rest.get("prev_val"), typehint, append=rest.get("append", False))
         val = val if instantiate_classes else _translate(val, typehint)
     return _original["adapt_typehints"](val, typehint, serialize, instantiate_classes, **rest)
 
 
-def _meant_subtype(val: Any, typehint: Any, *, append: bool) -> Any:
-    """The one member of a union that a value can mean, if it is about contract classes: then one error only."""
+def _meant_subtype(val: Any, previous: Any, typehint: Any, *, append: bool) -> Any:
+    """The one member of a union that a value can mean, if it is about contract classes: then one error only.
+
+    An argument of a component that was chosen before, such as `--data.generator.train_clips=3`, is about a class too.
+    """
     if typing.get_origin(typehint) not in (typing.Union, types.UnionType):
         return typehint
     subtypes = [subtype for subtype in typing.get_args(typehint) if subtype is not types.NoneType]
@@ -136,15 +139,20 @@ def _meant_subtype(val: Any, typehint: Any, *, append: bool) -> Any:
     meant = subtypes
     if len(subtypes) > 1 and (append or isinstance(val, list)):
         meant = [s for s in subtypes if typing.get_origin(s) in private.sequence_origin_types]
-    elif len(subtypes) > 1 and _class_text(val) is not None and not private.leaf_types.intersection(subtypes):
+    elif len(subtypes) > 1 and _class_text(val, previous) is not None and not private.leaf_types.intersection(subtypes):
         meant = [s for s in subtypes if kind_of(s)]
     return meant[0] if len(meant) == 1 else typehint
 
 
-def _class_text(val: Any) -> str | None:
-    """The class path or name in a value, in any of the forms in which jsonargparse hands it on."""
+def _class_text(val: Any, previous: Any = None) -> str | None:
+    """The class path or name in a value, in any of the forms in which jsonargparse hands it on.
+
+    Args:
+        val: What is given now.
+        previous: What it changes; counts where only an argument is given now.
+    """
     if isinstance(val, private.NestedArg):
-        return val.val if val.key == "class_path" else None
+        return val.val if val.key == "class_path" else _class_text(previous)
     if isinstance(val, dict | Namespace):
         val = val.get("class_path")
     return val if isinstance(val, str) else None

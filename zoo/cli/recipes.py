@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import yaml
+
 import zoo
-from zoo.errors import UnknownNameError
+from zoo.errors import ConfigError, UnknownNameError
 from zoo.registry import near
 
 FOLDER = Path(zoo.__file__).parent / "recipes"
@@ -35,6 +37,11 @@ def path_of(name: str) -> Path:
     return FOLDER / f"{name.removesuffix('.yaml')}.yaml"
 
 
+def is_text(value: str) -> bool:
+    """Whether `--config VALUE` names no file here: an address, standard input, or the configuration itself."""
+    return "\n" in value or value.lstrip().startswith("{") or "://" in value or value == "-"
+
+
 def resolve(value: str) -> str:
     """The file that `--config VALUE` means: one that exists, or a bundled recipe of that name.
 
@@ -44,10 +51,29 @@ def resolve(value: str) -> str:
     Raises:
         UnknownNameError: neither a file nor a recipe.
     """
-    is_text = "\n" in value or value.lstrip().startswith("{") or "://" in value or value == "-"
-    if is_text or Path(value).is_file():
+    if is_text(value) or Path(value).is_file():
         return value
     return str(path_of(value))
+
+
+def check_readable(path: Path) -> None:
+    """Refuse a configuration file that is no YAML, by its name; what it says is the parser's to judge.
+
+    Raises:
+        ConfigError: it is no text, does not parse, or is no mapping.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = yaml.compose(text, Loader=yaml.CSafeLoader)
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is no text in UTF-8; --config takes a YAML file") from error
+    except yaml.MarkedYAMLError as error:
+        line = min(error.problem_mark.line + 1, len(text.splitlines()))  # what is missing is missed behind the end
+        raise ConfigError(f"{path}, line {line}: {' '.join(filter(None, (error.context, error.problem)))}") from error
+    except yaml.YAMLError as error:  # such as characters that no YAML may hold
+        raise ConfigError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+    if content is not None and not isinstance(content, yaml.MappingNode):
+        raise ConfigError(f"{path} holds no mapping; a recipe says model:, data: and trainer: (zoo show molmo2/tiny)")
 
 
 def name_of(path: Path) -> str:

@@ -33,7 +33,10 @@ class RecipeFile(ActionConfigFile):
 
     def __call__(self, parser: Any, cfg: Any, values: Any, option_string: str | None = None) -> None:
         """Put the file that a name means in its place."""
-        super().__call__(parser, cfg, recipes.resolve(values) if isinstance(values, str) else values, option_string)
+        meant = recipes.resolve(values) if isinstance(values, str) else values
+        if isinstance(meant, str) and not recipes.is_text(meant):
+            recipes.check_readable(Path(meant))
+        super().__call__(parser, cfg, meant, option_string)
 
 
 class TrainingParser(OneSentence, LightningArgumentParser):
