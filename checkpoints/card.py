@@ -51,9 +51,23 @@ def read_results(file: Path) -> dict[str, Any]:
         results = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"{file} is no results.json of a test run: {error}") from error
-    if not isinstance(results, dict) or not {"accuracy", "questions", "families", "split"} <= results.keys():
+    if not _are_results(results):
         raise ConfigError(f"{file} holds no accuracies; zoo test writes it into its run folder")
     return results
+
+
+def _are_results(results: Any) -> bool:
+    """Whether a value is what a card tells of: a split, its scores, and those of every family."""
+    if not isinstance(results, dict) or not isinstance(results.get("families"), dict):
+        return False
+    scores = [results, *results["families"].values()]
+    return isinstance(results.get("split"), str) and all(map(_are_scores, scores))
+
+
+def _are_scores(scores: Any) -> bool:
+    if not isinstance(scores, dict) or not isinstance(scores.get("questions"), int):
+        return False
+    return isinstance(scores.get("accuracy"), int | float) and isinstance(scores.get("blind"), int | float | None)
 
 
 def write_card(folder: Path, module: ZooModule, spec: Spec, training: Training, *, called: str) -> None:

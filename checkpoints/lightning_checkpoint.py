@@ -7,7 +7,6 @@ stranger's file runs no code of theirs.
 from __future__ import annotations
 
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -15,7 +14,7 @@ import torch
 from zoo.adaptation import BASE_KEY
 from zoo.checkpoints.recipe import RECIPE_KEY, build_module
 from zoo.checkpoints.saved import whole_checkpoints
-from zoo.checkpoints.sharded import is_sharded, read_sharded
+from zoo.checkpoints.sharded import UNREADABLE, is_sharded, read_sharded
 from zoo.errors import ConfigError
 from zoo.module import ZooModule
 from zoo.weights import check_fit
@@ -45,10 +44,9 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
         return with_recipe(read_sharded(file), file)
     try:
         saved = torch.load(file, map_location="cpu", weights_only=True)
-    except (UnpicklingError, RuntimeError, EOFError) as error:
-        raise ConfigError(
-            f"{file} is not a checkpoint that can be read safely: {str(error).splitlines()[0]}"
-        ) from error
+    except (*UNREADABLE, RuntimeError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ConfigError(f"{file} is not a checkpoint that can be read safely: {reason}") from error
     return with_recipe(saved, file)
 
 

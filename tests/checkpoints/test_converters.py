@@ -6,11 +6,14 @@ import sys
 import pytest
 import torch
 from checkpoint_parts import RECIPE
+from hypothesis import given
+from hypothesis import strategies as st
 
 import zoo
 from zoo.backbones.decoder import from_hf
 from zoo.backbones.tokenizers import from_hf as tokenizer_from_hf
-from zoo.checkpoints import converters
+from zoo.checkpoints import card, converters
+from zoo.checkpoints.card import read_results
 from zoo.checkpoints.recipe import RECIPE_KEY
 from zoo.errors import ConfigError, MissingLibraryError
 
@@ -76,6 +79,27 @@ def test_results_of_something_else_are_refused(run, tmp_path, text):
     with pytest.raises(ConfigError, match=r"results\.json (is no results|holds no accuracies)"):
         converters.checkpoint(run, results=run / "results.json")
     assert not (run / "pretrained").exists()
+
+
+FAMILIES = {"a": {"questions": 2, "accuracy": 1}}
+SCORES = {"split": "held-out", "questions": 8, "accuracy": 0.75, "blind": None, "families": FAMILIES}
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@given(name=st.sampled_from(sorted(SCORES)), value=ANY_JSON)
+def test_any_json_is_results_that_a_card_can_tell_or_refused(tmp_path_factory, name, value):
+    file = tmp_path_factory.mktemp("results") / "results.json"
+    file.write_text(json.dumps(SCORES | {name: value}))
+    try:
+        results = read_results(file)
+    except ConfigError as error:
+        assert "holds no accuracies" in str(error)  # noqa: PT017 - both outcomes are right
+    else:
+        assert str(results["questions"]) in card._results(results).replace(",", "")
 
 
 def test_without_a_place_the_folder_lies_in_the_run(run):
