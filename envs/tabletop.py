@@ -1,6 +1,6 @@
 """Short videos of objects pushed and thrown over a table, with questions, true statements and segmentation labels."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -62,12 +62,11 @@ class Tabletop(ShardGenerator):
         num_frames: int = 20,
         fps: float = 8.0,
     ) -> None:
-        counts = {"seed": seed, "train_clips": train_clips, "val_clips": val_clips, "test_clips": test_clips}
-        faults = [f"{name} {value} (0 or more)" for name, value in counts.items() if value < 0]
-        positive = {"samples_per_shard": samples_per_shard, "questions_per_clip": questions_per_clip}
-        faults += [f"{name} {value} (1 or more)" for name, value in positive.items() if value < 1]
-        if image_size < 64 or image_size % 2:
-            faults.append(f"image_size {image_size} (even, 64 or more: objects must be recognisable)")
+        faults = faults_of(
+            {"seed": seed, "train_clips": train_clips, "val_clips": val_clips, "test_clips": test_clips},
+            {"samples_per_shard": samples_per_shard, "questions_per_clip": questions_per_clip},
+            image_size=image_size,
+        )
         if not fps > 0 or not 2 <= (num_frames - 1) / fps <= 10:
             faults.append(f"num_frames {num_frames} at fps {fps} (the clip must last 2 to 10 s for its events to fit)")
         if faults:
@@ -99,6 +98,21 @@ class Tabletop(ShardGenerator):
                 key = f"{split}-{shard:06d}-{index:05d}"
                 record = clip_record(key, clip, questions, media="mp4", fps=self.fps)
                 yield GeneratedSample(record, encode_mp4(clip.frames, fps=self.fps), labels(clip))
+
+
+def faults_of(counts: Mapping[str, int], positive: Mapping[str, int], *, image_size: int) -> list[str]:
+    """What is wrong with the arguments that generators of clips and of pictures share.
+
+    Args:
+        counts: Arguments that may be 0, by name.
+        positive: Those that are 1 or more.
+        image_size: Edge of the pictures, pixels.
+    """
+    faults = [f"{name} {value} (0 or more)" for name, value in counts.items() if value < 0]
+    faults += [f"{name} {value} (1 or more)" for name, value in positive.items() if value < 1]
+    if image_size < 64 or image_size % 2:
+        faults.append(f"image_size {image_size} (even, 64 or more: objects must be recognisable)")
+    return faults
 
 
 def draw_clip(

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from zoo.envs.rendering import OffscreenRenderer
-from zoo.envs.tabletop import SPLIT_SEEDS, clip_record, deck, draw_clip, labels
+from zoo.envs.tabletop import SPLIT_SEEDS, clip_record, deck, draw_clip, faults_of, labels
 from zoo.envs.tabletop_questions import QuestionBalancer, candidates
 from zoo.errors import ConfigError
 from zoo.generator import GeneratedSample, ShardGenerator
@@ -54,12 +54,11 @@ class TabletopStills(ShardGenerator):
         questions_per_image: int = 16,
         image_size: int = 144,
     ) -> None:
-        counts = {"seed": seed, "train_images": train_images, "val_images": val_images, "test_images": test_images}
-        faults = [f"{name} {value} (0 or more)" for name, value in counts.items() if value < 0]
-        positive = {"samples_per_shard": samples_per_shard, "questions_per_image": questions_per_image}
-        faults += [f"{name} {value} (1 or more)" for name, value in positive.items() if value < 1]
-        if image_size < 64 or image_size % 2:
-            faults.append(f"image_size {image_size} (even, 64 or more: objects must be recognisable)")
+        faults = faults_of(
+            {"seed": seed, "train_images": train_images, "val_images": val_images, "test_images": test_images},
+            {"samples_per_shard": samples_per_shard, "questions_per_image": questions_per_image},
+            image_size=image_size,
+        )
         if faults:
             raise ConfigError(f"tabletop_stills: {', '.join(faults)}")
         self.seed = seed
