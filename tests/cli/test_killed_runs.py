@@ -4,6 +4,8 @@ import json
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -77,46 +79,75 @@ def processes():
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory):
     shards = [[f"t{shard}{place}" for place in range(6)] for shard in range(4)]
-    return write_dataset(tmp_path_factory.mktemp("clips"), train=shards, val=[["v0", "v1"]])
+    return write_dataset(tmp_path_factory.mktemp("clips"), train=shards, val=[["v0", "v1", "v2", "v3"]])
+
+
+ARGUMENTS = ["fit", "--config", "small.yaml", "--ckpt_path", "last"]
 
 
 class Runs:
     """The runs of one recipe in one folder."""
+
+    files = ("batches.jsonl",)
 
     def __init__(self, folder, clips, processes, **choices):
         folder.mkdir()
         (folder / "clips").symlink_to(clips)
         (folder / "small.yaml").write_text(yaml.safe_dump(recipe(**choices)))
         self.folder, self.processes = folder, processes
+        self.log = folder / "log.txt"
 
     def fit(self, kill_at=None):
         """Go on from the last checkpoint, to the end or until a step is logged."""
-        arguments = ["fit", "--config", "small.yaml", "--ckpt_path", "last"]
-        log = self.folder / "log.txt"
-        process = self.processes.Process(target=run_command, args=(str(self.folder), str(log), arguments))
+        process = self.processes.Process(target=run_command, args=(str(self.folder), str(self.log), ARGUMENTS))
         process.start()
-        deadline = time.monotonic() + PATIENCE_S
-        while kill_at is not None and process.is_alive() and time.monotonic() < deadline:
-            if any(line["step"] >= kill_at for lines in self.lines() for line in lines):
-                os.kill(process.pid, signal.SIGKILL)
-                break
-            time.sleep(0.002)
+        if kill_at is not None and self.reaches(kill_at, process.is_alive):
+            os.kill(process.pid, signal.SIGKILL)
         process.join(PATIENCE_S)
-        assert process.exitcode == (0 if kill_at is None else -signal.SIGKILL), log.read_text()[-3000:]
+        assert process.exitcode == (0 if kill_at is None else -signal.SIGKILL), self.log.read_text()[-3000:]
+
+    def reaches(self, step, is_alive):
+        """Wait until a run has logged a step; False where it ends before."""
+        deadline = time.monotonic() + PATIENCE_S
+        while is_alive() and time.monotonic() < deadline:
+            if any(line["step"] >= step for lines in self.lines() for line in lines):
+                return True
+            time.sleep(0.002)
+        return False
 
     def versions(self):
         found = (self.folder / "runs" / "small").glob("version_*")
         return sorted(found, key=lambda path: int(path.name.partition("_")[2]))
 
-    def lines(self):
+    def lines(self, name=None):
         """What each run in turn wrote about its batches."""
-        files = [path / "batches.jsonl" for path in self.versions()]
+        files = [path / (name or self.files[0]) for path in self.versions()]
         texts = [file.read_text() if file.exists() else "" for file in files]
         return [[json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")] for text in texts]
 
     def checkpoint(self):
         path = find_checkpoint("last", self.folder / "runs" / "small")
         return torch.load(path, map_location="cpu", weights_only=True)
+
+
+class PairedRuns(Runs):
+    """Runs in two processes, typed as a user types them, because the first one starts the second."""
+
+    files = ("batches.0.jsonl", "batches.1.jsonl")
+
+    def fit(self, kill_at=None):
+        paths = [str(Path(__file__).parents[1] / "fakes"), os.environ.get("PYTHONPATH", "")]
+        flags = ["--trainer.devices=2", "--trainer.strategy=ddp"]
+        with self.log.open("a") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "zoo", *ARGUMENTS, *flags], cwd=self.folder, stdout=log, stderr=log,
+                env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+                start_new_session=True,
+            )  # fmt: skip
+        if kill_at is not None and self.reaches(kill_at, lambda: process.poll() is None):
+            os.killpg(process.pid, signal.SIGKILL)  # both, and their loader workers: as when a machine goes down
+        code = process.wait(PATIENCE_S)
+        assert code == (0 if kill_at is None else -signal.SIGKILL), self.log.read_text()[-3000:]
 
 
 def assert_equal(one, other):
@@ -135,20 +166,10 @@ def assert_equal(one, other):
         assert one == other
 
 
-def check(tmp_path, clips, processes, kills, **choices):
-    unbroken = Runs(tmp_path / "unbroken", clips, processes, **choices)
-    unbroken.fit()
-    (whole,) = unbroken.lines()
-    assert [line["step"] for line in whole] == list(range(1, STEPS + 1))
-    assert len({line["loss"] for line in whole}) == STEPS
-    assert whole[-1]["epoch"] > 0
-
-    killed = Runs(tmp_path / "killed", clips, processes, **choices)
-    for step in kills:
-        killed.fit(kill_at=step)
-    killed.fit()
+def assert_goes_on(parts, whole):
+    """What killed runs logged in turn, against what one run logged that nobody killed."""
     reached = 0
-    for part in killed.lines():
+    for part in parts:
         if part:  # a run may be killed before its first step
             first, last = part[0]["step"], part[-1]["step"]
             assert first <= reached + 1, "steps are missing"
@@ -156,6 +177,21 @@ def check(tmp_path, clips, processes, kills, **choices):
             assert first > reached - 2, "more was repeated than the steps that were not saved yet"
             reached = last
     assert reached == STEPS
+
+
+def check(tmp_path, clips, processes, kills, kind=Runs, **choices):
+    unbroken = kind(tmp_path / "unbroken", clips, processes, **choices)
+    unbroken.fit()
+    killed = kind(tmp_path / "killed", clips, processes, **choices)
+    for step in kills:
+        killed.fit(kill_at=step)
+    killed.fit()
+    for file in kind.files:
+        (whole,) = unbroken.lines(file)
+        assert [line["step"] for line in whole] == list(range(1, STEPS + 1))
+        assert len({line["loss"] for line in whole}) == STEPS
+        assert whole[-1]["epoch"] > 0
+        assert_goes_on(killed.lines(file), whole)
     assert unbroken.checkpoint()["global_step"] == STEPS
     for entry in ("state_dict", "optimizer_states", "lr_schedulers", "random_states", "loops"):
         assert_equal(killed.checkpoint()[entry], unbroken.checkpoint()[entry])
@@ -172,6 +208,13 @@ def test_killed_twice(tmp_path, clips, processes, num_workers, packed):
 @pytest.mark.parametrize("packed", [False, True])
 def test_killed_at_every_step(tmp_path, clips, processes, num_workers, packed):
     check(tmp_path, clips, processes, kills=range(1, STEPS), num_workers=num_workers, packed=packed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("num_workers", "packed"), [(0, True), (2, False)])
+def test_two_processes_killed_twice(tmp_path, clips, processes, num_workers, packed):
+    """Keys and losses of both, weights and optimiser states, as of a run in two processes that nobody killed."""
+    check(tmp_path, clips, processes, kills=(3, 8), kind=PairedRuns, num_workers=num_workers, packed=packed)
 
 
 def test_another_number_of_workers_is_refused_in_one_sentence(tmp_path, clips, processes, monkeypatch, capfd):
