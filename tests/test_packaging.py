@@ -1,6 +1,7 @@
 """The wheel: what it puts into site-packages, and that it works beside a user's own folders of the same names."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -71,6 +72,18 @@ def installed(wheel, tmp_path_factory):
         cwd=target,
     )
     return target
+
+
+def test_the_picture_of_layers_and_their_check_name_every_module():
+    picture = (ROOT / "docs" / "architecture.md").read_text().partition("```\n")[2].partition("```")[0]
+    layers = (ROOT / "pyproject.toml").read_text().partition("layers = [")[2].partition("\n]")[0]
+    modules = {
+        path.stem for path in (ROOT / "zoo").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    modules -= {"__init__", "__main__"}
+    assert {"module", "heads", "adaptation"} <= modules
+    assert [name for name in sorted(modules) if not re.search(rf"\b{name}\b", picture)] == []
+    assert [name for name in sorted(modules) if not re.search(rf"\b{name}\b", layers)] == []
 
 
 def test_family_links_are_relative_links():
