@@ -43,6 +43,23 @@ def test_a_checkpoint_with_such_a_part_stands_alone(name, recipe, saved, tmp_pat
         torch.testing.assert_close(tensor, other.state_dict()[key], rtol=0, atol=0)
 
 
+def test_adapters_are_folded_into_the_part(recipe, tmp_path):
+    recipe["init_args"]["lora"] = {"language": {"rank": 2}}
+    adapted = zoo.from_recipe(recipe)
+    adapted.configure_model()
+    with torch.no_grad():
+        for key, parameter in adapted.model.language.named_parameters():
+            if "lora_B" in key:
+                parameter.fill_(0.1)
+    folder = adapted.save_pretrained(tmp_path / "adapted")
+    del recipe["init_args"]["lora"]
+    other = zoo.from_recipe(with_part(recipe, "language", folder))
+    adapted.merge_adapters()
+    merged = weights_of(adapted, "language")
+    for key, tensor in weights_of(other, "language").items():
+        torch.testing.assert_close(tensor, merged[key], rtol=0, atol=1e-6)  # merged in another order of operations
+
+
 def test_a_checkpoint_that_does_not_exist_is_named(recipe, tmp_path):
     with pytest.raises(ConfigError, match="nowhere"):
         zoo.from_recipe(with_part(recipe, "vision", tmp_path / "nowhere"))
