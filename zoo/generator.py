@@ -34,10 +34,10 @@ FIT_SPLIT, MEASURE_SPLIT = "train", "test"  # of the blind baseline
 
 
 class GeneratedSample(NamedTuple):
-    """One sample on its way to disk."""
+    """One sample on its way to disk; several images are a tuple, and text alone is an empty one."""
 
     record: Mapping[str, Any]
-    media: bytes
+    media: bytes | tuple[bytes, ...]
     arrays: Mapping[str, np.ndarray] | None
 
 

@@ -163,7 +163,7 @@ def test_test_run_writes_prints_and_compares(dataset, tmp_path, capsys):
     assert len((folder / "predictions.jsonl").read_text().splitlines()) == 32
     samples = read(folder, "samples.json")
     assert [entry["key"] for entry in samples["samples"]] == ["test/0", "test/4", "test/7"]
-    assert samples["sampling"] == {"max_frames": 3, "frame_rate": 4.0, "keep_last": True}
+    assert samples["sampling"] == {"max_frames": 3, "frame_rate": 4.0, "mode": "last_frame"}
     assert len(list((folder / "media").iterdir())) == 3
     last = capsys.readouterr().out.strip().splitlines()[-3:]
     assert last[:2] == ["held-out accuracy: 50.0 % (16 questions)", "blind baseline: 68.8 %"]

@@ -113,7 +113,7 @@ def run(tmp_path):
         {"key": "c", "media": "media/02.mp4", "predictions": [caption(), prediction()]},
         {"key": "d", "media": "media/03.mp4", "predictions": []},
     ]
-    sampling = {"max_frames": 4, "frame_rate": 4.0, "keep_last": True}
+    sampling = {"max_frames": 4, "frame_rate": 4.0, "mode": "last_frame"}
     (folder / "samples.json").write_text(json.dumps({"split": "held-out", "sampling": sampling, "samples": samples}))
     return folder
 

@@ -21,7 +21,7 @@ from zoo.callbacks.throughput import Throughput
 from zoo.errors import ConfigError
 from zoo.head import Prediction
 from zoo.report import files, write_report
-from zoo.shards.decode import media_suffix
+from zoo.shards.decode import media_kind, media_suffix
 from zoo.shards.writer import write_json
 
 Stage = Literal["validate", "test", "predict"]
@@ -279,7 +279,7 @@ class RunReport(Callback):
         media.mkdir()
         entries = []
         for number, key in enumerate(keys):
-            if key not in found:
+            if key not in found or media_kind(found[key]) == "text":
                 continue
             suffix = media_suffix(found[key].files)
             name = f"{files.MEDIA_FOLDER}/{number:02d}.{suffix}"  # keys may hold slashes

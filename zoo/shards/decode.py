@@ -1,4 +1,4 @@
-"""Decode the sampled frames of a clip to RGB with their true times; a still image is a clip of one frame at 0 s.
+"""Decode the sampled frames of a clip to RGB with their true times; still images are frames at 0 s.
 
 The hot path of every loader. The table of a video's packets is read first, which costs little and tells every frame's
 time; then only the groups of pictures that hold a wanted frame are decoded, and only wanted frames become RGB. Decoding
@@ -7,18 +7,20 @@ Differs from a plain PyAV loop over `decode(video=0)`: skips unwanted frames tha
 """
 
 import io
+import math
 import threading
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from zoo.errors import DataError
 from zoo.shards.mp4 import Mp4Index, read_index
 from zoo.shards.sampling import FrameSampling
+from zoo.shards.schema import TEXT
 
 if TYPE_CHECKING:
     from av import Packet, VideoFrame
@@ -41,12 +43,13 @@ class Clip:
     """Ordered frames given to the model at once.
 
     Args:
-        frames: (frames, height, width, 3) uint8 RGB.
-        times_s: (frames,) float64, seconds after the first stored frame.
+        frames: (frames, height, width, 3) uint8 RGB; of several images a tuple of (height, width, 3), of text alone an
+            empty one.
+        times_s: (frames,) float64, seconds after the first stored frame; 0 for images.
         indices: (frames,) int64, places among all stored frames; label arrays are indexed by them.
     """
 
-    frames: np.ndarray
+    frames: np.ndarray | tuple[np.ndarray, ...]
     times_s: np.ndarray
     indices: np.ndarray
 
@@ -65,24 +68,28 @@ def decode_sample(sample: "Sample", choose: FrameSampling | ChooseFrames) -> Cli
     """Decode the sampled frames of a sample read from a shard.
 
     Args:
-        sample: Holds one media file, video or image.
+        sample: Holds one media file, several images, or text alone.
         choose: Sampling rule, or a function from the times of all stored frames to indices.
     Raises:
         DataError: names shard and key: no media file, a corrupt or truncated one,
-            or another number of frames than recorded.
+            or another number of frames or images than recorded.
     """
     with _named(sample):
-        suffix = media_suffix(sample.files)
-        if suffix in IMAGE_SUFFIXES:
-            return decode_image(sample.files[suffix])
-        return decode_video(sample.files[suffix], choose, expected_frames=sample.record.get("num_frames"))
+        match media_kind(sample):
+            case "video":
+                data = sample.files[media_suffix(sample.files)]
+                return decode_video(data, choose, expected_frames=sample.record.get("num_frames"))
+            case "images":
+                return _decode_images(sample)
+            case "text":
+                return still_clip(())
 
 
 def sampled_times(sample: "Sample", choose: FrameSampling | ChooseFrames) -> np.ndarray:
     """Times of the frames that `decode_sample` would give, from the table of packets alone: nothing is decoded.
 
     Args:
-        sample: Holds one media file, video or image.
+        sample: Holds one media file, several images, or text alone.
         choose: Sampling rule, or a function from the times of all stored frames to indices.
     Returns:
         (frames,) float64, seconds after the first stored frame.
@@ -93,11 +100,85 @@ def sampled_times(sample: "Sample", choose: FrameSampling | ChooseFrames) -> np.
     if isinstance(choose, FrameSampling):
         choose = choose.indices
     with _named(sample):
-        suffix = media_suffix(sample.files)
-        if suffix in IMAGE_SUFFIXES:
-            return np.zeros(1)
-        times_s = frame_times(sample.files[suffix], expected_frames=sample.record.get("num_frames"))
-        return times_s[np.asarray(choose(times_s), dtype=np.int64)]
+        match media_kind(sample):
+            case "video":
+                data = sample.files[media_suffix(sample.files)]
+                times_s = frame_times(data, expected_frames=sample.record.get("num_frames"))
+                return times_s[np.asarray(choose(times_s), dtype=np.int64)]
+            case "images":
+                return np.zeros(len(_image_files(sample)))
+            case "text":
+                return np.zeros(0)
+
+
+MediaKind = Literal["video", "images", "text"]
+
+
+def media_kind(sample: "Sample") -> MediaKind:
+    """What a sample shows: a video, one or more images, or nothing but text.
+
+    Raises:
+        DataError: it should show something and has no media file.
+    """
+    if sample.record.get("media") == TEXT:
+        return "text"
+    return "video" if media_suffix(sample.files) in VIDEO_SUFFIXES else "images"
+
+
+def image_sizes(sample: "Sample") -> tuple[tuple[int, int], ...]:
+    """(width, height) of a sample's images, as recorded; nothing is decoded."""
+    return tuple((image["width"], image["height"]) for image in sample.record.get("images", (sample.record,)))
+
+
+def still_clip(images: Sequence[np.ndarray]) -> Clip:
+    """Images that are shown one beside the other, of any sizes; none at all for text alone.
+
+    Args:
+        images: (height, width, 3) uint8 RGB each.
+    """
+    return Clip(frames=tuple(images), times_s=np.zeros(len(images)), indices=np.arange(len(images)))
+
+
+def array_clip(frames: np.ndarray, *, fps: float, choose: FrameSampling | ChooseFrames) -> Clip:
+    """The sampled frames of a video that is an array already.
+
+    Args:
+        frames: (frames, height, width, 3) uint8 RGB.
+        fps: Frames per second; frame i is at i / fps.
+        choose: Sampling rule, or a function from the times of all stored frames to indices.
+    Raises:
+        DataError: no frames, no pixels, another shape or type, or no rate.
+    """
+    if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or 0 in frames.shape:
+        raise DataError(
+            f"a video as an array is (frames, height, width, 3) uint8 with none of them 0, got {frames.shape} "
+            f"{frames.dtype}"
+        )
+    if not (math.isfinite(fps) and fps > 0):
+        raise DataError(f"a video as an array needs its frames per second above 0, got {fps}")
+    times_s = np.arange(len(frames)) / fps
+    indices = np.asarray((choose.indices if isinstance(choose, FrameSampling) else choose)(times_s), dtype=np.int64)
+    return Clip(frames=frames[indices], times_s=times_s[indices], indices=indices)
+
+
+def _image_files(sample: "Sample") -> list[str]:
+    """Names of a sample's image files, in order."""
+    promised = sample.record.get("images")
+    if promised is None:
+        return [media_suffix(sample.files)]
+    suffix = media_suffix(sample.files).rpartition(".")[2]
+    names = [f"{number}.{suffix}" for number in range(len(promised))]
+    missing = [name for name in names if name not in sample.files]
+    if missing:
+        raise DataError(f"{len(missing)} of {len(names)} images are missing, first {missing[0]}")
+    return names
+
+
+def _decode_images(sample: "Sample") -> Clip:
+    files = [sample.files[name] for name in _image_files(sample)]
+    if len(files) == 1:
+        return decode_image(files[0])
+    return still_clip([decode_image(data).frames[0] for data in files])
 
 
 @contextmanager
@@ -108,9 +189,9 @@ def _named(sample: "Sample") -> Iterator[None]:
         raise DataError(f"{sample.shard}: sample {sample.key!r}: {error}") from error
 
 
-def media_suffix(files: Sequence[str] | dict[str, bytes]) -> str:
-    """The suffix of a sample's media file among its files' suffixes."""
-    for suffix in (*VIDEO_SUFFIXES, *IMAGE_SUFFIXES):
+def media_suffix(files: Collection[str]) -> str:
+    """The suffix of a sample's media file among its files' suffixes; of several images that of the first."""
+    for suffix in (*VIDEO_SUFFIXES, *IMAGE_SUFFIXES, *(f"0.{image}" for image in IMAGE_SUFFIXES)):
         if suffix in files:
             return suffix
     expected = ", ".join((*VIDEO_SUFFIXES, *IMAGE_SUFFIXES))
@@ -130,6 +211,8 @@ def decode_image(data: bytes) -> Clip:
             pixels = np.array(ImageOps.exif_transpose(image).convert("RGB"))  # a copy: torch warns of read-only memory
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # Pillow's words for bad files
         raise DataError(f"corrupt image of {len(data)} bytes: {error}") from error
+    if not pixels.size:
+        raise DataError(f"an image of {pixels.shape[1]} x {pixels.shape[0]} pixels shows nothing")
     return Clip(frames=pixels[None], times_s=np.zeros(1), indices=np.zeros(1, np.int64))
 
 

@@ -24,7 +24,7 @@ from zoo.shards.schema import check_record
 from zoo.shards.writer import INDEX_NAME
 
 MEDIA_AND_JSON = frozenset({"mp4", "jpg", "jpeg", "png", "json"})
-"""What answering needs; leaving npz labels unread saves their bytes."""
+"""What answering needs, by the last part of a file's name; leaving npz labels unread saves their bytes."""
 
 _BLOCK = 512  # bytes; a whole tar ends with blocks of zeros
 
@@ -37,7 +37,7 @@ class Sample:
         key: Stable id within the data set.
         shard: Path of the tar that it was read from.
         record: Parsed JSON of the sample.
-        files: Bytes by suffix ("mp4", "jpg", "npz"), the JSON left out.
+        files: Bytes by suffix ("mp4", "jpg", "npz", or "0.jpg" of several images), the JSON left out.
         offset: Byte of the shard where its first file's header begins; with the shard enough to read it again.
     """
 
@@ -258,7 +258,8 @@ def _groups(
                     raise tarfile.ReadError(
                         f"truncated tar: its {suffix} ends {start + size - end} bytes behind the file"
                     )
-                if files is not None and (suffixes is None or suffix in suffixes or suffix == "json"):
+                kind = suffix.rpartition(".")[2]  # "jpg" of "0.jpg"
+                if files is not None and (suffixes is None or kind in suffixes or kind == "json"):
                     stream.seek(start)
                     files[suffix] = stream.read(size)
     except (OSError, tarfile.TarError) as error:

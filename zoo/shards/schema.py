@@ -19,13 +19,17 @@ if TYPE_CHECKING:
 SCHEMA_NAME = "video_qa"
 SCHEMA_VERSION = 1
 IMAGES = ("jpg", "png")
-MEDIA = ("mp4", *IMAGES)
+TEXT = "text"
+"""Media of a sample that shows nothing: no file, and 0 for its size and frames."""
+MEDIA = ("mp4", *IMAGES, TEXT)
 
 FAMILY_BYTES = 48
 """Longest name of a question family that metrics keep apart, UTF-8 bytes."""
 
 _TEXT = {"type": "string", "minLength": 1}
 _COUNT = {"type": "integer", "minimum": 1}
+_COUNT_OR_NONE = {"type": "integer", "minimum": 0}  # 0 where nothing is shown; `_contradictions` refuses it elsewhere
+_SECONDS = {"type": "number", "minimum": 0}
 
 VIDEO_QA: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -42,10 +46,31 @@ VIDEO_QA: dict[str, Any] = {
         # A tar key ends at its first dot (WebDataset), so a key has none; nor may it climb out of a folder.
         "key": {"type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9_/-]*$"},
         "media": {"enum": list(MEDIA)},
-        "width": _COUNT,
-        "height": _COUNT,
-        "num_frames": _COUNT,
+        "width": _COUNT_OR_NONE,
+        "height": _COUNT_OR_NONE,
+        "num_frames": _COUNT_OR_NONE,
         "fps": {"type": "number", "exclusiveMinimum": 0},
+        # Sizes of several images, which lie beside the record as <key>.0.jpg, <key>.1.jpg and so on, in order; of
+        # them `num_frames` is the number, `width` and `height` those of the first. One image is <key>.jpg.
+        "images": {
+            "type": "array",
+            "minItems": 2,
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["width", "height"],
+                "properties": {"width": _COUNT, "height": _COUNT},
+            },
+        },
+        "subtitles": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["start_s", "end_s", "text"],
+                "properties": {"start_s": _SECONDS, "end_s": _SECONDS, "text": _TEXT},
+            },
+        },
         "annotations": {
             "type": "array",
             "items": {
@@ -58,6 +83,7 @@ VIDEO_QA: dict[str, Any] = {
                     "answer": _TEXT,
                     "temporal": {"type": "boolean"},
                     "choices": {"type": "array", "minItems": 2, "items": _TEXT},
+                    "style": _TEXT,  # name of the kind of question, which prompts may begin with
                     # Earlier turns of the same conversation, oldest first: what this question may refer to.
                     "history": {
                         "type": "array",
@@ -185,5 +211,23 @@ def _contradictions(record: Mapping[str, Any]) -> Iterator[str]:
         choices = annotation.get("choices")
         if choices is not None and annotation["answer"] not in choices:
             yield f"annotations[{index}].answer: {annotation['answer']!r} is not among its choices {choices}"
-    if record["media"] in IMAGES and record["num_frames"] != 1:
-        yield f"num_frames: {record['num_frames']} with media {record['media']!r}, expected 1"
+    yield from _contradicting_sizes(record)
+    for index, line in enumerate(record.get("subtitles", ())):
+        if line["end_s"] < line["start_s"]:
+            yield f"subtitles[{index}].end_s: {line['end_s']} lies before start_s {line['start_s']}"
+
+
+def _contradicting_sizes(record: Mapping[str, Any]) -> Iterator[str]:
+    media, images = record["media"], record.get("images")
+    expected = 0 if media == TEXT else 1
+    for field in ("width", "height", "num_frames"):
+        if (record[field] > 0) != expected:
+            yield f"{field}: {record[field]} with media {media!r}, expected {'1 or more' if expected else 0}"
+    if images is not None and media not in IMAGES:
+        yield f"images: {len(images)} sizes with media {media!r}, expected one of {', '.join(IMAGES)}"
+    elif images is not None and len(images) != record["num_frames"]:
+        yield f"images: {len(images)} sizes, expected num_frames {record['num_frames']}"
+    elif images is not None and images[0] != {name: record[name] for name in ("width", "height")}:
+        yield f"images[0]: {images[0]} is another size than the record's {record['width']} x {record['height']}"
+    elif images is None and media in IMAGES and record["num_frames"] > 1:
+        yield f"num_frames: {record['num_frames']} with media {media!r} and no images, expected 1"

@@ -9,7 +9,7 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +19,7 @@ import numpy as np
 
 from zoo.errors import DataError
 from zoo.shards.blind import BlindAccuracy
-from zoo.shards.schema import SCHEMA_NAME, SCHEMA_VERSION, validate_record
+from zoo.shards.schema import SCHEMA_NAME, SCHEMA_VERSION, TEXT, validate_record
 
 INDEX_NAME = "dataset.json"
 UNFINISHED_SUFFIX = ".part"
@@ -60,19 +60,30 @@ class ShardWriter:
         else:
             self._unfinished.unlink()
 
-    def write(self, record: Mapping[str, Any], media: bytes, *, arrays: Mapping[str, np.ndarray] | None = None) -> None:
+    def write(
+        self,
+        record: Mapping[str, Any],
+        media: bytes | Sequence[bytes],
+        *,
+        arrays: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
         """Validate and add one sample: `<key>.<media>`, `<key>.json` and, with arrays, `<key>.npz`.
 
         Args:
             record: The sample's JSON; its `key` and `media` name the files.
-            media: Encoded video or image.
+            media: Encoded video or image; several images, which become `<key>.0.jpg` and so on, or none for a sample of
+                text alone.
             arrays: Label arrays by name.
         Raises:
-            DataError: an invalid record, or a key that this shard already has.
+            DataError: an invalid record, another number of files than it says, or a key that this shard already has.
         """
         assert self._tar is not None, "write outside the with block"
         validate_record(record)
         key = record["key"]
+        files = (media,) if isinstance(media, bytes) else tuple(media)
+        expected = len(record["images"]) if "images" in record else int(record["media"] != TEXT)
+        if len(files) != expected:
+            raise DataError(f"sample {key!r}: {len(files)} media files, its record speaks of {expected}")
         if key in self._keys:
             raise DataError(f"{self.path.name}: two samples with key {key!r}; a reader would merge them")
         try:
@@ -80,7 +91,8 @@ class ShardWriter:
         except (TypeError, ValueError) as error:  # only `meta` is free enough to hold such a value
             raise DataError(f"sample {key!r}: meta holds what JSON cannot ({error})") from error
         self._keys.add(key)
-        self._add(f"{key}.{record['media']}", media)
+        for number, file in enumerate(files):
+            self._add(f"{key}.{number}.{record['media']}" if len(files) > 1 else f"{key}.{record['media']}", file)
         self._add(f"{key}.json", text.encode())
         if arrays is not None:
             self._add(f"{key}.npz", npz_bytes(arrays))
