@@ -13,7 +13,7 @@ import numpy as np
 
 from zoo.errors import DataError, ZooError
 from zoo.packing import PackSize
-from zoo.shards.decode import VIDEO_SUFFIXES, decode_sample, media_suffix, sampled_times
+from zoo.shards.decode import Clip, decode_sample, sampled_times
 from zoo.shards.reader import Sample
 from zoo.shards.sampling import FrameSampling
 
@@ -24,18 +24,21 @@ class SampleProcessor(Protocol):
     sampling: FrameSampling
     suffixes: Collection[str]
 
+    def sampling_of(self, *, training: bool) -> FrameSampling: ...
+
     def messages(self, sample: Sample, generator: np.random.Generator, *, training: bool) -> Sequence[Any]: ...
 
-    def example(
+    def plan(
         self,
+        sample: Sample,
         *,
-        key: str,
-        frames: np.ndarray,
         times_s: np.ndarray,
         messages: Sequence[Any],
-        labels: Sequence[Any],
-        is_video: bool,
+        max_tokens: int | None = None,
+        training: bool = True,
     ) -> Any: ...
+
+    def with_frames(self, tree: Any, frames: Sequence[np.ndarray], labels: Sequence[Any]) -> Any: ...
 
     def labels(self, sample: Sample, indices: np.ndarray) -> Sequence[Any]: ...
 
@@ -43,15 +46,9 @@ class SampleProcessor(Protocol):
 
 
 class PackingProcessor(SampleProcessor, Protocol):
-    """What packing needs beside; trees are `zoo.processor.MessageTree`."""
-
-    def tree(
-        self, *, key: str, times_s: np.ndarray, messages: Sequence[Any], is_video: bool, max_tokens: int | None
-    ) -> Any: ...
+    """What packing needs beside; trees are `zoo.message_tree.MessageTree`."""
 
     def size(self, tree: Any) -> PackSize: ...
-
-    def with_frames(self, tree: Any, frames: np.ndarray, labels: Sequence[Any]) -> Any: ...
 
 
 def prepare(
@@ -73,15 +70,10 @@ def prepare(
         messages = _messages(sample, processor, seed=seed, epoch=epoch, training=training)
         if not messages:
             return None
-        clip = decode_sample(sample, processor.sampling)
-        return processor.example(
-            key=sample.key,
-            frames=clip.frames,
-            times_s=clip.times_s,
-            messages=messages,
-            labels=processor.labels(sample, clip.indices) if labels else (),
-            is_video=_is_video(sample),
-        )
+        clip = decode_sample(sample, processor.sampling_of(training=training))
+        with _placed(sample):
+            tree = processor.plan(sample, times_s=clip.times_s, messages=messages, training=training)
+        return _with_frames(sample, tree, clip, processor, labels=labels)
 
 
 def plan(
@@ -103,16 +95,12 @@ def plan(
         messages = _messages(sample, processor, seed=seed, epoch=epoch, training=training)
         if not messages:
             return None
-        times_s = sampled_times(sample, processor.sampling)
-        try:
-            return processor.tree(
-                key=sample.key, times_s=times_s, messages=messages, is_video=_is_video(sample), max_tokens=max_tokens
-            )
-        except DataError as error:
-            raise DataError(f"{sample.shard}: sample {error}") from error
+        times_s = sampled_times(sample, processor.sampling_of(training=training))
+        with _placed(sample):
+            return processor.plan(sample, times_s=times_s, messages=messages, max_tokens=max_tokens, training=training)
 
 
-def materialise(sample: Sample, tree: Any, processor: PackingProcessor, *, labels: bool) -> Any:
+def materialise(sample: Sample, tree: Any, processor: PackingProcessor, *, labels: bool, training: bool = True) -> Any:
     """Decode the frames that a planned tree is about.
 
     Args:
@@ -120,21 +108,33 @@ def materialise(sample: Sample, tree: Any, processor: PackingProcessor, *, label
         tree: From `plan`.
         processor: Of the module that is fed.
         labels: Also render what the label arrays say about the shown frames.
+        training: As the tree was planned.
     Raises:
         DataError: names shard and key.
     """
     with _noted(sample):
-        clip = decode_sample(sample, processor.sampling)
-        return processor.with_frames(tree, clip.frames, processor.labels(sample, clip.indices) if labels else ())
+        clip = decode_sample(sample, processor.sampling_of(training=training))
+        return _with_frames(sample, tree, clip, processor, labels=labels)
+
+
+def _with_frames(sample: Sample, tree: Any, clip: Clip, processor: SampleProcessor, *, labels: bool) -> Any:
+    known = processor.labels(sample, clip.indices) if labels else ()
+    with _placed(sample):
+        return processor.with_frames(tree, clip.frames, known)
+
+
+@contextmanager
+def _placed(sample: Sample) -> Iterator[None]:
+    """Say which shard a sample is from, of which the processor knows the key alone."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{sample.shard}: sample {error}") from error
 
 
 def _messages(sample: Sample, processor: SampleProcessor, *, seed: int, epoch: int, training: bool) -> Sequence[Any]:
     generator = np.random.default_rng([seed, epoch, crc32(sample.key.encode())])
     return processor.messages(sample, generator, training=training)
-
-
-def _is_video(sample: Sample) -> bool:
-    return media_suffix(sample.files) in VIDEO_SUFFIXES
 
 
 @contextmanager

@@ -48,9 +48,8 @@ class RandomPruner(Pruner):
         scores = torch.cat(draws).to(layout.device)
         if self.protect_first_frame:
             scores = scores + layout.window_in_first_frame
-        living = torch.zeros(layout.num_windows, dtype=torch.bool, device=layout.device)
-        living[layout.window_of_token] = True
+        living = layout.living_windows
         scores = scores.masked_fill(~living, -1.0)  # what an earlier pruner removed cannot be kept again
         present = torch.bincount(layout.clip_of_window[living], minlength=layout.frames.num_clips).tolist()
         keep = layout.keep_windows(layout.top_windows(scores, self._budget(present)))
-        return Selection(keep=keep, scores=scores[layout.window_of_token])
+        return Selection(keep=keep, scores=layout.of_window(scores))

@@ -37,6 +37,7 @@ class Message(NamedTuple):
         weight: Loss weight of the message, before the rule of the loss divides it over its tokens.
         is_scored: Counts in metrics; false for text that is only learnt from.
         history: Earlier turns of the same conversation, (prompt, answer), oldest first; context, never learnt from.
+        style: Kind of the question, whose name the prompt may begin with (Molmo2 sheet A5); None: never.
     """
 
     head: str
@@ -47,6 +48,7 @@ class Message(NamedTuple):
     weight: float = 1.0
     is_scored: bool = True
     history: tuple[tuple[str, str], ...] = ()
+    style: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

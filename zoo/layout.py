@@ -3,17 +3,21 @@
 A `TokenLayout` is made when pixels are cut into patches and survives pruning, merging, packing and splicing. It is the
 only object that knows about grids: pruners, attention masks, connectors, overlays and point outputs ask it.
 
-Source: contract of docs/architecture.md; window rule of the Molmo2 sheet A1.2 and A4.2.
+Source: contract of docs/architecture.md; window rule of the Molmo2 sheet A1.2 and A4.2. An image in crops is several
+frames: the whole first, then its tiles, whose windows run over the stitched map of all of them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from zoo.preprocessing.crops import Tile, Tiling, owners
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +31,8 @@ class Frames:
         window: (rows, columns) of patches that one pooled window of the frame covers; 3 x 3 for video, 2 x 2 for images
             in Molmo2 (sheet A1.2).
         box_xyxy_px: Part of the picture that the frame shows; the whole picture where it is not a crop.
+        tile: Place of a crop in the tiling of its image, None for a frame that stands alone; the tiles of an image
+            follow its whole, in order.
     """
 
     clip: tuple[int, ...]
@@ -34,6 +40,7 @@ class Frames:
     size_px: tuple[tuple[int, int], ...]
     window: tuple[tuple[int, int], ...]
     box_xyxy_px: tuple[tuple[float, float, float, float], ...] = ()
+    tile: tuple[Tile | None, ...] = ()
 
     def __post_init__(self) -> None:
         counts = {len(self.clip), len(self.time_s), len(self.size_px), len(self.window)}
@@ -45,6 +52,23 @@ class Frames:
             object.__setattr__(self, "box_xyxy_px", tuple((0.0, 0.0, float(w), float(h)) for w, h in self.size_px))
         elif len(self.box_xyxy_px) != len(self.clip):
             raise ValueError(f"{len(self.box_xyxy_px)} boxes for {len(self.clip)} frames")
+        if self.tile:
+            self._check_tiles()
+        else:
+            object.__setattr__(self, "tile", (None,) * len(self.clip))
+
+    def _check_tiles(self) -> None:
+        if len(self.tile) != len(self.clip):
+            raise ValueError(f"{len(self.tile)} tiles for {len(self.clip)} frames")
+        due: tuple[Tile, ...] = ()
+        for number, tile in enumerate(self.tile):
+            if tile is not None and not due and number and self.tile[number - 1] is None:
+                due = tile.tiling.tiles()
+            if (tile is not None or due) and (not due or tile != due[0] or self.clip[number] != self.clip[number - 1]):
+                raise ValueError(f"frame {number}: tiles of an image must follow its whole, all of them and in order")
+            due = due[1:]
+        if due:
+            raise ValueError(f"the last image lacks {len(due)} tiles")
 
     def __len__(self) -> int:
         return len(self.clip)
@@ -52,6 +76,11 @@ class Frames:
     @property
     def num_clips(self) -> int:
         return self.clip[-1] + 1 if self.clip else 0
+
+    @cached_property
+    def picture(self) -> tuple[int, ...]:
+        """Number of the picture that each frame shows or is a crop of, counted through the batch."""
+        return tuple(count - 1 for count in accumulate(int(tile is None) for tile in self.tile))
 
 
 @lru_cache(maxsize=64)
@@ -69,6 +98,20 @@ def window_of_patch(grid: tuple[int, int], window: tuple[int, int]) -> tuple[Ten
     )
     across = (grid[1] + pads[1]) // window[1]
     return (rows[:, None] * across + columns).flatten(), (grid[0] + pads[0]) // window[0] * across
+
+
+@lru_cache(maxsize=256)
+def window_of_tiled_patch(tiling: Tiling, grid: tuple[int, int], window: tuple[int, int]) -> tuple[Tensor, int]:
+    """The same for the patches of all tiles of an image: windows run over the stitched map.
+
+    Returns:
+        (crops * rows * columns,) int64, -1 for patches of a margin that another crop owns; and the number of windows.
+    """
+    stitched = tiling.stitched(grid)
+    windows, count = window_of_patch(stitched, window)
+    place = torch.from_numpy(np.ascontiguousarray(owners(tiling, grid))).flatten(0, 2)
+    owned = windows[place[:, 0] * stitched[1] + place[:, 1]]
+    return torch.where(place[:, 0] < 0, -1, owned), count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,9 +141,14 @@ class TokenLayout:
     def of_frames(cls, frames: Frames, grid: tuple[int, int], device: torch.device | str = "cpu") -> TokenLayout:
         """One token a patch, every patch alive."""
         parts, before = [torch.zeros(0, dtype=torch.int64)], 0
-        for window in frames.window:
-            one, count = window_of_patch(grid, window)
-            parts.append(one + before)
+        for window, tile in zip(frames.window, frames.tile, strict=True):
+            if tile is not None and (tile.row, tile.column) != (0, 0):
+                continue  # the first tile brought the windows of all
+            if tile is None:
+                own, count = window_of_patch(grid, window)
+            else:
+                own, count = window_of_tiled_patch(tile.tiling, grid, window)
+            parts.append(torch.where(own < 0, -1, own + before) if tile is not None else own + before)
             before += count
         windows = torch.cat(parts).to(device)
         every = torch.arange(len(windows), device=device)
@@ -138,8 +186,21 @@ class TokenLayout:
 
     @cached_property
     def window_of_token(self) -> Tensor:
-        """(tokens,) int64: window of the token's first patch."""
+        """(tokens,) int64: window of the token's first patch; -1 for a margin that another crop owns."""
         return self.windows[self.patch[self.first_pair]]
+
+    @cached_property
+    def has_margins(self) -> bool:
+        """Some original patch belongs to no window."""
+        return any(tile is not None and tile.tiling.num_crops > 1 for tile in self.frames.tile)
+
+    @cached_property
+    def living_windows(self) -> Tensor:
+        """(windows,) bool: original windows of which some token is alive."""
+        alive = torch.zeros(self.num_windows, dtype=torch.bool, device=self.device)
+        own = self.window_of_token
+        alive[own[own >= 0] if self.has_margins else own] = True
+        return alive
 
     @cached_property
     def time_s(self) -> Tensor:
@@ -204,15 +265,30 @@ class TokenLayout:
         return total / torch.bincount(self.token, minlength=self.num_tokens).unsqueeze(1)
 
     @cached_property
-    def box_xyxy_px(self) -> Tensor:
-        """(tokens, 4) float32: smallest box round the token's patches of its first frame, source pixels."""
+    def _cells(self) -> tuple[Tensor, Tensor]:
+        """(pairs, 2) each: upper left corner and size of every patch, (x, y) in source pixels."""
         rows, columns = self.grid
         frame = self.patch // self.patches_per_frame
         shown = torch.tensor(self.frames.box_xyxy_px, dtype=torch.float32, device=self.device)[frame]
         cell = (shown[:, 2:] - shown[:, :2]) / torch.tensor([columns, rows], device=self.device)
         place = torch.stack([self.patch % columns, self.patch // columns % rows], dim=1)
-        low, high = shown[:, :2] + place * cell, shown[:, :2] + (place + 1) * cell
-        same = (frame == self.frame_of_token[self.token]).unsqueeze(1)
+        return shown[:, :2] + place * cell, cell
+
+    def centres(self) -> Tensor:
+        """(tokens, 2) float32: row and column in the picture, each in (0, 1), averaged over a token's patches."""
+        corner, cell = self._cells
+        frame = self.patch // self.patches_per_frame
+        size = torch.tensor(self.frames.size_px, dtype=torch.float32, device=self.device)[frame]
+        return self.mean_per_token(((corner + cell / 2) / size).flip(1))
+
+    @cached_property
+    def box_xyxy_px(self) -> Tensor:
+        """(tokens, 4) float32: smallest box round the token's patches of its first picture, source pixels."""
+        corner, cell = self._cells
+        low, high = corner, corner + cell
+        picture = torch.tensor(self.frames.picture, device=self.device)
+        frame = self.patch // self.patches_per_frame
+        same = (picture[frame] == picture[self.frame_of_token][self.token]).unsqueeze(1)
         index = self.token.unsqueeze(1).expand(-1, 2)
         empty = low.new_zeros(self.num_tokens, 2)
         low = empty.scatter_reduce(0, index, low.masked_fill(~same, torch.inf), "amin", include_self=False)
@@ -228,6 +304,12 @@ class TokenLayout:
         row, column = int((y_px - y0) / (y1 - y0) * rows), int((x_px - x0) / (x1 - x0) * columns)
         pair = (self.patch == (frame * rows + row) * columns + column).nonzero()
         return int(self.token[pair[0, 0]]) if len(pair) else None
+
+    def token_in_picture(self, picture: int, x_px: float, y_px: float) -> int | None:
+        """The same by picture: of its tiles where they know the point, else of the whole."""
+        frames = [number for number, shown in enumerate(self.frames.picture) if shown == picture]
+        found = (self.token_at(frame, x_px, y_px) for frame in (*frames[1:], *frames[:1]))
+        return next((token for token in found if token is not None), None)
 
     def paint(self, values: Tensor) -> Tensor:
         """Spread (tokens,) values over their patches: (frames, rows, columns) float32, NaN where nothing lives."""
@@ -291,8 +373,22 @@ class TokenLayout:
         return len(self.patch) != self.num_tokens
 
     def keep_windows(self, keep: Tensor) -> Tensor:
-        """(tokens,) bool of the tokens whose window is kept; `keep` is (original windows,) bool."""
-        return keep[self.window_of_token]
+        """(tokens,) bool of the tokens whose window is kept; `keep` is (original windows,) bool.
+
+        Margins that another crop owns stay, as context, while any window of their crop does.
+        """
+        if not self.has_margins:
+            return keep[self.window_of_token]
+        owned = self.window_of_token >= 0
+        kept = owned & keep[self.window_of_token.clamp(min=0)]
+        crops = torch.zeros(len(self.frames), dtype=torch.bool, device=self.device)
+        crops[self.frame_of_token[kept]] = True
+        return torch.where(owned, kept, crops[self.frame_of_token])
+
+    def of_window(self, values: Tensor, *, missing: float = 0.0) -> Tensor:
+        """(tokens,) value of each token's window out of (original windows,) values."""
+        own = values[self.window_of_token.clamp(min=0)]
+        return own.masked_fill(self.window_of_token < 0, missing) if self.has_margins else own
 
     def top_windows(self, scores: Tensor, budget: tuple[int, ...]) -> Tensor:
         """Keep the highest-scoring windows of each clip: (original windows,) bool.

@@ -21,7 +21,8 @@ from zoo.generation import GenerationSession, rows_of
 from zoo.head import TrunkOutputs
 from zoo.layout import Frames, TokenLayout
 from zoo.place_embedding import PlaceEmbedding
-from zoo.processor import NUM_EXTRA_TOKENS, TextTokenizer
+from zoo.preprocessing.vision_tokens import NUM_EXTRA_TOKENS
+from zoo.processor import TextTokenizer
 from zoo.pruner import Pruner, PruningPass, check_pruners
 from zoo.segments import Segments
 

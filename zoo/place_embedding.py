@@ -19,7 +19,7 @@ OCTAVES = 3
 
 
 class PlaceEmbedding(nn.Module):
-    """Centres of tokens in their frames, of any grid, to vectors.
+    """Centres of tokens in their pictures, of any grid, to vectors.
 
     Args:
         hidden_size: Channels of a vector.
@@ -33,8 +33,7 @@ class PlaceEmbedding(nn.Module):
 
     def forward(self, layout: TokenLayout) -> Tensor:
         """Vectors of the tokens of a layout: (tokens, hidden_size)."""
-        grid = torch.tensor(layout.grid, device=layout.device)
-        centres = (layout.coordinates()[:, 1:] + 0.5) / grid  # (tokens, 2) in (0, 1): row, column
+        centres = layout.centres()  # (tokens, 2) in (0, 1): row, column
         octaves = math.pi * 2 ** torch.arange(OCTAVES, device=layout.device)
         angles = (centres.unsqueeze(-1) * octaves).flatten(1)
         return self.projection(torch.cat([angles.sin(), angles.cos()], dim=1))

@@ -1,56 +1,40 @@
 """From frames and messages to token sequences: everything about inputs that belongs to the weights.
 
 The module owns the processor and the datamodule asks for it, so that a recipe states sizes, tokens and frame budget
-once. Source: Molmo2 sheet A1.4 (ids), A4 (frames), A5 (layout), A6.3 (trees), A7.1 (weights). Differs: an image is
-one squashed frame; the multi-crop layout of A4.2 comes with the public checkpoints.
+once. Source: Molmo2 sheet A4 (frames), A5 (layout), A6.3 (trees), A7.1 (weights). What is done to pixels and prompts is
+in `zoo.preprocessing`.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from enum import IntEnum
-from functools import lru_cache
+from functools import cached_property
 from itertools import accumulate, chain
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
+from zlib import crc32
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from zoo.batch import IGNORE_INDEX, Batch, Turn, seeds_of
 from zoo.errors import DataError
 from zoo.head import Labeller, Message, PatchText, Renderer
-from zoo.layout import Frames, window_of_patch
+from zoo.message_tree import Branch, Example, MessageTree, frames_of
 from zoo.packing import PackSize
 from zoo.portable import Portable
+from zoo.preprocessing.crops import CropRule, Tiling
+from zoo.preprocessing.pixels import check_picture, cut, squash
+from zoo.preprocessing.prompts import POINTING_STYLES, joined, style_prefix, subtitle_text
+from zoo.preprocessing.settings import InputSettings
+from zoo.preprocessing.vision_tokens import NOT_VISION, VisionText, VisionToken
 from zoo.pruner import TokenBudget
+from zoo.shards.decode import image_sizes, media_kind
 from zoo.shards.reader import MEDIA_AND_JSON, Sample
 from zoo.shards.sampling import FrameSampling
-
-
-class VisionToken(IntEnum):
-    """Offsets of the extra tokens behind the vocabulary (sheet A1.4)."""
-
-    IM_START = 0
-    IM_END = 1
-    IM_PATCH = 2
-    IM_COL = 3
-    LOW_RES_IM_START = 4
-    IMAGE = 5
-    IM_LOW = 6
-    FRAME_START = 7
-    FRAME_END = 8
-    VIDEO = 9
-
-
-NUM_EXTRA_TOKENS = 128
-"""Rows of the second embedding (sheet A1.4); most are reserved."""
-
-NOT_VISION = (VisionToken.IMAGE, VisionToken.VIDEO)
-"""Extra tokens outside the set whose members see each other both ways (sheet A6.1)."""
 
 
 class TextTokenizer(Portable, ABC):
@@ -87,55 +71,6 @@ class TextTokenizer(Portable, ABC):
 NOT_LEARNT = -1.0
 """Stands for the weight of tokens that are read only; a weight of 0 counts in the metrics of the loss."""
 
-Branch = tuple[Message, tuple[int, ...], tuple[int, ...]]
-"""A message, its prompt's ids, and its answer's ids with the end token."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MessageTree:
-    """One sample as token ids, which needs no decoded frame: a prefix and its branches.
-
-    Args:
-        key: Sample key.
-        times_s: (frames,) seconds.
-        is_video: Frames of a clip rather than one image.
-        prefix: Ids of the shared tokens.
-        branches: Questions and answers, in order.
-    """
-
-    key: str
-    times_s: tuple[float, ...]
-    is_video: bool
-    prefix: tuple[int, ...]
-    branches: tuple[Branch, ...]
-
-    def runs_of_ids(self) -> Iterator[tuple[int, ...]]:
-        """The prefix, then every prompt and answer."""
-        yield self.prefix
-        for _, prompt, answer in self.branches:
-            yield prompt
-            yield answer
-
-    @property
-    def num_tokens(self) -> int:
-        return len(self.prefix) + sum(len(prompt) + len(answer) for _, prompt, answer in self.branches)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Example(MessageTree):
-    """A message tree and the frames that it is about.
-
-    Args:
-        pixels: (frames, 3, height, width) uint8.
-        size_px: (width, height) of the source.
-        patch_words: (pairs, 3) int64, patch of the example, id of a word about what it shows, 1 where one frame
-            alone does not tell the word.
-    """
-
-    pixels: Tensor
-    size_px: tuple[int, int]
-    patch_words: Tensor
-
 
 @dataclass(frozen=True, kw_only=True)
 class Processor:
@@ -155,6 +90,7 @@ class Processor:
         answer_weight: Token weights of an answer with n loss tokens in a tree of b branches: `code` is
             2 / sqrt(n) / sqrt(b), `paper` is 4 / sqrt(n), `flat` is 1 (sheet A7.1); times the message's own weight.
         budgets: Of the pruners that cut before the language model, in order: packs are planned on what they leave.
+        inputs: Crops, several images, marks, prompts.
     """
 
     tokenizer: TextTokenizer
@@ -169,11 +105,31 @@ class Processor:
     timestamps: bool = True
     answer_weight: Literal["code", "paper", "flat"] = "code"
     budgets: tuple[TokenBudget, ...] = field(default=(), hash=False)  # another package's may have no hash
+    inputs: InputSettings = field(default_factory=InputSettings)
 
     def messages(self, sample: Sample, generator: np.random.Generator, *, training: bool = True) -> list[Message]:
         """What all heads ask about a sample; in training in a drawn order, so that a limit drops none for ever."""
         messages = list(chain.from_iterable(render(sample, generator, training=training) for render in self.renderers))
-        return [messages[place] for place in generator.permutation(len(messages))] if training else messages
+        if training:
+            messages = [messages[place] for place in generator.permutation(len(messages))]
+        return [self._styled(message, generator, training=training) for message in messages]
+
+    def _styled(self, message: Message, generator: np.random.Generator, *, training: bool) -> Message:
+        """A message that begins with what the prompt rule puts before questions of its style."""
+        if message.style is None:
+            return message
+        prefix = style_prefix(
+            message.style,
+            rule=self.inputs.prompts,
+            num_characters=len(message.answer),
+            length_hint=self.inputs.length_hint,
+            generator=generator,
+            training=training,
+        )
+        if not message.history:
+            return message._replace(prompt=joined(prefix, message.prompt))
+        (asked, told), *later = message.history
+        return message._replace(history=((joined(prefix, asked), told), *later))
 
     @property
     def suffixes(self) -> frozenset[str]:
@@ -184,6 +140,33 @@ class Processor:
         """What the heads know about the patches of the shown frames."""
         return list(chain.from_iterable(label(sample, indices, self.grid) for label in self.labellers))
 
+    def sampling_of(self, *, training: bool) -> FrameSampling:
+        """Which frames of a clip are shown."""
+        most = None if training else self.inputs.eval_max_frames
+        return self.sampling if most is None else replace(self.sampling, max_frames=most)
+
+    def plan(
+        self,
+        sample: Sample,
+        *,
+        times_s: np.ndarray,
+        messages: Sequence[Message],
+        max_tokens: int | None = None,
+        training: bool = True,
+    ) -> MessageTree:
+        """The tree of a sample out of a shard, nothing decoded; see `tree`."""
+        kind = media_kind(sample)
+        return self.tree(
+            key=sample.key,
+            times_s=times_s,
+            messages=messages,
+            is_video=kind == "video",
+            max_tokens=max_tokens,
+            sizes_px=image_sizes(sample) if kind == "images" else (),
+            subtitles=sample.record.get("subtitles", ()),
+            training=training,
+        )
+
     def tree(
         self,
         *,
@@ -192,27 +175,89 @@ class Processor:
         messages: Sequence[Message],
         is_video: bool = True,
         max_tokens: int | None = None,
+        sizes_px: Sequence[tuple[int, int]] = (),
+        subtitles: Sequence[Mapping[str, Any]] = (),
+        training: bool = False,
     ) -> MessageTree:
         """Turn messages about frames into ids; the frames themselves may still be encoded.
 
         Args:
             key: Sample key.
-            times_s: (frames,) seconds.
+            times_s: (frames,) seconds, or 0 for each image; none of text alone.
             messages: What is asked; an empty answer is left to generation.
-            is_video: False for a single image, which has no timestamp and the finer window.
+            is_video: False for images, which have no timestamps and the finer window, and for text alone.
             max_tokens: Limit of the tokens that reach the language model. In order, a branch takes what is left; its
                 answer is cut there, and a branch of which no answer token would be left is dropped (sheet A6.3).
+            sizes_px: (width, height) of each image; needed where images are cut into crops.
+            subtitles: `start_s`, `end_s` and `text` of each line; of a clip only.
+            training: Decides how many crops and images there may be.
         Raises:
-            DataError: no frame, an image of several frames, or a limit that leaves room for none of the messages.
+            DataError: a clip without frames, too many images, one without pixels, or a limit that leaves room for none
+                of the messages.
         """
-        if not len(times_s) or (not is_video and len(times_s) != 1):
-            raise DataError(f"{key}: {len(times_s)} frames for {'a clip' if is_video else 'an image'}")
+        if is_video and not len(times_s):
+            raise DataError(f"{key}: 0 frames for a clip")
         times = tuple(float(t) for t in times_s)
-        branches = tuple((m, self._prompt_ids(m), self._answer_ids(m.answer)) for m in messages)
+        tilings: tuple[Tiling | None, ...] = ()
+        if is_video:
+            prefix = self.vision_text.clip(times)
+            if subtitles and self.inputs.subtitles:
+                prefix += tuple(self.tokenizer.encode(subtitle_text(subtitles, times)))
+        else:
+            self._check_images(key, len(times), sizes_px, training=training)
+            tilings = self._tilings(key, sizes_px, messages, training=training) or (None,) * len(times)
+            prefix = self.vision_text.images(tilings)
         tree = MessageTree(
-            key=key, times_s=times, is_video=is_video, prefix=vision_ids(self, times, is_video), branches=branches
+            key=key,
+            times_s=times,
+            is_video=is_video,
+            prefix=prefix,
+            branches=tuple((m, self._prompt_ids(m), self._answer_ids(m.answer)) for m in messages),
+            sizes_px=tuple(sizes_px),
+            tilings=tilings,
         )
         return tree if max_tokens is None else self._within(tree, max_tokens)
+
+    @cached_property
+    def vision_text(self) -> VisionText:
+        """Writes pictures as ids."""
+        return VisionText(
+            tokenizer=self.tokenizer,
+            vocab_size=self.vocab_size,
+            grid=self.grid,
+            image_window=self.image_window,
+            video_window=self.video_window,
+            timestamps=self.timestamps,
+            settings=self.inputs,
+        )
+
+    def _check_images(self, key: str, count: int, sizes_px: Sequence[tuple[int, int]], *, training: bool) -> None:
+        most = self.inputs.images(training=training)
+        if count > most:
+            setting = "max_images" if training else "eval_max_images"
+            raise DataError(
+                f"{key}: {count} images, {most} are allowed; raise model.inputs.{setting} or leave some out"
+            )
+        if sizes_px and len(sizes_px) != count:
+            raise ValueError(f"{key}: {len(sizes_px)} sizes for {count} images")
+        for number, (width, height) in enumerate(sizes_px):
+            if not (width and height):
+                raise DataError(f"{key}: picture {number + 1} is {width} x {height} pixels and shows nothing")
+
+    def _tilings(
+        self, key: str, sizes_px: Sequence[tuple[int, int]], messages: Sequence[Message], *, training: bool
+    ) -> tuple[Tiling, ...]:
+        """How each image is cut; nothing where none is."""
+        is_pointed = len(sizes_px) == 1 and any(message.style in POINTING_STYLES for message in messages)
+        # By key, so that an image is always cut alike.
+        draw = crc32(f"crops {key}".encode()) / 2**32 if is_pointed else 1.0
+        most = self.inputs.crops(training=training, pointing_draw=draw)
+        if not most:
+            return ()
+        rule = CropRule(
+            max_crops=most, margins=self.inputs.overlap_margins, grid=self.grid, crop_px=tuple(self.image_size)
+        )
+        return tuple(rule.tiling((width, height)) for width, height in sizes_px)
 
     def _within(self, tree: MessageTree, max_tokens: int) -> MessageTree:
         room = max_tokens - len(tree.prefix) + self._pruned_windows(tree)
@@ -222,7 +267,7 @@ class Processor:
                 kept.append((message, prompt, answer[: room - len(prompt)]))
                 room -= len(prompt) + len(kept[-1][2])
         if tree.branches and not kept:
-            raise DataError(f"{tree.key}: no question fits beside {len(tree.times_s)} frames into {max_tokens} tokens")
+            raise DataError(f"{tree.key}: no question fits beside {tree.num_frames} frames into {max_tokens} tokens")
         return replace(tree, branches=tuple(kept))
 
     def _pruned_windows(self, tree: MessageTree) -> int:
@@ -235,52 +280,80 @@ class Processor:
 
     def size(self, tree: MessageTree) -> PackSize:
         """What a tree takes of a pack: the tokens of it that reach the language model, and its frames."""
-        return PackSize(tokens=tree.num_tokens - self._pruned_windows(tree), frames=len(tree.times_s))
+        return PackSize(tokens=tree.num_tokens - self._pruned_windows(tree), frames=tree.num_frames)
 
     def example(
         self,
         *,
         key: str,
-        frames: np.ndarray,
+        frames: Sequence[np.ndarray],
         times_s: np.ndarray,
         messages: Sequence[Message],
         labels: Sequence[PatchText] = (),
         is_video: bool = True,
+        subtitles: Sequence[Mapping[str, Any]] = (),
+        training: bool = False,
     ) -> Example:
         """Turn decoded frames and messages into ids and pixels of the model's size.
 
         Args:
             key: Sample key.
-            frames: (frames, height, width, 3) uint8, RGB.
+            frames: (height, width, 3) uint8 RGB each, or all in one array.
             times_s: (frames,) seconds.
             messages: What is asked; an empty answer is left to generation.
             labels: What patches of these frames show.
-            is_video: False for a single image, which has no timestamp and the finer window.
+            is_video: False for images, which have no timestamps and the finer window, and for text alone.
+            subtitles: `start_s`, `end_s` and `text` of each line; of a clip only.
+            training: Decides how many crops and images there may be.
         Raises:
-            DataError: no frame, or an image of several frames.
+            DataError: see `tree`; or a picture that is none.
         """
-        return self.with_frames(
-            self.tree(key=key, times_s=times_s, messages=messages, is_video=is_video), frames, labels
+        with _of_sample(key):
+            for number, frame in enumerate(frames):
+                check_picture(frame, number)
+        sizes = () if is_video else tuple((frame.shape[1], frame.shape[0]) for frame in frames)
+        tree = self.tree(
+            key=key,
+            times_s=times_s,
+            messages=messages,
+            is_video=is_video,
+            sizes_px=sizes,
+            subtitles=subtitles,
+            training=training,
         )
+        return self.with_frames(tree, frames, labels)
 
-    def with_frames(self, tree: MessageTree, frames: np.ndarray, labels: Sequence[PatchText] = ()) -> Example:
+    def with_frames(self, tree: MessageTree, frames: Sequence[np.ndarray], labels: Sequence[PatchText] = ()) -> Example:
         """A tree with the frames that it is about.
 
         Args:
             tree: Made for the times of these frames.
-            frames: (frames, height, width, 3) uint8, RGB.
+            frames: (height, width, 3) uint8 RGB each, or all in one array.
             labels: What patches of these frames show.
         Raises:
+            DataError: a picture that is none, or an image of another size than it was planned with.
             ValueError: another number of frames than the tree has times.
         """
         if len(frames) != len(tree.times_s):
             raise ValueError(f"{tree.key}: {len(frames)} frames for a tree of {len(tree.times_s)}")
-        height, width = frames.shape[1:3]
-        return Example(
-            **{name: getattr(tree, name) for name in MessageTree.__slots__},
-            pixels=self._resize(torch.from_numpy(frames).permute(0, 3, 1, 2)),
-            size_px=(width, height),
-            patch_words=self._patch_words(labels),
+        sizes = tuple((frame.shape[1], frame.shape[0]) for frame in (frames[:1] if tree.is_video else frames))
+        with _of_sample(tree.key):
+            if any(tree.tilings) and sizes != tree.sizes_px:
+                raise DataError(f"images of {_sizes(sizes)} pixels, the record says {_sizes(tree.sizes_px)}")
+            pixels = self._pixels(tree, frames)
+        fields = {name: getattr(tree, name) for name in MessageTree.__slots__}
+        return Example(**fields | {"sizes_px": sizes}, pixels=pixels, patch_words=self._patch_words(labels))
+
+    def _pixels(self, tree: MessageTree, frames: Sequence[np.ndarray]) -> Tensor:
+        """(frames, 3, height, width) uint8, crops behind their image."""
+        size = tuple(self.image_size)
+        if not any(tree.tilings):
+            return squash(frames, size)
+        return torch.cat(
+            [
+                squash([frame], size) if tiling is None else cut(frame, tiling, self.grid, size)
+                for frame, tiling in zip(frames, tree.tilings, strict=True)
+            ]
         )
 
     def _patch_words(self, labels: Sequence[PatchText]) -> Tensor:
@@ -305,12 +378,6 @@ class Processor:
 
     def _answer_ids(self, answer: str) -> tuple[int, ...]:
         return (*self.tokenizer.encode(answer), self.tokenizer.eos_id) if answer else ()
-
-    def _resize(self, pixels: Tensor) -> Tensor:
-        """Squash to the model's size: bilinear without antialias, on uint8 (sheet A4.1)."""
-        if tuple(pixels.shape[-2:]) == tuple(self.image_size):
-            return pixels.contiguous()
-        return F.interpolate(pixels, size=self.image_size, mode="bilinear", antialias=False)
 
     def token_weight(self, message: Message, num_targets: int, num_branches: int) -> float:
         """Loss weight of each of a message's tokens."""
@@ -362,8 +429,8 @@ class Processor:
         return Batch(
             keys=tuple(e.key for e in examples),
             pixels=torch.cat([e.pixels for e in examples]),
-            frames=self._frames(examples),
-            clip_seeds=seeds_of([e.key for e in examples]),
+            frames=frames_of(examples, self.grid, image_window=self.image_window, video_window=self.video_window),
+            clip_seeds=seeds_of([e.key for e in examples if e.times_s]),
             input_ids=input_ids,
             position_ids=torch.from_numpy(positions),
             runs=tuple(runs),
@@ -377,32 +444,19 @@ class Processor:
         )
 
     def _shifted_patch_words(self, examples: Sequence[Example]) -> Tensor:
-        starts = accumulate((len(e.times_s) * self.grid[0] * self.grid[1] for e in examples), initial=0)
+        starts = accumulate((e.num_frames * self.grid[0] * self.grid[1] for e in examples), initial=0)
         return torch.cat(
             [e.patch_words + torch.tensor([start, 0, 0]) for start, e in zip(starts, examples, strict=False)]
         )
 
-    def _frames(self, examples: Sequence[Example]) -> Frames:
-        counts = [len(e.times_s) for e in examples]
-        return Frames(
-            clip=tuple(c for c, count in enumerate(counts) for _ in range(count)),
-            time_s=tuple(chain.from_iterable(e.times_s for e in examples)),
-            size_px=tuple(e.size_px for e in examples for _ in e.times_s),
-            window=tuple(self.video_window if e.is_video else self.image_window for e in examples for _ in e.times_s),
-        )
+
+@contextmanager
+def _of_sample(key: str) -> Iterator[None]:
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{key}: {error}") from error
 
 
-@lru_cache(maxsize=4096)  # clips of a data set are sampled at the same few sets of times
-def vision_ids(processor: Processor, times_s: tuple[float, ...], is_video: bool) -> tuple[int, ...]:
-    """Ids of an example's prefix: frames with their times, or one image (sheet A5)."""
-    tokenizer, first = processor.tokenizer, processor.vocab_size
-    ids = [] if tokenizer.bos_id is None else [tokenizer.bos_id]
-    _, windows = window_of_patch(processor.grid, processor.video_window if is_video else processor.image_window)
-    patches = [first + VisionToken.IM_PATCH] * windows
-    if not is_video:
-        return (*ids, first + VisionToken.LOW_RES_IM_START, *patches, first + VisionToken.IM_END)
-    for number, time in enumerate(times_s):
-        if processor.timestamps:
-            ids += tokenizer.encode(f"{' ' if number else ''}{time:.1f} ")
-        ids += [first + VisionToken.FRAME_START, *patches, first + VisionToken.FRAME_END]
-    return tuple(ids)
+def _sizes(sizes_px: Sequence[tuple[int, int]]) -> str:
+    return ", ".join(f"{width} x {height}" for width, height in sizes_px)

@@ -41,10 +41,15 @@ class PlainProcessor:
     def labels(self, sample, indices):
         return ()
 
-    def example(self, *, key, frames, times_s, messages, labels, is_video):
+    def sampling_of(self, *, training):
+        return self.sampling
+
+    def plan(self, sample, *, times_s, messages, max_tokens=None, training=True):
+        return {"key": sample.key, "draw": messages[0][2], "times_s": times_s}
+
+    def with_frames(self, tree, frames, labels):
         assert frames.dtype == np.uint8
-        assert is_video
-        return {"key": key, "draw": messages[0][2], "pixels": torch.from_numpy(frames), "times_s": times_s}
+        return tree | {"pixels": torch.from_numpy(frames)}
 
     def collate(self, examples):
         return PlainBatch(
@@ -58,14 +63,8 @@ class PlainProcessor:
 class PackingProcessor(PlainProcessor):
     """Trees are what examples hold beside frames; the draw decides how many tokens one has."""
 
-    def tree(self, *, key, times_s, messages, is_video, max_tokens):
-        return {"key": key, "draw": messages[0][2], "times_s": times_s}
-
     def size(self, tree):
         return PackSize(tokens=20 + tree["draw"] % 60, frames=len(tree["times_s"]))
-
-    def with_frames(self, tree, frames, labels):
-        return tree | {"pixels": torch.from_numpy(frames)}
 
 
 @pytest.fixture

@@ -157,8 +157,8 @@ def test_a_small_split_is_read_again_until_the_pool_is_full(make_dataset, tmp_pa
 
 def test_a_tree_that_does_not_fit_names_shard_and_key(blocks, packing_processor):
     class Full(type(packing_processor)):
-        def tree(self, *, key, times_s, messages, is_video, max_tokens):
-            raise DataError(f"{key}: no question fits beside {len(times_s)} frames into {max_tokens} tokens")
+        def plan(self, sample, *, times_s, messages, max_tokens=None, training=True):
+            raise DataError(f"{sample.key}: no question fits beside {len(times_s)} frames into {max_tokens} tokens")
 
     with pytest.raises(DataError, match=r"shard-000000\.tar: sample t00: no question fits .* into 240 tokens"):
         packing(Full()).planned(samples_of(blocks)[0])
@@ -174,7 +174,7 @@ def test_samples_that_nobody_asks_about_are_passed_over(blocks, packing_processo
 
 def test_a_bug_while_planning_names_the_sample(blocks, packing_processor):
     class Broken(type(packing_processor)):
-        def tree(self, **arguments):
+        def plan(self, sample, **arguments):
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError) as caught:

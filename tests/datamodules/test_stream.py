@@ -98,7 +98,8 @@ def test_evaluation_reads_every_sample_once(blocks, letters, world_size, num_wor
     class KeysOnly:
         """Decodes nothing, so that many deals can be tried."""
 
-        sampling = lambda times_s: [0]  # noqa: E731 - what decode_sample accepts beside a FrameSampling
+        def sampling_of(self, *, training):
+            return lambda times_s: [0]  # what decode_sample accepts beside a FrameSampling
 
         def messages(self, sample, generator, *, training):
             return [sample.key]
@@ -108,13 +109,15 @@ def test_evaluation_reads_every_sample_once(blocks, letters, world_size, num_wor
         def labels(self, sample, indices):
             return ()
 
-        def example(self, *, key, frames, times_s, messages, labels, is_video):
-            return key
+        def plan(self, sample, *, times_s, messages, max_tokens=None, training=True):
+            return sample.key
+
+        def with_frames(self, tree, frames, labels):
+            return tree
 
         def collate(self, examples):
             return SimpleNamespace(keys=examples)
 
-    KeysOnly.sampling = staticmethod(KeysOnly.sampling)
     assume((world_size - 1) * max(1, num_workers) < 9)  # else some ranks would have none
     spec = spec_of(
         KeysOnly(), blocks, letters, split="val", world_size=world_size, num_workers=num_workers, batch_size=batch_size
@@ -269,7 +272,7 @@ def test_a_split_without_any_good_sample_does_not_loop_for_ever(damaged, process
 
 def test_a_bug_in_a_processor_keeps_its_traceback_and_names_the_sample(blocks, processor):
     class Broken(type(processor)):
-        def example(self, **arguments):
+        def plan(self, sample, **arguments):
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError) as caught:

@@ -10,7 +10,7 @@ from zoo.batch import IGNORE_INDEX
 from zoo.errors import DataError
 from zoo.head import Message
 from zoo.packing import PackSize
-from zoo.processor import VisionToken
+from zoo.preprocessing.vision_tokens import VisionToken
 from zoo.pruning.random import RandomPruner
 from zoo.shards.reader import Sample
 
@@ -120,17 +120,12 @@ def test_frames_are_squashed_without_antialias(module):
     made = module.processor.example(key="a", frames=frames, times_s=np.zeros(1), messages=[])
     assert made.pixels.dtype == torch.uint8
     assert made.pixels.unique().tolist() == [100]
-    assert made.size_px == (96, 96)
+    assert made.sizes_px == ((96, 96),)
 
 
 def test_it_travels_to_loader_workers(module):
     processor = pickle.loads(pickle.dumps(module.processor))
     assert processor.tokenizer.encode("red cube") == module.processor.tokenizer.encode("red cube")
-
-
-def test_an_image_of_two_frames_is_refused(module):
-    with pytest.raises(DataError, match="a: 2 frames for an image"):
-        example(module.processor, is_video=False)
 
 
 def test_a_clip_without_frames_is_refused(module):

@@ -179,7 +179,10 @@ def measure_packing(
     rows = []
     try:
         for number in annotations:
-            examples = [materialise(sample, _first(tree, number), processor, labels=False) for sample, tree in chosen]
+            examples = [
+                materialise(sample, _first(tree, number), processor, labels=False, training=False)
+                for sample, tree in chosen
+            ]
             rows.append(
                 PackingRow(
                     annotations=number,

@@ -33,7 +33,7 @@ def rows_within(examples: Sequence[Example], limits: PackLimits) -> Iterator[lis
     rows: list[Example] = []
     for example in examples:
         tokens = (len(rows) + 1) * example.num_tokens
-        frames = sum(len(row.times_s) for row in rows) + len(example.times_s)
+        frames = sum(row.num_frames for row in rows) + example.num_frames
         if rows and (tokens > limits.max_tokens or frames > limits.max_frames):
             yield rows
             rows = []

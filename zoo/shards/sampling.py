@@ -119,7 +119,7 @@ def _slack_s(sampling: FrameSampling, stored: np.ndarray) -> float:
 
 
 def _uniform(sampling: FrameSampling, stored: np.ndarray) -> np.ndarray:
-    """The rule of transformers; a step is a double and a place a float32 there, which decides where places are whole."""
+    """The rule of transformers, whose steps are doubles and whose places are float32: that decides which are whole."""
     total, rate = len(stored), stored_rate(stored)
     most = sampling.max_frames
     if rate is not None and rate > sampling.frame_rate + TIME_TOLERANCE:
