@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from tokenizers import Tokenizer
 
-from zoo.errors import ConfigError
+from zoo.errors import ConfigError, DataError
 from zoo.hub import local_folder
+from zoo.preprocessing.vision_tokens import TOKEN_TEXTS, VisionToken
 from zoo.processor import TextTokenizer
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ OWN = "own"
 class FastTokenizer(TextTokenizer):
     """A `tokenizers` vocabulary as the processor needs it; picklable.
 
+    A vocabulary that ends with Molmo2's extra tokens is taken up to them: they stand for pictures, and the language
+    model has rows of its own for them.
+
     Args:
         tokenizer: The vocabulary.
         bos: Token that begins every sequence, or None.
@@ -39,7 +43,8 @@ class FastTokenizer(TextTokenizer):
         prompt_template: A user's turn, with `{prompt}` for the text.
         separator: Text between the end token of an answer and the next turn.
     Raises:
-        ConfigError: `bos` or `eos` is not in the vocabulary, or the template has no place for the text.
+        ConfigError: `bos` or `eos` is not in the vocabulary, its extra tokens are not Molmo2's, or the template has no
+            place for the text.
     """
 
     def __init__(
@@ -51,7 +56,7 @@ class FastTokenizer(TextTokenizer):
         if prompt_template.count(PROMPT) != 1:
             raise ConfigError(f"prompt_template {prompt_template!r} must hold {PROMPT} once")
         self.tokenizer = tokenizer
-        self.vocab_size = tokenizer.get_vocab_size()
+        self.vocab_size = text_ids(tokenizer)
         self.bos_id = None if bos is None else tokenizer.token_to_id(bos)
         self.eos_id = tokenizer.token_to_id(eos)
         self.prompt_template = prompt_template
@@ -59,7 +64,11 @@ class FastTokenizer(TextTokenizer):
         self._encode = lru_cache(maxsize=65_536)(self._encode_once)  # questions of a data set repeat all the time
 
     def _encode_once(self, text: str) -> tuple[int, ...]:
-        return tuple(self.tokenizer.encode(text, add_special_tokens=False).ids)
+        ids = tuple(self.tokenizer.encode(text, add_special_tokens=False).ids)
+        pictures = [self.tokenizer.id_to_token(i) for i in ids if i >= self.vocab_size]
+        if pictures:
+            raise DataError(f"a text holds {pictures[0]}, which stands for pictures; leave it out: {text[:80]!r}")
+        return ids
 
     def __getstate__(self) -> dict[str, object]:
         return {name: value for name, value in self.__dict__.items() if name != "_encode"}
@@ -94,6 +103,25 @@ class FastTokenizer(TextTokenizer):
         return {"class_path": f"hf:{folder}", "init_args": arguments}
 
 
+def text_ids(tokenizer: Tokenizer) -> int:
+    """Ids below this are text: all of a vocabulary, or those before Molmo2's extra tokens.
+
+    Raises:
+        ConfigError: extra tokens that do not follow one another in their order.
+    """
+    first = tokenizer.token_to_id(TOKEN_TEXTS[VisionToken.IM_START])
+    if first is None:
+        return tokenizer.get_vocab_size()
+    misplaced = {text: tokenizer.token_to_id(text) for token, text in TOKEN_TEXTS.items()
+                 if tokenizer.token_to_id(text) != first + token}  # fmt: skip
+    if misplaced:
+        raise ConfigError(
+            f"the vocabulary's extra tokens begin at {first}, and {misplaced} lie elsewhere than Molmo2's; "
+            f"expected {', '.join(TOKEN_TEXTS.values())}, one behind the other"
+        )
+    return first
+
+
 def chat_template(prompt_template: str, eos: str, separator: str) -> str:
     """Turns in Jinja, as transformers keeps them: each user's prompt, each answer with its end token."""
     escaped = (
@@ -107,13 +135,17 @@ def chat_template(prompt_template: str, eos: str, separator: str) -> str:
     )
 
 
-def _separator(tokenizer: PreTrainedTokenizerFast, eos: str) -> str:
-    """White space that a chat template writes between an answer's end and the next turn."""
+def _separator(tokenizer: PreTrainedTokenizerFast, prompt_template: str, eos: str) -> str:
+    """What a chat template writes between an answer's end token and the next turn."""
     if not tokenizer.chat_template:
         return ""
     turns = [("user", PROMPT), ("assistant", "{answer}"), ("user", "{next}")]
     text = tokenizer.apply_chat_template([{"role": r, "content": c} for r, c in turns], tokenize=False)
-    behind = text.partition("{answer}")[2].removeprefix(eos)
+    behind = text.partition("{answer}")[2].partition("{next}")[0]
+    opening = prompt_template.partition(PROMPT)[0]
+    if behind.endswith(opening):
+        return behind.removesuffix(opening).removeprefix(eos)
+    behind = behind.removeprefix(eos)  # the first turn opens with more than later ones, such as a system prompt
     return behind[: len(behind) - len(behind.lstrip())]
 
 
@@ -125,7 +157,14 @@ def words() -> FastTokenizer:
     )
 
 
-def from_hf(name: str, *, bos: str | None = OWN, eos: str = OWN, prompt_template: str | None = None) -> FastTokenizer:
+def from_hf(
+    name: str,
+    *,
+    bos: str | None = OWN,
+    eos: str = OWN,
+    prompt_template: str | None = None,
+    separator: str = OWN,
+) -> FastTokenizer:
     """The fast tokenizer of a folder or hub id in transformers' layout, with its own chat template.
 
     Args:
@@ -135,6 +174,8 @@ def from_hf(name: str, *, bos: str | None = OWN, eos: str = OWN, prompt_template
         eos: Token that ends an answer; `own`: the vocabulary's.
         prompt_template: A user's turn up to where the answer begins, with `{prompt}` for the text; the chat template's
             own where left out, default system prompt included.
+        separator: Text between an answer's end token and the next turn; `own`: the chat template's. Molmo2 was trained
+            with a second end token, "<|im_end|>" and a line break, where its template writes the break alone.
     Raises:
         ConfigError: there is none, it is no fast tokenizer, or it has no chat template and none is given.
     """
@@ -161,5 +202,5 @@ def from_hf(name: str, *, bos: str | None = OWN, eos: str = OWN, prompt_template
         bos=(tokenizer.bos_token or own_eos) if bos == OWN else bos,
         eos=own_eos,
         prompt_template=prompt_template,
-        separator=_separator(tokenizer, own_eos),
+        separator=_separator(tokenizer, prompt_template, own_eos) if separator == OWN else separator,
     )

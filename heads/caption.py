@@ -60,10 +60,12 @@ class RenderCaption:
     Args:
         prompt: What asks for a caption.
         weight: Loss weight over that of an answer.
+        style: Name that the prompt may begin with; None: never.
     """
 
     prompt: str
     weight: float
+    style: str | None
 
     def __call__(self, sample: Sample, generator: np.random.Generator, *, training: bool) -> list[Message]:
         statements: Sequence[str] = sample.record.get("statements", [])
@@ -76,7 +78,13 @@ class RenderCaption:
 
     def _message(self, prompt: str, answer: str, *, is_scored: bool) -> Message:
         return Message(
-            head=Caption.name, prompt=prompt, answer=answer, family="caption", weight=self.weight, is_scored=is_scored
+            head=Caption.name,
+            prompt=prompt,
+            answer=answer,
+            family="caption",
+            weight=self.weight,
+            is_scored=is_scored,
+            style=self.style,
         )
 
 
@@ -86,6 +94,8 @@ class Caption(Head):
     Args:
         prompt: What asks for a caption.
         weight: Loss weight of a caption over that of an answer.
+        style: Kind of caption, such as long_caption, whose name and length may stand before the prompt
+            (`model.inputs.prompts`); null: never.
         max_new_tokens: Longest caption, tokens.
         z_loss: Weight of the squared log normaliser of the logits.
     """
@@ -98,17 +108,19 @@ class Caption(Head):
         *,
         prompt: str = "Describe the clip in sentences.",
         weight: float = 1.0,
+        style: str | None = None,
         max_new_tokens: int = 384,
         z_loss: float = 1e-4,
     ) -> None:
         super().__init__()
         self.prompt = prompt
         self.weight = weight
+        self.style = style
         self.max_new_tokens = max_new_tokens
         self.z_loss = z_loss
 
     def renderer(self) -> Renderer:
-        return RenderCaption(self.prompt, self.weight)
+        return RenderCaption(self.prompt, self.weight, self.style)
 
     def parse(self, text: str) -> str:
         return text.strip()

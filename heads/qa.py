@@ -7,7 +7,7 @@ Source: Molmo2 sheet A5 (layout), A7.1 (token-weighted loss with z-loss), A7.4 (
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from torch import Tensor
@@ -16,6 +16,7 @@ from torchmetrics import MetricCollection
 from zoo.batch import Batch
 from zoo.head import Head, Message, Prediction, Renderer, Session, TrunkOutputs, text_loss
 from zoo.metrics import FamilyAccuracy
+from zoo.preprocessing.prompts import choice_question, drawn_choice_question
 from zoo.shards.reader import Sample
 
 
@@ -26,27 +27,19 @@ class RenderQuestions:
     Args:
         max_questions: Questions of a sample that are drawn; all where it has fewer.
         description_weight: Loss weight of a description over that of an answer; 0 leaves descriptions out.
+        lists_choices: Write a question's choices below it, and answer with one of them as it is written there.
     """
 
     max_questions: int
     description_weight: float
+    lists_choices: bool = False
 
     def __call__(self, sample: Sample, generator: np.random.Generator, *, training: bool) -> list[Message]:
         annotations = sample.record["annotations"]
         if training and len(annotations) > self.max_questions:
             chosen = np.sort(generator.choice(len(annotations), self.max_questions, replace=False))
             annotations = [annotations[i] for i in chosen]
-        messages = [
-            Message(
-                head=QuestionAnswering.name,
-                prompt=a["question"],
-                answer=a["answer"],
-                family=a["family"],
-                temporal=a.get("temporal", False),
-                history=tuple((turn["question"], turn["answer"]) for turn in a.get("history", ())),
-            )
-            for a in annotations
-        ]
+        messages = [self._message(a, generator, training=training) for a in annotations]
         if not training or not self.description_weight:
             return messages
         return messages + [
@@ -61,6 +54,25 @@ class RenderQuestions:
             for d in sample.record.get("descriptions", [])
         ]
 
+    def _message(self, annotation: dict[str, Any], generator: np.random.Generator, *, training: bool) -> Message:
+        prompt, answer = annotation["question"], annotation["answer"]
+        choices = annotation.get("choices")
+        if self.lists_choices and choices:
+            if training:
+                prompt, answers = drawn_choice_question(prompt, choices, generator)
+            else:
+                prompt, answers = choice_question(prompt, choices)
+            answer = answers[choices.index(answer)]
+        return Message(
+            head=QuestionAnswering.name,
+            prompt=prompt,
+            answer=answer,
+            family=annotation["family"],
+            temporal=annotation.get("temporal", False),
+            history=tuple((turn["question"], turn["answer"]) for turn in annotation.get("history", ())),
+            style=annotation.get("style"),
+        )
+
 
 def normalised(text: str) -> str:
     """Lower case, single spaces, no full stop at the end."""
@@ -74,6 +86,8 @@ class QuestionAnswering(Head):
         max_questions: Questions of a training sample that are asked at once, as branches of one tree; tests ask all.
         description_weight: Loss weight of a sample's descriptions in training, over that of an answer; 0: questions
             only.
+        lists_choices: Write a question's choices below it, as Molmo2 does (sheet A5): at evaluation, and in a tenth of
+            the training, as named lines of which one is the answer, "B. blue"; else in a drawn form.
         max_new_tokens: Longest answer, tokens.
         z_loss: Weight of the squared log normaliser of the logits.
     """
@@ -86,17 +100,19 @@ class QuestionAnswering(Head):
         *,
         max_questions: int = 32,
         description_weight: float = 0.0,
+        lists_choices: bool = False,
         max_new_tokens: int = 12,
         z_loss: float = 1e-4,
     ) -> None:
         super().__init__()
         self.max_questions = max_questions
         self.description_weight = description_weight
+        self.lists_choices = lists_choices
         self.max_new_tokens = max_new_tokens
         self.z_loss = z_loss
 
     def renderer(self) -> Renderer:
-        return RenderQuestions(self.max_questions, self.description_weight)
+        return RenderQuestions(self.max_questions, self.description_weight, self.lists_choices)
 
     def parse(self, text: str) -> str:
         return text.strip()

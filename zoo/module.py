@@ -22,6 +22,7 @@ from zoo.backbone import Connector, LanguageModel, VisionEncoder
 from zoo.batch import Batch
 from zoo.callbacks.last_step import LastStepCheckpoint
 from zoo.callbacks.random_states import RandomStates
+from zoo.controls import Control, controlled_pixels
 from zoo.errors import ConfigError
 from zoo.head import Head, Prediction, TrunkOutputs
 from zoo.lora import LoraSettings
@@ -34,6 +35,7 @@ from zoo.optimisation import (
     learning_rate_share,
     parameter_groups,
 )
+from zoo.preprocessing.settings import InputSettings
 from zoo.processor import Processor, TextTokenizer
 from zoo.pruner import Pruner
 from zoo.shards.sampling import FrameSampling
@@ -42,35 +44,9 @@ if TYPE_CHECKING:
     from zoo.checkpoints.card import Training
 
 DEFAULT_OPTIMISER = OptimiserSettings()
+DEFAULT_INPUTS = InputSettings()
 TOKENS = "vision_tokens"
 """Name of the mean number of vision tokens that a clip has left in the end."""
-
-Control = Literal["shuffled_frames", "blank_video", "other_video"]
-
-
-def controlled_pixels(batch: Batch, control: Control, generator: torch.Generator) -> Tensor:
-    """Pixels that take away what a question should need.
-
-    Args:
-        batch: Clips.
-        control: `shuffled_frames` permutes the frames of every clip and leaves their times; `blank_video` shows grey;
-            `other_video` shows the next clip of the batch where it has as many frames.
-        generator: Draws the permutations, on the CPU.
-    Returns:
-        (frames, 3, height, width) uint8.
-    """
-    if control == "blank_video":
-        return torch.full_like(batch.pixels, 128)
-    clips = torch.tensor(batch.frames.clip)
-    order = torch.arange(len(clips))
-    members = [order[clips == c] for c in range(batch.frames.num_clips)]
-    for c, own in enumerate(members):
-        if control == "shuffled_frames":
-            order[own] = own[torch.randperm(len(own), generator=generator)]
-        else:
-            other = members[(c + 1) % len(members)]
-            order[own] = other if len(other) == len(own) else own
-    return batch.pixels[order.to(batch.pixels.device)]
 
 
 class ZooModule(AdaptableModule):
@@ -86,6 +62,7 @@ class ZooModule(AdaptableModule):
         max_frames: Most frames of a clip that are shown.
         frame_rate: Frames per second while a clip is short enough.
         timestamps: Write each frame's time before it.
+        inputs: Crops of images, several images, marks round frames, prompts.
         answer_weight: Token weights of answers: `code` and `paper` as Molmo2's code and paper have them, or `flat`.
         position_rule: Positions after a cut before the language model: renumbered, or kept with gaps.
         window_places: Add to each window's vector where in its frame it lies, for parts that start from nothing.
@@ -108,6 +85,7 @@ class ZooModule(AdaptableModule):
         max_frames: int = 128,
         frame_rate: float = 2.0,
         timestamps: bool = True,
+        inputs: InputSettings = DEFAULT_INPUTS,
         answer_weight: Literal["code", "paper", "flat"] = "code",
         position_rule: PositionRule = "dense",
         window_places: bool = False,
@@ -123,6 +101,12 @@ class ZooModule(AdaptableModule):
         names = [head.name for head in heads]
         if not names or len(set(names)) != len(names):
             raise ConfigError(f"heads must be given and differ in name, got {names}. List: zoo list head")
+        labelling = [head.name for head in heads if head.labeller() is not None]
+        if labelling and max(inputs.max_crops, inputs.eval_max_crops or 0):
+            raise ConfigError(
+                f"{', '.join(labelling)} labels patches of whole images and knows no crops; set model.inputs.max_crops "
+                "to 0, or leave the head out"
+            )
         still = [name for name in lora.components() if optimiser.of(name).learning_rate == 0]
         if still:
             raise ConfigError(
@@ -148,8 +132,9 @@ class ZooModule(AdaptableModule):
             grid=vision.grid,
             image_window=connector.image_window,
             video_window=connector.video_window,
-            sampling=FrameSampling(max_frames=max_frames, frame_rate=frame_rate),
+            sampling=FrameSampling(max_frames=max_frames, frame_rate=frame_rate, mode=inputs.sampling),
             timestamps=timestamps,
+            inputs=inputs,
             answer_weight=answer_weight,
             budgets=tuple(p.budget() for p in pruners if all(site.stage != "llm.layer" for site in p.sites())),
         )
