@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from zoo.errors import DataError
-from zoo.shards.decode import decode_image, decode_sample, decode_video, frame_times, media_suffix, sampled_times
+from zoo.shards.decode import (
+    array_clip,
+    decode_image,
+    decode_sample,
+    decode_video,
+    frame_times,
+    image_sizes,
+    media_kind,
+    media_suffix,
+    sampled_times,
+)
 from zoo.shards.reader import Sample
 from zoo.shards.sampling import FrameSampling
 
@@ -195,3 +205,66 @@ def test_random_damage_gives_a_clip_or_a_data_error(good, data):
 
 def test_media_suffix_prefers_the_video():
     assert media_suffix({"json": b"", "jpg": b"", "mp4": b""}) == "mp4"
+
+
+def jpg(width, height, level=100):
+    buffer = io.BytesIO()
+    Image.new("RGB", (width, height), (level,) * 3).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+SET = {"media": "jpg", "images": [{"width": 8, "height": 6}, {"width": 20, "height": 30}], "num_frames": 2}
+
+
+def test_images_of_a_set_keep_their_order_and_sizes():
+    files = {"1.jpg": jpg(20, 30, 200), "0.jpg": jpg(8, 6, 10)}
+    sample = Sample("a", "shard", SET, files)
+    clip = decode_sample(sample, FrameSampling(max_frames=1))
+    assert [frame.shape for frame in clip.frames] == [(6, 8, 3), (30, 20, 3)]
+    assert [int(frame.mean()) for frame in clip.frames] == [10, 200]
+    assert clip.times_s.tolist() == sampled_times(sample, FrameSampling(max_frames=1)).tolist() == [0, 0]
+    assert clip.indices.tolist() == [0, 1]
+    assert (media_kind(sample), image_sizes(sample)) == ("images", ((8, 6), (20, 30)))
+    assert media_suffix(files) == "0.jpg"
+
+
+def test_a_set_that_lacks_an_image_is_named():
+    with pytest.raises(DataError, match=r"shard: sample 'a': 1 of 2 images are missing, first 1\.jpg"):
+        decode_sample(Sample("a", "shard", SET, {"0.jpg": jpg(8, 6)}), FrameSampling(max_frames=1))
+
+
+def test_a_broken_image_of_a_set_is_named():
+    with pytest.raises(DataError, match="sample 'a': corrupt image"):
+        decode_sample(Sample("a", "s", SET, {"0.jpg": jpg(8, 6), "1.jpg": b"no"}), FrameSampling(max_frames=1))
+
+
+def test_text_alone_shows_nothing():
+    sample = Sample("a", "shard", {"media": "text"}, {})
+    clip = decode_sample(sample, FrameSampling(max_frames=4))
+    assert (clip.frames, len(clip.times_s), len(clip.indices)) == ((), 0, 0)
+    assert len(sampled_times(sample, FrameSampling(max_frames=4))) == 0
+    assert media_kind(sample) == "text"
+
+
+def test_an_array_is_sampled_like_a_file():
+    frames = np.arange(20, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 6, 3), np.uint8)
+    clip = array_clip(frames, fps=8.0, choose=FrameSampling(max_frames=8))
+    assert clip.indices.tolist() == [0, 4, 8, 12, 16, 19]
+    np.testing.assert_allclose(clip.times_s, clip.indices / 8)
+    np.testing.assert_array_equal(clip.frames, frames[clip.indices])
+    assert array_clip(frames, fps=8.0, choose=choose(3)).indices.tolist() == [3]
+
+
+@pytest.mark.parametrize(
+    ("frames", "fps", "match"),
+    [
+        (np.zeros((0, 4, 6, 3), np.uint8), 8.0, r"none of them 0, got \(0, 4, 6, 3\)"),
+        (np.zeros((2, 0, 6, 3), np.uint8), 8.0, "none of them 0"),
+        (np.zeros((2, 4, 6, 3)), 8.0, "float64"),
+        (np.zeros((2, 4, 6), np.uint8), 8.0, r"got \(2, 4, 6\)"),
+        (np.zeros((2, 4, 6, 3), np.uint8), 0.0, "above 0, got 0.0"),
+    ],
+)
+def test_arrays_that_are_no_video_are_refused(frames, fps, match):
+    with pytest.raises(DataError, match=match):
+        array_clip(frames, fps=fps, choose=FrameSampling(max_frames=4))

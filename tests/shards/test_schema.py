@@ -45,7 +45,47 @@ BAD = {
     "an unknown field": (("annotations", 0, "note"), "x", "note"),
     "a statement that is a number": (("statements", 0), 3, r"statements\[0\]"),
     "several frames in a jpg": (("media",), "jpg", "num_frames"),
+    "no height": (("height",), 0, "height"),
+    "a size without a picture": (("media",), "text", "width: 144 with media 'text', expected 0"),
+    "sizes of images of a video": (("images",), [{"width": 144, "height": 144}] * 20, "images: 20 sizes with media"),
+    "a set of one image": (("images",), [{"width": 144, "height": 144}], "images"),
+    "a subtitle that ends before it begins": (
+        ("subtitles",),
+        [{"start_s": 2.0, "end_s": 1.0, "text": "x"}],
+        r"subtitles\[0\].end_s: 1.0 lies before",
+    ),
+    "a subtitle without text": (("subtitles",), [{"start_s": 0.0, "end_s": 1.0, "text": ""}], "subtitles"),
+    "an empty style": (("annotations", 0, "style"), "", r"annotations\[0\].style"),
 }
+
+IMAGES = GOOD | {
+    "media": "jpg",
+    "num_frames": 2,
+    "images": [{"width": 144, "height": 144}, {"width": 9, "height": 200}],
+}
+TEXT = GOOD | {"media": "text", "width": 0, "height": 0, "num_frames": 0}
+
+
+@pytest.mark.parametrize(
+    "record",
+    [IMAGES, TEXT, GOOD | {"subtitles": [{"start_s": 0, "end_s": 1.5, "text": "x"}]}],
+    ids=["set", "text", "sub"],
+)
+def test_sets_text_and_subtitles_pass(record):
+    validate_record(record)
+    check_record(json.loads(json.dumps(record)), where="here")
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"num_frames": 3}, "images: 2 sizes, expected num_frames 3"),
+        ({"width": 9}, r"images\[0\]: .* is another size than the record's 9 x 144"),
+    ],
+)
+def test_sets_that_contradict_their_record_are_refused(changes, match):
+    with pytest.raises(DataError, match=match):
+        validate_record(IMAGES | changes)
 
 
 def test_a_good_record_passes():

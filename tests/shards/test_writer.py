@@ -9,6 +9,7 @@ import pytest
 
 from zoo.errors import DataError
 from zoo.shards.blind import BlindAccuracy
+from zoo.shards.reader import MEDIA_AND_JSON, read_shard
 from zoo.shards.writer import ShardWriter, shard_name, write_index
 
 RECORD = {
@@ -44,6 +45,36 @@ def test_plain_tools_read_a_shard(tmp_path):
         assert tar.extractfile("b.jpg").read() == b"picture b"
         assert json.load(tar.extractfile("a.json")) == record("a")
         np.testing.assert_array_equal(np.load(io.BytesIO(tar.extractfile("a.npz").read()))["masks"], masks)
+
+
+SIZES = [{"width": 8, "height": 8}, {"width": 4, "height": 9}]
+
+
+def test_several_images_and_none_are_written_and_read_again(tmp_path):
+    path = tmp_path / shard_name(0)
+    with ShardWriter(path) as writer:
+        writer.write(record("a", images=SIZES, num_frames=2), (b"first", b"second"), arrays={"x": np.zeros(1)})
+        writer.write(record("b", media="text", width=0, height=0, num_frames=0), ())
+        writer.write(record("c"), b"one")
+    with tarfile.open(path) as tar:
+        assert tar.getnames() == ["a.0.jpg", "a.1.jpg", "a.json", "a.npz", "b.json", "c.jpg", "c.json"]
+    read = {sample.key: sample for sample in read_shard(path, suffixes=MEDIA_AND_JSON)}
+    assert read["a"].files == {"0.jpg": b"first", "1.jpg": b"second"}
+    assert read["b"].files == {}
+    assert read["c"].files == {"jpg": b"one"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "media", "match"),
+    [
+        ({"images": SIZES, "num_frames": 2}, b"one", "1 media files, its record speaks of 2"),
+        ({"media": "text", "width": 0, "height": 0, "num_frames": 0}, b"one", "1 media files, its record speaks of 0"),
+        ({}, (), "0 media files, its record speaks of 1"),
+    ],
+)
+def test_another_number_of_files_than_recorded_is_refused(tmp_path, changes, media, match):
+    with pytest.raises(DataError, match=match), ShardWriter(tmp_path / shard_name(0)) as writer:
+        writer.write(record("a", **changes), media)
 
 
 def test_webdataset_reads_a_shard(tmp_path):
