@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from zoo.errors import ConfigError
 
 if TYPE_CHECKING:
+    from zoo.bench.inputs import InputsCost
     from zoo.bench.packing import PackingCost
     from zoo.cli.training import RecipeCLI
     from zoo.datamodules.bench import LoadingCost
@@ -111,6 +112,21 @@ def packing(
     return _reported(cost, json)
 
 
+def inputs(*, rounds: int = 5, json: Path | None = None) -> str:
+    """Time the preprocessing of images and clips against transformers' Molmo2 processor, in turns.
+
+    Args:
+        rounds: Turns of both sides.
+        json: File for the numbers; `rows` hold `case` and `ratio`, our examples a second over theirs.
+
+    Raises:
+        ConfigError: no round.
+    """
+    from zoo.bench.inputs import measure_inputs  # heavy; `zoo bench inputs --help` must stay quick
+
+    return _reported(measure_inputs(rounds=rounds), json)
+
+
 def _built(recipe: str) -> "RecipeCLI":
     """A recipe's parts, its data made."""
     from zoo.cli.training import RecipeCLI
@@ -125,7 +141,7 @@ def _built(recipe: str) -> "RecipeCLI":
     return built
 
 
-def _reported(cost: "LoadingCost | PackingCost", json: Path | None) -> str:
+def _reported(cost: "LoadingCost | PackingCost | InputsCost", json: Path | None) -> str:
     if json is not None:
         json.write_text(json_format.dumps(cost.as_dict(), indent=2) + "\n", encoding="utf-8")
     return cost.as_text()

@@ -55,6 +55,11 @@ COMMANDS = (
     Command(name="ask", target="zoo.ask:ask", summary="Put a question to a checkpoint about a video or images"),
     Command(name="bench data", target="zoo.cli.benching:data", summary="Time the loader against bare decoding"),
     Command(
+        name="bench inputs",
+        target="zoo.cli.benching:inputs",
+        summary="Time preprocessing against transformers' Molmo2 processor",
+    ),
+    Command(
         name="bench packing",
         target="zoo.cli.benching:packing",
         summary="Time packed message trees against padded single annotations",

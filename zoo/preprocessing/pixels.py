@@ -16,7 +16,6 @@ from torch.nn import functional as F
 from zoo.errors import DataError
 from zoo.preprocessing.crops import Tiling
 
-
 CHUNK_PX = 300_000
 """Pixels that are resized at once: more leave the cache, and 64 large frames at once took three times as long."""
 
