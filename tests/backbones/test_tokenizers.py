@@ -4,7 +4,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from zoo import registry
 from zoo.backbones.tokenizers import FastTokenizer, chat_template, from_hf, words
-from zoo.errors import ConfigError
+from zoo.errors import ConfigError, DataError
+from zoo.preprocessing.vision_tokens import TOKEN_TEXTS
 
 CHATML = (
     "{% for message in messages %}{% if loop.first and message['role'] != 'system' %}"
@@ -100,3 +101,42 @@ def test_a_vocabulary_without_turns_wants_a_template(tmp_path):
     PreTrainedTokenizerFast(tokenizer_object=bare).save_pretrained(tmp_path)
     with pytest.raises(ConfigError, match="names no token that ends an answer; give eos"):
         from_hf(str(tmp_path), prompt_template="{prompt}")
+
+
+def with_extra_tokens(texts):
+    tokenizer = words().tokenizer
+    tokenizer.add_special_tokens([*texts])
+    return tokenizer
+
+
+def test_a_vocabulary_is_taken_up_to_the_extra_tokens():
+    ours = FastTokenizer(
+        tokenizer=with_extra_tokens(TOKEN_TEXTS.values()), bos=None, eos="<|im_end|>", prompt_template="{prompt}"
+    )
+    assert ours.vocab_size == words().vocab_size
+    with pytest.raises(DataError, match="a text holds <im_patch>, which stands for pictures; leave it out: 'what is"):
+        ours.prompt("what is <im_patch>?")
+
+
+def test_extra_tokens_in_another_order_are_refused():
+    texts = [*TOKEN_TEXTS.values()]
+    texts[1], texts[2] = texts[2], texts[1]
+    with pytest.raises(ConfigError, match=r"<im_end>.*lie elsewhere than Molmo2's; expected <im_start>, <im_end>"):
+        FastTokenizer(tokenizer=with_extra_tokens(texts), bos=None, eos="<|im_end|>", prompt_template="{prompt}")
+
+
+def test_a_separator_is_all_that_stands_between_turns(tmp_path):
+    template = (
+        "{% for m in messages %}{% if m['role'] == 'user' %}{% if not loop.first %}{{ '<|im_end|>\n' }}{% endif %}"
+        "{{ '<|im_start|>user\n' + m['content'] + '<|im_end|>\n' }}"
+        "{% else %}{{ '<|im_start|>assistant\n' + m['content'] }}{% endif %}{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+    )
+    for eos, expected in (("<|im_end|>", "\n"), ("<|im_start|>", "<|im_end|>\n")):
+        PreTrainedTokenizerFast(
+            tokenizer_object=words().tokenizer, eos_token=eos, chat_template=template
+        ).save_pretrained(tmp_path)
+        ours = from_hf(str(tmp_path))
+        assert ours.turn_separator() == ours.encode(expected)
+    native = from_hf(str(tmp_path), eos="<|im_end|>", separator="<|im_end|>\n")
+    assert native.turn_separator() == native.encode("<|im_end|>\n")

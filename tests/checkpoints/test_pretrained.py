@@ -463,3 +463,17 @@ def test_the_card_tells_what_is_known(module, tmp_path):
     bare = huggingface_hub.ModelCard.load(module.save_pretrained(tmp_path / "bare") / "README.md")
     assert "Nothing was measured" in bare.content
     assert bare.data.eval_results is None
+
+
+def test_settings_of_inputs_come_back(recipe, tmp_path):
+    recipe["init_args"]["inputs"] = {"max_crops": 4, "overlap_margins": [1, 2], "frame_marks": "clip"}
+    module = zoo.from_recipe(recipe)
+    assert module.processor.inputs.overlap_margins == (1, 2)
+    again = zoo.from_pretrained(module.save_pretrained(tmp_path / "cropped"))
+    assert again.processor.inputs == module.processor.inputs
+
+
+def test_impossible_settings_of_inputs_are_refused(recipe):
+    recipe["init_args"]["inputs"] = {"frame_marks": "video"}
+    with pytest.raises(ConfigError, match="frame_marks"):
+        zoo.from_recipe(recipe)

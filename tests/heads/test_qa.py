@@ -54,3 +54,19 @@ def test_tests_ask_everything():
 @pytest.mark.parametrize(("text", "expected"), [("  Red ", "red"), ("two  words.", "two words"), ("", "")])
 def test_answers_are_compared_without_case_and_spaces(text, expected):
     assert normalised(text) == expected
+
+
+CHOICE = {"family": "f", "question": "What colour?", "answer": "blue", "temporal": False, "choices": ["red", "blue"]}
+
+
+def test_listed_choices_are_answered_as_they_are_written():
+    sample = Sample("clip", "shard", {"annotations": [CHOICE | {"style": "vqa2"}]}, {})
+    head = QuestionAnswering(lists_choices=True)
+    (asked,) = head.renderer()(sample, np.random.default_rng(0), training=False)
+    assert asked.prompt == "What colour?\nOnly return the correct answer option.\nA. red\nB. blue"
+    assert (asked.answer, asked.style) == ("B. blue", "vqa2")
+    for seed in range(40):
+        (drawn,) = head.renderer()(sample, np.random.default_rng(seed), training=True)
+        assert drawn.answer in drawn.prompt and "red" not in drawn.answer
+    (hidden,) = QuestionAnswering().renderer()(sample, np.random.default_rng(0), training=False)
+    assert (hidden.prompt, hidden.answer) == ("What colour?", "blue")
