@@ -151,22 +151,9 @@ def test_text_logits_equal_those_of_the_wrapped_network(module):
 
 def test_a_batch_without_frames_is_plain_text(module):
     from zoo.head import Message
-    from zoo.processor import Example
 
     message = Message(head="qa", prompt="Who are you?", answer="a model", family="text")
-    tokenizer = module.processor.tokenizer
-    example = Example(
-        key="text",
-        pixels=torch.zeros(0, 3, 48, 48, dtype=torch.uint8),
-        times_s=(),
-        size_px=(1, 1),
-        is_video=True,
-        prefix=(),
-        branches=(
-            (message, tuple(tokenizer.prompt(message.prompt)), (*tokenizer.encode(message.answer), tokenizer.eos_id)),
-        ),
-        patch_words=torch.zeros(0, 3, dtype=torch.int64),
-    )
+    example = module.processor.example(key="text", frames=(), times_s=(), messages=[message], is_video=False)
     batch = module.processor.collate([example])
     outputs = logits_of(module, batch)
     expected = module.logits(batch.input_ids[None])[0][batch.labels >= 0]
