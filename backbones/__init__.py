@@ -4,6 +4,7 @@ hidden states. Beside them segmenters: points to masks.
 
 COMPONENTS = {
     "vision_encoder": {
+        "siglip": "zoo.backbones.vit:siglip",
         "siglip-base": "zoo.backbones.vit:siglip_base",
         "siglip2-base": "zoo.backbones.vit:siglip2_base",
         "siglip2-so400m": "zoo.backbones.vit:siglip2_so400m",
@@ -30,6 +31,10 @@ COMPONENTS = {
         "qwen2-tiny": "zoo.backbones.qwen2:qwen2_tiny",
         "qwen2-0.5b": "zoo.backbones.qwen2:qwen2_0_5b",
         "qwen2-7b": "zoo.backbones.qwen2:qwen2_7b",
+        "molmo2": "zoo.backbones.molmo2:molmo2",
+        "molmo2-4b": "zoo.backbones.molmo2:molmo2_4b",
+        "molmo2-8b": "zoo.backbones.molmo2:molmo2_8b",
+        "molmo2-o-7b": "zoo.backbones.molmo2:molmo2_o_7b",
         "olmo2": "zoo.backbones.olmo:olmo2",
         "olmo2-tiny": "zoo.backbones.olmo:olmo2_tiny",
         "olmo2-1b": "zoo.backbones.olmo:olmo2_1b",
@@ -57,6 +62,7 @@ COMPONENTS = {
     },
     "tokenizer": {
         "words": "zoo.backbones.tokenizers:words",
+        "ids": "zoo.backbones.tokenizers:IdsOnly",
         "hf:*": "zoo.backbones.tokenizers:from_hf",
     },
 }

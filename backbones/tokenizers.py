@@ -122,6 +122,37 @@ def text_ids(tokenizer: Tokenizer) -> int:
     return first
 
 
+class IdsOnly(TextTokenizer):
+    """No vocabulary: for weights that come without one. A text is ids in decimal numbers.
+
+    Args:
+        eos_id: Ends an answer.
+        bos_id: Begins every sequence, or null.
+    """
+
+    def __init__(self, *, eos_id: int, bos_id: int | None = None) -> None:
+        self.vocab_size, self.bos_id, self.eos_id = 0, bos_id, eos_id
+
+    def encode(self, text: str) -> list[int]:
+        """Ids that are written as numbers.
+
+        Raises:
+            ConfigError: it is another text.
+        """
+        if not all(word.isdecimal() for word in text.split()):
+            raise ConfigError(
+                f"{text[:40]!r} cannot be read: the model came without a vocabulary and takes token ids only; put "
+                "tokenizer.json and tokenizer_config.json beside its weights"
+            )
+        return [int(word) for word in text.split()]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return " ".join(map(str, ids))
+
+    def prompt(self, text: str) -> list[int]:
+        return self.encode(text)
+
+
 def chat_template(prompt_template: str, eos: str, separator: str) -> str:
     """Turns in Jinja, as transformers keeps them: each user's prompt, each answer with its end token."""
     escaped = (

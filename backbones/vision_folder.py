@@ -9,19 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD, IMAGENET_INCEPTION_MEAN, IMAGENET_INCEPTION_STD
-from timm.layers import LayerNorm
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 from transformers import AutoConfig, PreTrainedConfig
 
 from zoo.backbones.dinov2 import network_of_config, resampled_positions, timm_weights
-from zoo.backbones.vit import TimmVisionEncoder
+from zoo.backbones.vit import TimmVisionEncoder, siglip_network
 from zoo.errors import ConfigError
 from zoo.hub import local_folder
 from zoo.weights import check_fit, read_weights
@@ -42,7 +40,7 @@ LEFT_BEHIND = ("text_model.", "logit_", "head.")
 """Beginnings of what a SigLIP holds beside its vision tower."""
 
 
-def siglip_network(config: PreTrainedConfig, image_size: tuple[int, int] | None = None) -> VisionTransformer:
+def siglip_of_config(config: PreTrainedConfig, image_size: tuple[int, int] | None = None) -> VisionTransformer:
     """Timm's network with random weights for the sizes of a SigLIP or SigLIP2 configuration.
 
     Args:
@@ -56,18 +54,15 @@ def siglip_network(config: PreTrainedConfig, image_size: tuple[int, int] | None 
     # SigLIP2 of variable resolution states a number of patches, the fixed sizes state pixels: 384 px in patches of 14
     # are 27 patches and a rest.
     side = config.image_size // config.patch_size if hasattr(config, "image_size") else round(config.num_patches**0.5)
-    return VisionTransformer(
-        img_size=image_size or side * config.patch_size,
+    return siglip_network(
+        image_size=image_size or (side * config.patch_size,) * 2,
         patch_size=config.patch_size,
-        embed_dim=config.hidden_size,
-        depth=config.num_hidden_layers,
+        hidden_size=config.hidden_size,
+        intermediate_size=config.intermediate_size,
+        num_blocks=config.num_hidden_layers,
         num_heads=config.num_attention_heads,
-        mlp_ratio=(config.intermediate_size + 0.5) / config.hidden_size,  # timm rounds the product down
-        act_layer="gelu_tanh",
-        norm_layer=partial(LayerNorm, eps=config.layer_norm_eps),
-        class_token=False,
-        num_classes=0,
-        global_pool="",
+        norm_eps=config.layer_norm_eps,
+        final_norm=True,
     )
 
 
@@ -117,7 +112,7 @@ class Family:
 
 
 _SIGLIP = Family(
-    network=siglip_network, weights=siglip_weights, mean=IMAGENET_INCEPTION_MEAN, std=IMAGENET_INCEPTION_STD
+    network=siglip_of_config, weights=siglip_weights, mean=IMAGENET_INCEPTION_MEAN, std=IMAGENET_INCEPTION_STD
 )
 _DINOV2 = Family(network=network_of_config, weights=timm_weights, mean=IMAGENET_DEFAULT_MEAN, std=IMAGENET_DEFAULT_STD)
 FAMILIES: Mapping[str, Family] = {

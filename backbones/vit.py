@@ -11,7 +11,8 @@ from functools import partial
 
 import timm
 import torch
-from timm.layers import Attention, GroupNorm1, HybridEmbed
+from timm.data import IMAGENET_INCEPTION_MEAN, IMAGENET_INCEPTION_STD
+from timm.layers import Attention, GroupNorm1, HybridEmbed, LayerNorm
 from timm.models.vision_transformer import Block, VisionTransformer
 from timm.models.vision_transformer_hybrid import ConvStem
 from torch import Tensor, nn
@@ -161,6 +162,80 @@ def from_timm(
     if not isinstance(vit, VisionTransformer):
         raise ConfigError(f"timm:{name} is a {type(vit).__name__}; vision encoders are plain VisionTransformers")
     return _from_vit(vit, feature_blocks, activation_checkpointing)
+
+
+def siglip_network(
+    *,
+    image_size: tuple[int, int],
+    patch_size: int,
+    hidden_size: int,
+    intermediate_size: int,
+    num_blocks: int,
+    num_heads: int,
+    norm_eps: float,
+    final_norm: bool,
+) -> VisionTransformer:
+    """Timm's network with random weights for a SigLIP of any size; arguments as in `siglip`."""
+    return VisionTransformer(
+        img_size=image_size,
+        patch_size=patch_size,
+        embed_dim=hidden_size,
+        depth=num_blocks,
+        num_heads=num_heads,
+        mlp_ratio=(intermediate_size + 0.5) / hidden_size,  # timm rounds the product down
+        act_layer="gelu_tanh",
+        norm_layer=partial(LayerNorm, eps=norm_eps),
+        class_token=False,
+        num_classes=0,
+        global_pool="",
+        final_norm=final_norm,
+    )
+
+
+def siglip(
+    *,
+    image_size: tuple[int, int],
+    patch_size: int,
+    hidden_size: int,
+    intermediate_size: int,
+    num_blocks: int,
+    num_heads: int,
+    norm_eps: float = 1e-6,
+    final_norm: bool = True,
+    feature_blocks: Sequence[int] = (-2,),
+    activation_checkpointing: bool = False,
+) -> TimmVisionEncoder:
+    """A SigLIP vision tower of any size with random weights.
+
+    Args:
+        image_size: (height, width) of the input, pixels; multiples of patch_size.
+        patch_size: Side of a patch, pixels.
+        hidden_size: Channels.
+        intermediate_size: MLP width.
+        num_blocks: Blocks.
+        num_heads: Attention heads.
+        norm_eps: Added to the variance in every norm.
+        final_norm: Whether a norm follows the last block; Molmo2's released weights have none (sheet A1.1).
+        feature_blocks: Blocks whose outputs the connector reads, joined in this order; negative counts from the end.
+        activation_checkpointing: Recompute blocks in the backward pass.
+    """
+    vit = siglip_network(
+        image_size=tuple(image_size),
+        patch_size=patch_size,
+        hidden_size=hidden_size,
+        intermediate_size=intermediate_size,
+        num_blocks=num_blocks,
+        num_heads=num_heads,
+        norm_eps=norm_eps,
+        final_norm=final_norm,
+    )
+    return TimmVisionEncoder(
+        vit=vit,
+        mean=IMAGENET_INCEPTION_MEAN,
+        std=IMAGENET_INCEPTION_STD,
+        feature_blocks=feature_blocks,
+        activation_checkpointing=activation_checkpointing,
+    )
 
 
 def siglip_base(

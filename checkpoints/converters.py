@@ -13,8 +13,11 @@ from huggingface_hub import ModelCard, ModelCardData
 from zoo.callbacks.evaluation import SPLIT_NAMES
 from zoo.checkpoints.card import CARD, Training, read_results
 from zoo.checkpoints.lightning_checkpoint import SUFFIX, find_checkpoint, load_checkpoint, read_checkpoint
-from zoo.checkpoints.pretrained import save_pretrained
+from zoo.checkpoints.molmo2_config import is_released
+from zoo.checkpoints.molmo2_export import save_released
+from zoo.checkpoints.pretrained import from_pretrained, is_checkpoint_folder, save_pretrained
 from zoo.errors import ConfigError, MissingLibraryError
+from zoo.hub import is_hub_id
 from zoo.libraries import optional
 from zoo.report import files
 
@@ -38,12 +41,14 @@ def checkpoint(
     max_shard_size: str = "5GB",
     stored_dtype: Literal["float16", "bfloat16"] | None = None,
     merge: bool = False,
+    to: Literal["zoo", "hf"] = "zoo",
 ) -> str:
     """Turn a training run's checkpoint into a checkpoint folder, which anybody can load.
 
     Args:
-        source: A .ckpt file, or a run folder, of which the newest checkpoint counts.
-        out: Folder to write; `pretrained` in the run folder where left out.
+        source: A .ckpt file, or a run folder, of which the newest checkpoint counts; or a folder or hub id that
+            zoo.from_pretrained reads, to be written in the other layout.
+        out: Folder to write; `pretrained` (or `hf`) in the run folder where left out.
         title: What the model card calls it; the folder's name where left out.
         licence: Of the weights, as the hub abbreviates it, such as apache-2.0.
         data: What it was trained on, in words, for the model card.
@@ -52,33 +57,52 @@ def checkpoint(
         max_shard_size: Largest file of weights.
         stored_dtype: Type in which float32 weights are stored, for half the size; read, they are float32 again.
         merge: Fold adapters (model.lora) into the weights that they lie over; the folder's model has none then.
+        to: Layout: the zoo's own, or the released Molmo2's, which transformers opens; adapters are merged there.
 
     Returns:
         The folder.
 
     Raises:
-        ConfigError: no checkpoint, results of something else, no adapter to merge, or a folder that holds something
-            else.
+        ConfigError: no checkpoint, results of something else, no adapter to merge, a folder that holds something else,
+            or a module that has no place in the layout.
     """
+    if _is_loadable(source):
+        if out is None:
+            raise ConfigError(f"{source} is no run, which a folder could be made in; say where to write: --out FOLDER")
+        file, module = None, from_pretrained(source)
+    else:
+        file = _checkpoint_of(source)
+        out = out or file.parents[1] / {"zoo": "pretrained", "hf": "hf"}[to]
+        module = load_checkpoint(file)
+    if merge:
+        module.merge_adapters()
+    if to == "hf":
+        return str(save_released(module, out, max_shard_size=max_shard_size, stored_dtype=stored_dtype))
+    of_run = None if file is None else _results_of(file)
+    training = Training(
+        title=title,
+        licence=licence,
+        data=data,
+        results=of_run if results is None else read_results(results),
+        steps=None if file is None else read_checkpoint(file).get("global_step"),
+    )
+    return str(
+        save_pretrained(module, out, training=training, max_shard_size=max_shard_size, stored_dtype=stored_dtype)
+    )
+
+
+def _is_loadable(source: Path) -> bool:
+    """Whether a source is no run but a folder, here or on the hub, that `zoo.from_pretrained` reads."""
+    return is_released(source) or is_checkpoint_folder(source) or (not source.exists() and is_hub_id(str(source)))
+
+
+def _checkpoint_of(source: Path) -> Path:
     file = source if source.is_file() else find_checkpoint(source)
     if file is None or file.suffix != SUFFIX:
         raise ConfigError(
             f"no checkpoint at {source}; give a .ckpt file or a run folder such as runs/molmo2/tiny/version_0"
         )
-    training = Training(
-        title=title,
-        licence=licence,
-        data=data,
-        results=_results_of(file) if results is None else read_results(results),
-        steps=read_checkpoint(file).get("global_step"),
-    )
-    folder = file.parents[1] / "pretrained" if out is None else out
-    module = load_checkpoint(file)
-    if merge:
-        module.merge_adapters()
-    return str(
-        save_pretrained(module, folder, training=training, max_shard_size=max_shard_size, stored_dtype=stored_dtype)
-    )
+    return file
 
 
 def _results_of(file: Path) -> dict[str, Any] | None:

@@ -38,7 +38,7 @@ def input_arguments(folder: Path) -> dict[str, Any]:
     Raises:
         ConfigError: a file that does not parse, or a setting that the zoo does not have.
     """
-    joint, image, video = _files(folder)
+    joint, image, video = files_of(folder)
     _check_pixels(folder, image)
     _check_pixels(folder, video)
     mode = video.get("frame_sample_mode")
@@ -115,7 +115,7 @@ def released_settings(processor: Processor) -> dict[str, dict[str, Any]]:
     }
 
 
-def _files(folder: Path) -> tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]]:
+def files_of(folder: Path) -> tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]]:
     """What is said of both, of images and of video."""
     joint = _read(folder / JOINT)
     image = joint.get("image_processor") or _read(folder / IMAGE)

@@ -23,6 +23,8 @@ import zoo
 from zoo import bundled
 from zoo.checkpoints.card import Training, write_card
 from zoo.checkpoints.lightning_checkpoint import SUFFIX, find_checkpoint, load_checkpoint
+from zoo.checkpoints.molmo2 import fill_released, load_released, released_recipe
+from zoo.checkpoints.molmo2_config import is_released
 from zoo.checkpoints.recipe import Spec, build_module, recipe_of, with_names
 from zoo.errors import ConfigError, DataError
 from zoo.hub import local_folder, upload_folder
@@ -30,6 +32,7 @@ from zoo.lora import is_adapter
 from zoo.module import ZooModule
 from zoo.portable import Portable
 from zoo.weights import (
+    HALVES,
     check_storable,
     load_exactly,
     refuse_pickle,
@@ -46,9 +49,6 @@ FORMAT = "molmo-zoo"
 FORMAT_VERSION = 1
 ADAPTER = "adapter_config.json"
 """Marks a folder of PEFT's, which holds no model."""
-
-HALVES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
-"""Types that may stand for float32 in files of weights."""
 
 NOT_FACTS = ("tokenizer", "renderers", "labellers", "budgets")
 """Fields of the processor that are parts of their own."""
@@ -209,6 +209,16 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
+def stored_recipe(folder: Path) -> Spec:
+    """What the model of a checkpoint folder, or of a released Molmo2, is built from; not yet looked through.
+
+    Raises:
+        ConfigError: see `read_config`; or a Molmo2 that the zoo's parts do not fit.
+        DataError: a file is missing or does not parse.
+    """
+    return released_recipe(folder) if is_released(folder) else read_config(folder).get("model")
+
+
 def load_folder(folder: Path) -> ZooModule:
     """A module as it was saved, in evaluation mode, on the CPU.
 
@@ -249,12 +259,16 @@ def load_weights(module: ZooModule, folder: Path, *, may_start_anew: bool = Fals
         ConfigError: the weights are not exactly the module's, swapped parts apart.
         DataError: a file is missing or cut short.
     """
-    config = read_config(folder)
-    own, stored = with_names(recipe_of(module))["init_args"], config["model"].get("init_args", {})
+    config = {} if is_released(folder) else read_config(folder)
+    own, stored = with_names(recipe_of(module))["init_args"], stored_recipe(folder).get("init_args", {})
     swapped = [part for part in SWAPPED if _names(own.get(part)) != _names(stored.get(part))]
     spare = [prefix for part in swapped for prefix in SWAPPED[part]]
     if not may_start_anew and (anew := [n for n in module.state_dict() if n.startswith(tuple(spare))]):
         raise ConfigError(f"{folder} has no trained {anew[0]} for the part that replaces its own; train it: zoo fit")
+    if is_released(folder):
+        fill_released(module, folder, spare=spare)
+        module.fetched = frozenset()
+        return
     stored_dtype = config.get("stored_dtype")
     if stored_dtype not in (None, *HALVES):
         raise ConfigError(f"{folder} stores float32 as {stored_dtype!r}; this molmo-zoo reads {', '.join(HALVES)}")
@@ -274,8 +288,8 @@ def from_pretrained(where: str | Path, *, revision: str | None = None) -> ZooMod
     """A trained module, in evaluation mode, on the CPU.
 
     Args:
-        where: A checkpoint folder, a bundled one's name, a hub id, a run folder (its newest checkpoint) or one of
-            Lightning's .ckpt files.
+        where: A checkpoint folder, a bundled one's name, a hub id, a run folder (its newest checkpoint), one of
+            Lightning's .ckpt files, or a released Molmo2 in transformers' layout.
         revision: Branch, tag or commit where `where` is a hub id.
     Raises:
         ConfigError: there is none, it names what is not registered here, or its weights are not exactly the module's.
@@ -288,6 +302,8 @@ def from_pretrained(where: str | Path, *, revision: str | None = None) -> ZooMod
         refuse_pickle(path)
         raise ConfigError(f"{path} is no checkpoint; give the folder that holds it, or a .ckpt file")
     folder = bundled.folder_of(str(where)) or _local_folder(where, revision)
+    if is_released(folder):
+        return load_released(folder)
     if not (folder / CONFIG).is_file() and (newest := find_checkpoint(folder)) is not None:
         return load_checkpoint(newest)
     return load_folder(folder)

@@ -19,8 +19,8 @@ def from_pretrained(where: "str | Path", *, revision: str | None = None) -> "Zoo
     """A trained module, in evaluation mode, on the CPU.
 
     Args:
-        where: A checkpoint folder, a bundled one's name, a hub id, a run folder (its newest checkpoint) or one of
-            Lightning's .ckpt files.
+        where: A checkpoint folder, a bundled one's name, a hub id, a run folder (its newest checkpoint), one of
+            Lightning's .ckpt files, or a released Molmo2 in transformers' layout.
         revision: Branch, tag or commit where `where` is a hub id.
     Raises:
         ConfigError: there is none, it names what is not registered here, or its weights are not exactly the module's.

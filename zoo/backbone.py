@@ -24,6 +24,7 @@ from zoo.errors import ConfigError
 from zoo.layout import TokenLayout
 from zoo.observation import Observable
 from zoo.portable import Portable
+from zoo.preprocessing.vision_tokens import NUM_EXTRA_TOKENS
 from zoo.pruner import PruningPass, Selection, Site
 from zoo.segments import Segments
 
@@ -297,6 +298,10 @@ class LanguageModel(Observable, Portable, nn.Module, ABC):
     num_layers: int
     num_heads: int
     vocab_size: int
+    num_extra_tokens: int = NUM_EXTRA_TOKENS
+    """Ids behind the vocabulary, whose embeddings the composed model holds."""
+    image_patch_id: int | None = None
+    """Id of a patch token where it is another one than Molmo2's, which the processor writes."""
 
     def __init__(self, *, activation_checkpointing: bool) -> None:
         super().__init__()
@@ -365,13 +370,13 @@ class LanguageModel(Observable, Portable, nn.Module, ABC):
         self.see_hidden(self.num_layers, stream)
         return stream, layout
 
-    def extend(self, states: Tensor, position_ids: Tensor, counts: Tensor, cache: KeyValueCache) -> Tensor:
+    def extend(self, states: Tensor, position_ids: Tensor, counts: Tensor | None, cache: KeyValueCache) -> Tensor:
         """Run new tokens of every row on a filled cache.
 
         Args:
             states: (R, n, C) embedded tokens, rows padded on the right.
             position_ids: (R, n) int64.
-            counts: (R,) int64, real tokens of each row.
+            counts: (R,) int64, real tokens of each row; None: all.
             cache: Extended in place.
         Returns:
             (R, n, C), before the final norm.

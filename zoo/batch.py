@@ -106,12 +106,18 @@ class Batch:
         counts = torch.tensor([turn.answer[1] - turn.answer[0] for turn in self.turns], dtype=torch.int64)
         return owner.repeat_interleave(counts).to(device)
 
-    def stream(self, states: Tensor) -> TokenStream:
-        """The whole sequence as it enters the language model, given its embeddings (tokens, channels)."""
+    def stream(self, states: Tensor, vision_group: Tensor | None = None) -> TokenStream:
+        """The whole sequence as it enters the language model.
+
+        Args:
+            states: (tokens, channels), its embeddings.
+            vision_group: See `Segments`.
+        """
         segments = Segments(
             # A single branch, which holds no vision tokens, attends as plain text behind the prefix does: cheaper so.
             runs=tuple((sum(runs),) if len(runs) == 2 else runs for runs in self.runs),
             is_vision=self.is_vision if len(self.frames) else None,
+            vision_group=vision_group if len(self.frames) else None,
             device=self.input_ids.device,
         )
         return TokenStream(

@@ -34,23 +34,38 @@ class LayerCache:
         keys: (R, L, KV, D).
         values: (R, L, KV, D).
         lengths: (R,) int64, filled slots.
+        is_even: All rows have the same length, which the host knows without asking the device.
     """
 
     keys: Tensor
     values: Tensor
     lengths: Tensor
+    is_even: bool
 
-    def write(self, keys: Tensor, values: Tensor, counts: Tensor, longest: int) -> None:
-        """Append (R, n, KV, D) keys and values, of which `counts` (R,) are real; `longest` bounds lengths + n."""
+    def write(self, keys: Tensor, values: Tensor, counts: Tensor | None, longest: int) -> None:
+        """Append (R, n, KV, D) keys and values.
+
+        Args:
+            keys: Of the new tokens.
+            values: The same.
+            counts: (R,) int64, real tokens of each row; None: all.
+            longest: Bounds the lengths afterwards; where rows are even, it is their length.
+        """
         if longest > self.keys.shape[1]:
             room = (0, 0, 0, 0, 0, longest + GROWTH - self.keys.shape[1])
             self.keys, self.values = F.pad(self.keys, room), F.pad(self.values, room)
+        if self.is_even:
+            new = slice(longest - keys.shape[1], longest)
+            self.keys[:, new], self.values[:, new] = keys.to(self.keys.dtype), values.to(self.values.dtype)
+            self.lengths = self.lengths + (keys.shape[1] if counts is None else counts)
+            self.is_even = counts is None
+            return
         slots = self.lengths[:, None] + torch.arange(keys.shape[1], device=keys.device)
         index = slots[:, :, None, None].expand_as(keys)
         # Padding of a short row lands behind its end and is overwritten by the row's next tokens.
         self.keys.scatter_(1, index, keys.to(self.keys.dtype))
         self.values.scatter_(1, index, values.to(self.values.dtype))
-        self.lengths = self.lengths + counts
+        self.lengths = self.lengths + (keys.shape[1] if counts is None else counts)
 
 
 class KeyValueCache:
@@ -65,14 +80,18 @@ class KeyValueCache:
         self.layers: dict[int, LayerCache] = {}
         self.longest: dict[int, int] = {}
         self._index: Tensor | None = None
-        self._gathered: tuple[Tensor, Tensor] | None = None
+        self._gathered: tuple[Tensor, Tensor, bool] | None = None
 
     @property
     def num_rows(self) -> int:
         return len(self.rows)
 
-    def _places(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Where each row's surviving tokens lie in a stream whose tokens have full-sequence places `index`."""
+    def _places(self, index: Tensor) -> tuple[Tensor, Tensor, bool]:
+        """Where each row's surviving tokens lie in a stream whose tokens have full-sequence places `index`.
+
+        Returns:
+            (R, L) int64 places, (R,) int64 lengths, and whether these are all the same.
+        """
         if self._gathered is None or self._index is not index:
             size = int(torch.maximum(index.max(), self.rows.max())) + 1
             place = torch.full((size + 1,), -1, dtype=torch.int64, device=index.device)  # last slot answers row padding
@@ -81,13 +100,14 @@ class KeyValueCache:
             order = (places < 0).long().argsort(dim=1, stable=True)  # survivors first, in order
             places = places.gather(1, order)
             lengths = (places >= 0).sum(1)
-            self._index, self._gathered = index, (places[:, : int(lengths.max())].clamp(min=0), lengths)
+            longest, shortest = lengths.max().item(), lengths.min().item()
+            self._index, self._gathered = index, (places[:, :longest].clamp(min=0), lengths, longest == shortest)
         return self._gathered
 
     def fill(self, layer: int, keys: Tensor, values: Tensor, index: Tensor) -> None:
         """Take a layer's rows out of its packed (T, KV, D) keys and values."""
-        places, lengths = self._places(index)
-        self.layers[layer] = LayerCache(keys=keys[places], values=values[places], lengths=lengths)
+        places, lengths, is_even = self._places(index)
+        self.layers[layer] = LayerCache(keys=keys[places], values=values[places], lengths=lengths, is_even=is_even)
         self.longest[layer] = places.shape[1]
 
     def attend(
@@ -96,7 +116,7 @@ class KeyValueCache:
         query: Tensor,
         keys: Tensor,
         values: Tensor,
-        counts: Tensor,
+        counts: Tensor | None,
         *,
         scale: float,
         local_attention: int | None = None,
@@ -108,7 +128,7 @@ class KeyValueCache:
             query: (R, H, n, D).
             keys: (R, KV, n, D).
             values: (R, KV, n, D).
-            counts: (R,) int64, real tokens of each row.
+            counts: (R,) int64, real tokens of each row; None: all.
             scale: Factor of the products.
             local_attention: Most tokens of its row, itself included, that a new token looks back at; None: all.
         Returns:
@@ -118,10 +138,11 @@ class KeyValueCache:
         before = cache.lengths
         self.longest[layer] += new
         cache.write(keys.transpose(1, 2), values.transpose(1, 2), counts, self.longest[layer])
+        k, v = (x[:, : self.longest[layer]].transpose(1, 2).to(query.dtype) for x in (cache.keys, cache.values))
+        shared = query.shape[1] != k.shape[1]
+        if cache.is_even and new == 1 and local_attention is None:  # sees everything, so that no mask is needed
+            return F.scaled_dot_product_attention(query, k, v, scale=scale, enable_gqa=shared)
         slots = torch.arange(self.longest[layer], device=query.device)
         back = (before[:, None] + torch.arange(new, device=query.device))[:, :, None] - slots  # (R, n, L)
         mask = back >= 0 if local_attention is None else (back >= 0) & (back < local_attention)
-        k, v = (x[:, : self.longest[layer]].transpose(1, 2).to(query.dtype) for x in (cache.keys, cache.values))
-        return F.scaled_dot_product_attention(
-            query, k, v, attn_mask=mask.unsqueeze(1), scale=scale, enable_gqa=query.shape[1] != k.shape[1]
-        )
+        return F.scaled_dot_product_attention(query, k, v, attn_mask=mask.unsqueeze(1), scale=scale, enable_gqa=shared)

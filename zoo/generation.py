@@ -80,10 +80,11 @@ class GenerationSession:
             (rows, vocabulary); rows without a new token keep their logits.
         """
         rows, new = input_ids.shape
-        if counts is None:
-            counts = torch.full((rows,), new, dtype=torch.int64, device=input_ids.device)
         positions = self.position_ids[:, None] + torch.arange(new, device=input_ids.device)
         hidden = self.model.language.extend(self.model.embed(input_ids), positions, counts, self.cache)
+        if counts is None:
+            self.logits, self.position_ids = self.model.language.logits(hidden[:, -1]), self.position_ids + new
+            return self.logits
         last = hidden[torch.arange(rows, device=hidden.device), (counts - 1).clamp(min=0)]
         fresh = self.model.language.logits(last)
         self.logits = torch.where((counts > 0).unsqueeze(1), fresh, self.logits)
@@ -118,12 +119,13 @@ class GenerationSession:
                 logits = logits.masked_fill(~constraint(answers).to(logits.device), -torch.inf)
             ids = sample_ids(logits, temperature, top_p, generator)
             alive &= ids != self.tokenizer.eos_id
-            for row, (token, is_alive) in enumerate(zip(ids.tolist(), alive.tolist(), strict=True)):
+            living = alive.tolist()
+            for row, (token, is_alive) in enumerate(zip(ids.tolist(), living, strict=True)):
                 if is_alive:
                     answers[row].append(token)
-            if step + 1 == max_new_tokens or not bool(alive.any()):
+            if step + 1 == max_new_tokens or not any(living):
                 break
-            self.append(ids.unsqueeze(1), alive.long())
+            self.append(ids.unsqueeze(1), None if all(living) else alive.long())
         return answers
 
 

@@ -220,6 +220,27 @@ def merge(root: nn.Module) -> None:
     remove(root)
 
 
+def merged_weight(root: nn.Module, name: str) -> Tensor:
+    """A weight as it would be after `merge`; the module keeps its adapters.
+
+    Args:
+        root: With or without adapters.
+        name: Of a parameter, as it is called without adapters.
+    Raises:
+        ConfigError: an adapter holds values that are no finite numbers.
+    """
+    path, _, leaf = name.rpartition(".")
+    layer = root.get_submodule(path)
+    if not hasattr(layer, "get_base_layer"):
+        return layer.get_parameter(leaf)
+    weight = layer.get_base_layer().get_parameter(leaf)
+    if leaf == "weight" and not layer.merged:
+        weight = weight + layer.get_delta_weight(ADAPTER_NAME).to(weight.dtype)
+        if not bool(weight.isfinite().all()):
+            raise ConfigError(f"the adapter of {path} cannot be merged: it holds values that are no finite numbers")
+    return weight
+
+
 def remove(root: nn.Module) -> None:
     """Take every adapter out, in place; weights stay as they are, frozen or not."""
     for name, layer in _adapted_layers(root):

@@ -21,13 +21,15 @@ from zoo.generation import GenerationSession, rows_of
 from zoo.head import TrunkOutputs
 from zoo.layout import Frames, TokenLayout
 from zoo.place_embedding import PlaceEmbedding
-from zoo.preprocessing.vision_tokens import NUM_EXTRA_TOKENS
+from zoo.preprocessing.vision_tokens import VisionToken
 from zoo.processor import TextTokenizer
 from zoo.pruner import Pruner, PruningPass, check_pruners
-from zoo.segments import Segments
 
 PositionRule = Literal["dense", "gapped"]
 """Positions after a cut before the language model: renumbered, or kept with gaps (sheet B8, rules a and b)."""
+
+VisionAttention = Literal["example", "image"]
+"""Vision tokens that see each other in both directions: all of an example, or those of one image (sheet A6.2)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +65,7 @@ class VideoLanguageModel(nn.Module):
         pruners: Which vision tokens leave, and where.
         position_rule: Positions after a cut before the language model.
         window_places: Add to each window's vector where in its frame it lies.
+        vision_attention: Which vision tokens see each other in both directions.
         needs: What heads read beside logits; see `Head.needs`.
     Raises:
         ConfigError: a pruner acts where this trunk has no site, or where another one acts.
@@ -77,6 +80,7 @@ class VideoLanguageModel(nn.Module):
         pruners: Sequence[Pruner] = (),
         position_rule: PositionRule = "dense",
         window_places: bool = False,
+        vision_attention: VisionAttention = "example",
         needs: frozenset[str] = frozenset(),
     ) -> None:
         super().__init__()
@@ -86,6 +90,7 @@ class VideoLanguageModel(nn.Module):
         self.language = language
         self.pruners = nn.ModuleList(pruners)
         self.position_rule = position_rule
+        self.vision_attention = vision_attention
         self.needs = needs
         self.connector.build(
             vision_size=vision.hidden_size,
@@ -96,8 +101,28 @@ class VideoLanguageModel(nn.Module):
         features = vision.hidden_size * len(vision.feature_blocks)
         self.patch_projection = nn.Linear(features, language.hidden_size) if "patch_logits" in needs else None
         self.place_embedding = PlaceEmbedding(language.hidden_size) if window_places else None
-        self.extra_embedding = nn.Embedding(NUM_EXTRA_TOKENS, language.hidden_size)
+        self.extra_embedding = nn.Embedding(language.num_extra_tokens, language.hidden_size)
         nn.init.normal_(self.extra_embedding.weight, std=0.02)
+
+    @property
+    def num_ids(self) -> int:
+        """Ids that can be embedded, extra tokens included."""
+        return self.language.vocab_size + self.language.num_extra_tokens
+
+    @property
+    def image_patch_id(self) -> int:
+        """Id of the places of pooled windows."""
+        own = self.language.image_patch_id
+        return self.language.vocab_size + VisionToken.IM_PATCH if own is None else own
+
+    def vision_group(self, input_ids: Tensor) -> Tensor | None:
+        """(tokens,) int64, number of the image or clip that a vision token belongs to; None where that does not matter.
+
+        Every image begins with its low resolution; the frames of a clip are one group.
+        """
+        if self.vision_attention == "example":
+            return None
+        return (input_ids == self.language.vocab_size + VisionToken.LOW_RES_IM_START).cumsum(0)
 
     def embed(self, input_ids: Tensor) -> Tensor:
         """Embeddings of text ids and of the extra tokens behind the vocabulary."""
@@ -122,10 +147,16 @@ class VideoLanguageModel(nn.Module):
         """The whole trunk over a batch.
 
         Raises:
-            ConfigError: the batch has another number of patch tokens than its frames have windows.
+            ConfigError: the batch has another number of patch tokens than its frames have windows, or the weights
+                other ids of vision tokens than the processor writes.
         """
+        if len(batch.frames) and self.language.image_patch_id is not None:
+            raise ConfigError(
+                f"the weights have image patches at id {self.language.image_patch_id}, the processor writes "
+                f"{self.language.vocab_size + VisionToken.IM_PATCH}; give tensors of transformers' processor instead"
+            )
         pruning = PruningPass(pruners=tuple(self.pruners), clip_seeds=batch.clip_seeds, training=self.training)
-        stream = batch.stream(self.embed(batch.input_ids))
+        stream = batch.stream(self.embed(batch.input_ids), self.vision_group(batch.input_ids))
         layout = TokenLayout.of_frames(batch.frames, self.vision.grid, batch.pixels.device)
         position_ids, features, vectors = batch.position_ids, None, None
         if len(batch.frames):
@@ -250,25 +281,3 @@ class VideoLanguageModel(nn.Module):
             tokenizer=tokenizer,
         )
         return self.outputs(batch, done), session
-
-    def logits(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
-        """Text logits in transformers' padded convention.
-
-        Args:
-            input_ids: (batch, tokens) int64.
-            attention_mask: (batch, tokens), 0 on padding, on either side.
-        Returns:
-            (batch, tokens, vocabulary); zeros on padding.
-        """
-        valid = torch.ones_like(input_ids, dtype=torch.bool) if attention_mask is None else attention_mask.bool()
-        index = torch.arange(int(valid.sum()), device=input_ids.device)
-        stream = TokenStream(
-            states=self.embed(input_ids[valid]),
-            position_ids=(valid.cumsum(1) - 1)[valid],
-            segments=Segments.plain(valid.sum(1).tolist(), device=input_ids.device),
-            is_patch=torch.zeros_like(index, dtype=torch.bool),
-            index=index,
-        )
-        stream, _ = self.language(stream)
-        packed = self.language.logits(stream.states)
-        return packed.new_zeros(*input_ids.shape, packed.shape[-1]).masked_scatter(valid.unsqueeze(-1), packed)

@@ -26,7 +26,7 @@ from zoo.controls import Control, controlled_pixels
 from zoo.errors import ConfigError
 from zoo.head import Head, Prediction, TrunkOutputs
 from zoo.lora import LoraSettings
-from zoo.model import PositionRule, VideoLanguageModel
+from zoo.model import PositionRule, VideoLanguageModel, VisionAttention
 from zoo.optimisation import (
     Component,
     OptimiserSettings,
@@ -35,6 +35,7 @@ from zoo.optimisation import (
     learning_rate_share,
     parameter_groups,
 )
+from zoo.padded import TakesPaddedTensors
 from zoo.preprocessing.settings import InputSettings
 from zoo.processor import Processor, TextTokenizer
 from zoo.pruner import Pruner
@@ -49,7 +50,7 @@ TOKENS = "vision_tokens"
 """Name of the mean number of vision tokens that a clip has left in the end."""
 
 
-class ZooModule(AdaptableModule):
+class ZooModule(TakesPaddedTensors, AdaptableModule):
     """Trains and runs a video-language model with any heads and pruners.
 
     Args:
@@ -66,6 +67,7 @@ class ZooModule(AdaptableModule):
         answer_weight: Token weights of answers: `code` and `paper` as Molmo2's code and paper have them, or `flat`.
         position_rule: Positions after a cut before the language model: renumbered, or kept with gaps.
         window_places: Add to each window's vector where in its frame it lies, for parts that start from nothing.
+        vision_attention: Which vision tokens see each other in both directions: an example's, or an image's.
         optimiser: Rates, warm-up, decay and clipping of each component.
         lora: Components that are trained through low-rank adapters, their own weights frozen.
         controls: What else `test` is measured on: the same questions about pixels that lack what they need.
@@ -89,6 +91,7 @@ class ZooModule(AdaptableModule):
         answer_weight: Literal["code", "paper", "flat"] = "code",
         position_rule: PositionRule = "dense",
         window_places: bool = False,
+        vision_attention: VisionAttention = "example",
         optimiser: OptimiserSettings = DEFAULT_OPTIMISER,
         lora: LoraSettings = NO_ADAPTERS,
         controls: list[Control] = ["shuffled_frames", "blank_video"],  # noqa: B006 - jsonargparse shows it; never written to
@@ -120,6 +123,7 @@ class ZooModule(AdaptableModule):
             pruners=pruners,
             position_rule=position_rule,
             window_places=window_places,
+            vision_attention=vision_attention,
             needs=frozenset().union(*(head.needs for head in heads)),
         )
         super().__init__(model=model, heads=nn.ModuleDict({h.name: h for h in heads}), optimiser=optimiser, lora=lora)
@@ -201,10 +205,6 @@ class ZooModule(AdaptableModule):
 
     def forward(self, batch: Batch) -> TrunkOutputs:
         return self._with_global_weight(self.model(batch))
-
-    def logits(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
-        """Text logits in transformers' padded convention; see `VideoLanguageModel.logits`."""
-        return self.model.logits(input_ids, attention_mask)
 
     def _with_global_weight(self, outputs: TrunkOutputs) -> TrunkOutputs:
         """Losses are means over the global batch: every process divides by the mean of all weight sums (sheet A7.1).

@@ -5,6 +5,8 @@ branch of a message tree they belong to. Token i may attend to token j iff
 
     segment(i) = segment(j)  and  [not causal or j <= i or (vision(i) and vision(j))]  and  branch(i) <= branch(j)
 
+Where vision tokens have groups (`vision_group`, one an image), those that see each other must share theirs too.
+
 Layers with local attention see fewer: j <= i becomes 0 <= i - j < n, counted along i's own path (shared prefix, then
 own branch) over living tokens. Vision tokens still see each other at any distance.
 
@@ -104,6 +106,8 @@ class Segments:
         is_vision: (T,) bool, tokens that see each other in both directions; None: no such tokens.
         device: Where masks are made.
         local_attention: Most tokens of its own path, itself included, that a token sees in text order; None: all.
+        vision_group: (T,) int64, vision tokens see each other within a group only (Molmo2's narrower option); None:
+            within their segment.
     """
 
     runs: tuple[tuple[int, ...], ...]
@@ -111,6 +115,7 @@ class Segments:
     is_vision: Tensor | None = None
     device: torch.device = CPU
     local_attention: int | None = None
+    vision_group: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.local_attention is not None and not (self.causal and self.local_attention > 0):
@@ -192,10 +197,14 @@ class Segments:
         if self.local_attention is not None:
             allowed = allowed & (self.path_index[query] - self.path_index[key] < self.local_attention)
         if self.causal and self.is_vision is not None:
-            allowed = allowed | (self.is_vision[query] & self.is_vision[key])
+            allowed = allowed | self._see_each_other(query, key)
         if self.branch_ids is not None:
             allowed = allowed & (self.branch_ids[query] <= self.branch_ids[key])
         return allowed
+
+    def _see_each_other(self, query: Tensor, key: Tensor) -> Tensor:
+        both = self.is_vision[query] & self.is_vision[key]
+        return both if self.vision_group is None else both & (self.vision_group[query] == self.vision_group[key])
 
     def dense_mask(self) -> Tensor:
         """(T, T) bool, True where a query (row) may attend to a key (column)."""
@@ -246,8 +255,12 @@ class Segments:
 
     def _of_rows(self, lengths: Sequence[int], rows: Tensor) -> Segments:
         """Segments without branches of the tokens at packed indices `rows`, under the same rule."""
-        is_vision = None if self.is_vision is None else self.is_vision[rows]
-        return replace(self, runs=tuple((n,) for n in lengths), is_vision=is_vision)
+        return replace(self, runs=tuple((n,) for n in lengths), **self._tokens_at(rows))
+
+    def _tokens_at(self, chosen: Tensor) -> dict[str, Tensor | None]:
+        """What is told of each token, of the tokens that an index or a mask chooses."""
+        told = {"is_vision": self.is_vision, "vision_group": self.vision_group}
+        return {name: None if of_all is None else of_all[chosen] for name, of_all in told.items()}
 
     @cached_property
     def tree_groups(self) -> tuple[TreeGroup, ...]:
@@ -273,6 +286,7 @@ class Segments:
         from torch.nn.attention.flex_attention import create_block_mask
 
         segment_ids, is_vision, branches = self.segment_ids, self.is_vision, self.branch_ids
+        group = self.vision_group
         local_attention = self.local_attention
         place = None if local_attention is None else self.path_index
 
@@ -283,7 +297,8 @@ class Segments:
                 if local_attention is not None:
                     order = order & (place[query] - place[key] < local_attention)
                 if is_vision is not None:
-                    order = order | (is_vision[query] & is_vision[key])
+                    both = is_vision[query] & is_vision[key]
+                    order = order | (both if group is None else both & (group[query] == group[key]))
                 allowed = allowed & order
             if branches is not None:
                 allowed = allowed & (branches[query] <= branches[key])
@@ -299,7 +314,7 @@ class Segments:
         return replace(
             self,
             runs=tuple(tuple(next(left) for _ in runs) for runs in self.runs),
-            is_vision=None if self.is_vision is None else self.is_vision[keep],
+            **self._tokens_at(keep),
         )
 
 

@@ -24,6 +24,9 @@ INDEX = "model.safetensors.index.json"
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 """Endings of files that hold Python objects."""
 
+HALVES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
+"""Types that may stand for float32 in files of weights."""
+
 SHOWN = 3
 """Names of each difference that an error lists."""
 
@@ -176,6 +179,18 @@ def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
     yield from module.named_buffers(remove_duplicate=False)
 
 
+def size_in_bytes(size: str) -> int:
+    """A file size in words, such as `5GB`, in bytes.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    found = re.fullmatch(r"(\d+) ?([KMGT])B", size)
+    if found is None:
+        raise ConfigError(f"max_shard_size {size!r}: expected a number of KB, MB, GB or TB, such as 5GB")
+    return int(found[1]) * 1000 ** ("KMGT".index(found[2]) + 1)
+
+
 def save_weights(module: nn.Module, folder: Path, *, max_shard_size: str, halved: torch.dtype | None = None) -> None:
     """Write a module's state as safetensors, in shards where it is larger than `max_shard_size`, such as `5GB`.
 
@@ -199,8 +214,7 @@ def check_storable(module: nn.Module, *, max_shard_size: str, halved: torch.dtyp
     Raises:
         ConfigError: `max_shard_size` is no size, or the module has tensors of the type `halved` already.
     """
-    if not re.fullmatch(r"\d+ ?[KMGT]B", max_shard_size):
-        raise ConfigError(f"max_shard_size {max_shard_size!r}: expected a number of KB, MB, GB or TB, such as 5GB")
+    size_in_bytes(max_shard_size)
     own = [name for name, tensor in module.state_dict().items() if halved is not None and tensor.dtype == halved]
     if own:
         raise ConfigError(f"{own[0]} is {halved} already, so that this type cannot stand for float32; leave it out")

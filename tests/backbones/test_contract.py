@@ -124,7 +124,7 @@ def test_it_learns_and_answers_inside_a_composed_model(kind, name):
     assert [p.answer for p in together[:3]] == [p.answer for p in alone]
 
 
-@pytest.mark.parametrize("name", registry.names("tokenizer"))
+@pytest.mark.parametrize("name", [name for kind, name in NAMED if kind == "tokenizer"])
 def test_a_tokenizer_says_back_what_it_was_told(name):
     tokenizer = registry.build("tokenizer", name)
     for text in ("What colour is the small cube?", "12.5 ünïcode\n日本", ""):

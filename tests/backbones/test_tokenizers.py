@@ -140,3 +140,11 @@ def test_a_separator_is_all_that_stands_between_turns(tmp_path):
         assert ours.turn_separator() == ours.encode(expected)
     native = from_hf(str(tmp_path), eos="<|im_end|>", separator="<|im_end|>\n")
     assert native.turn_separator() == native.encode("<|im_end|>\n")
+
+
+def test_ids_alone_are_a_text_of_numbers():
+    tokenizer = registry.build("tokenizer", "ids", eos_id=7)
+    assert tokenizer.encode(tokenizer.decode([3, 12, 0])) == tokenizer.prompt("3 12 0") == [3, 12, 0]
+    assert (tokenizer.bos_id, tokenizer.eos_id) == (None, 7)
+    with pytest.raises(ConfigError, match="'red' cannot be read: the model came without a vocabulary"):
+        tokenizer.encode("red")

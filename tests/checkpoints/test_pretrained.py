@@ -162,7 +162,7 @@ FRESH = """
 import sys, torch, zoo
 module = zoo.from_pretrained(sys.argv[1])
 with torch.no_grad():
-    torch.save([module.model.logits(torch.tensor([[5, 6, 7, 8]])), sorted(module.state_dict())], sys.argv[2])
+    torch.save([module.logits(torch.tensor([[5, 6, 7, 8]])), sorted(module.state_dict())], sys.argv[2])
 """
 
 
@@ -173,7 +173,7 @@ def test_a_fresh_process_computes_the_same(module, saved, tmp_path):
     assert answer.returncode == 0, answer.stderr
     logits, names = torch.load(out, weights_only=True)
     with torch.no_grad():
-        torch.testing.assert_close(logits, module.model.logits(torch.tensor([[5, 6, 7, 8]])), rtol=0, atol=0)
+        torch.testing.assert_close(logits, module.logits(torch.tensor([[5, 6, 7, 8]])), rtol=0, atol=0)
     assert names == sorted(module.state_dict())
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -37,6 +39,16 @@ def test_three_executions_agree_on_local_attention(runs, local_attention, vision
     torch.testing.assert_close(flex, dense, rtol=1e-5, atol=1e-5)
     everywhere = attend(query, key, value, Segments(runs=runs, is_vision=segments.is_vision), execution="dense")
     assert not torch.allclose(dense, everywhere, atol=1e-3)
+
+
+@pytest.mark.parametrize("runs", [TREES, ((7,), (30,), (28,), (0,), (3,)), ((5, 40),)])
+def test_three_executions_agree_on_groups_of_vision_tokens(runs):
+    query, key, value, segments = packed(runs)
+    narrow = replace(segments, vision_group=torch.arange(segments.num_tokens) // 3)
+    dense, by_segment, flex = (attend(query, key, value, narrow, execution=e) for e in ("dense", "segments", "flex"))
+    torch.testing.assert_close(by_segment, dense, rtol=1e-5, atol=1e-5)  # float32 re-ordering
+    torch.testing.assert_close(flex, dense, rtol=1e-5, atol=1e-5)
+    assert not torch.allclose(dense, attend(query, key, value, segments, execution="dense"), atol=1e-3)
 
 
 @pytest.mark.parametrize("local_attention", [None, 6])

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -70,3 +72,31 @@ def test_similar_lengths_cover_every_filled_one_once_and_waste_little(lengths):
 def test_vision_flags_of_another_length_are_refused():
     with pytest.raises(ValueError, match="the segments hold 4 tokens"):
         Segments.plain((4,), is_vision=torch.ones(3, dtype=torch.bool))
+
+
+def grouped(runs):
+    """A packed sequence whose vision tokens have groups, in blocks as images lie."""
+    *_, segments = packed(runs)
+    group = torch.arange(segments.num_tokens) // 3
+    return segments, group, replace(segments, vision_group=group)
+
+
+def test_groups_part_the_vision_tokens_of_an_example():
+    segments, group, narrow = grouped(TREES)
+    text = Segments(runs=TREES).dense_mask()
+    both = (segments.is_vision[:, None] & segments.is_vision) & (group[:, None] == group)
+    assert torch.equal(narrow.dense_mask(), text | (both & segments.dense_mask()))
+    assert bool((narrow.dense_mask() <= segments.dense_mask()).all())
+    assert not torch.equal(narrow.dense_mask(), segments.dense_mask())
+
+
+def test_one_group_is_the_wider_rule():
+    segments, group, _ = grouped(TREES)
+    assert torch.equal(replace(segments, vision_group=group * 0).dense_mask(), segments.dense_mask())
+
+
+def test_groups_go_along_when_tokens_leave():
+    segments, group, narrow = grouped(TREES)
+    keep = torch.rand(segments.num_tokens) < 0.7
+    expected = replace(segments.keep(keep), vision_group=group[keep])
+    assert torch.equal(narrow.keep(keep).dense_mask(), expected.dense_mask())

@@ -4,12 +4,13 @@ import json as json_format
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from zoo.errors import ConfigError
 
 if TYPE_CHECKING:
     from zoo.bench.inputs import InputsCost
+    from zoo.bench.molmo2 import Molmo2Cost
     from zoo.bench.packing import PackingCost
     from zoo.cli.training import RecipeCLI
     from zoo.datamodules.bench import LoadingCost
@@ -127,6 +128,32 @@ def inputs(*, rounds: int = 5, json: Path | None = None) -> str:
     return _reported(measure_inputs(rounds=rounds), json)
 
 
+def molmo2(
+    *,
+    examples: int = 8,
+    new_tokens: int = 48,
+    rounds: int = 5,
+    dtype: Literal["float32", "bfloat16"] = "float32",
+    json: Path | None = None,
+) -> str:
+    """Time a small Molmo2 against transformers' own class with the same weights and examples, in turns.
+
+    Args:
+        examples: Clips of a batch, of different lengths, one question each.
+        new_tokens: Tokens that are decoded.
+        rounds: Turns of both sides.
+        dtype: Type of weights and numbers.
+        json: File for the numbers; `packed_speedup` is of training on examples packed here and padded there,
+            `single_speedup` on one example, `decode_speedup` of tokens decoded a second.
+
+    Raises:
+        ConfigError: there is nothing to measure.
+    """
+    from zoo.bench.molmo2 import measure_molmo2  # heavy; `zoo bench molmo2 --help` must stay quick
+
+    return _reported(measure_molmo2(examples=examples, new_tokens=new_tokens, rounds=rounds, dtype=dtype), json)
+
+
 def _built(recipe: str) -> "RecipeCLI":
     """A recipe's parts, its data made."""
     from zoo.cli.training import RecipeCLI
@@ -141,7 +168,7 @@ def _built(recipe: str) -> "RecipeCLI":
     return built
 
 
-def _reported(cost: "LoadingCost | PackingCost | InputsCost", json: Path | None) -> str:
+def _reported(cost: "LoadingCost | PackingCost | InputsCost | Molmo2Cost", json: Path | None) -> str:
     if json is not None:
         json.write_text(json_format.dumps(cost.as_dict(), indent=2) + "\n", encoding="utf-8")
     return cost.as_text()

@@ -45,7 +45,7 @@ COMMANDS = (
     Command(
         name="convert checkpoint",
         target="zoo.checkpoints.converters:checkpoint",
-        summary="Turn a run's checkpoint into a folder that anybody can load",
+        summary="Turn a run's checkpoint into a folder that anybody can load (--to hf: that transformers can)",
     ),
     Command(
         name="convert smollm2",
@@ -63,6 +63,11 @@ COMMANDS = (
         name="bench packing",
         target="zoo.cli.benching:packing",
         summary="Time packed message trees against padded single annotations",
+    ),
+    Command(
+        name="bench molmo2",
+        target="zoo.cli.benching:molmo2",
+        summary="Time a small Molmo2 against transformers' own class",
     ),
     Command(
         name="doctor",

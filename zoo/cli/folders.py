@@ -44,10 +44,10 @@ def model_arguments(arguments: Sequence[str]) -> list[str]:
     folder = None if typed is None else checkpoint_folder(typed)
     if folder is None:
         return []
-    from zoo.checkpoints.pretrained import read_config
+    from zoo.checkpoints.pretrained import stored_recipe
     from zoo.checkpoints.recipe import read_recipe
 
-    spec = read_recipe(read_config(folder).get("model"), folder=folder, weights_follow=True)
+    spec = read_recipe(stored_recipe(folder), folder=folder, weights_follow=True)
     return ["--config", json.dumps({"model": spec})]
 
 
