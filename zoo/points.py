@@ -4,7 +4,7 @@
 
 is one point at 2.5 s and two at 4.0 s: groups are a key and then number, x, y in thousandths of the picture.
 
-Source: Molmo2 sheet A8. Agrees with the released models' format, whose groups `;` separates; earlier separators are read.
+Source: Molmo2 sheet A8. Agrees with the released models' format, with `;` between groups; earlier separators are read.
 Differs: a tag that was cut off at the token limit is read up to there, and what was left out is counted by reason.
 """
 
