@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from zoo.errors import DataError
-from zoo.shards.encode import encode_jpg, encode_mp4
+from zoo.shards.encode import encode_frames, encode_jpg, encode_mp4
 
 
 def ramp_frames(num_frames: int = 12, size: int = 48) -> np.ndarray:
@@ -107,3 +107,22 @@ def test_jpg_round_trip_and_refusals():
         encode_jpg(image, quality=0)
     with pytest.raises(DataError, match="3 axes"):
         encode_jpg(image[0])
+
+
+def test_frames_one_by_one_give_the_same_bytes():
+    frames = np.random.default_rng(0).integers(0, 256, (7, 16, 32, 3), dtype=np.uint8)
+    assert encode_frames(iter(frames), fps=4) == encode_mp4(frames, fps=4)
+
+
+@pytest.mark.parametrize(
+    ("frames", "words"),
+    [
+        ([], "mp4: no frame"),
+        ([np.zeros((16, 32, 3), np.uint8), np.zeros((16, 16, 3), np.uint8)], r"a frame of \(16, 16\) pixels behind"),
+        ([np.zeros((15, 32, 3), np.uint8)], "15 x 32 pixels; H.264 needs even"),
+        ([np.zeros((16, 32), np.uint8)], "expected uint8 with 3 axes"),
+    ],
+)
+def test_frames_one_by_one_that_are_no_video(frames, words):
+    with pytest.raises(DataError, match=words):
+        encode_frames(frames, fps=4)

@@ -26,6 +26,22 @@ RECORD = {
     "statements": ["there are 3 objects"],
     "descriptions": [{"request": "Describe.", "text": "A cube."}],
     "instances": [{"id": 1, "text": "red cube"}],
+    "points": [
+        {
+            "label": "red cube",
+            "question": None,
+            "kind": "points",
+            "fps": None,
+            "style": "point_count",
+            "points": [[0.5, 1, 70, 71.5]],
+            "objects": None,
+            "count": 1,
+            "seed": None,
+            "masks": "npz",
+            "rle": [{"key": 0.5, "id": 1, "size": [144, 144], "counts": "a0"}],
+        },
+        {"label": "cubes", "question": "Follow the cubes.", "kind": "tracks", "fps": 2.0, "objects": [0, 3]},
+    ],
     "meta": {"anything": [1, None]},
 }
 CHECK = column_check(VIDEO_QA)
@@ -58,7 +74,7 @@ def at(value, path):
 def test_what_is_ordinarily_read_passes():
     assert CHECK([RECORD])
     assert CHECK([{name: RECORD[name] for name in VIDEO_QA["required"]}])
-    assert CHECK([RECORD | {name: [] for name in ("annotations", "statements", "descriptions", "instances")}])
+    assert CHECK([RECORD | {name: [] for name in ("annotations", "statements", "descriptions", "instances", "points")}])
 
 
 @given(data=st.data())
@@ -93,8 +109,9 @@ def test_every_field_alone(schema, data):
     [
         ({"type": "string", "format": "date"}, "keywords .'format'. are not"),
         ({"enum": [1, 2]}, "enumeration"),
+        ({"anyOf": [{"type": "string"}, {"type": "integer"}]}, "something else than a value and null"),
         ({"type": "object", "additionalProperties": {}}, "expected true or false"),
-        ({"minimum": 3}, "without const, enum or type"),
+        ({"minimum": 3}, "without const, enum, anyOf or type"),
     ],
 )
 def test_what_it_does_not_know_is_an_error(schema, words):

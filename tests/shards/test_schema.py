@@ -24,6 +24,13 @@ GOOD = {
         {"family": "shape", "question": "What shape?", "answer": "cube", "temporal": False},
     ],
     "statements": ["there are 3 objects"],
+    "clip": {"first_frame": 4, "stored_frames": 24},
+    "points": [
+        {"label": "cube", "question": None, "kind": "points", "points": [[0.5, 1, 70, 72.5]], "masks": "npz"},
+        {"label": "cubes", "kind": "tracks", "fps": 2.0, "objects": [0, 1]},
+        {"label": "ball", "kind": "single_point", "points": [[0.5, 1, 9, 9]], "seed": [0, 1, 8, 9]},
+        {"label": "balls", "kind": "points", "style": "count", "count": 4},
+    ],
     "meta": {"anything": [1, None]},
 }
 
@@ -56,14 +63,33 @@ BAD = {
     ),
     "a subtitle without text": (("subtitles",), [{"start_s": 0.0, "end_s": 1.0, "text": ""}], "subtitles"),
     "an empty style": (("annotations", 0, "style"), "", r"annotations\[0\].style"),
+    "a clip behind its video": (("clip", "first_frame"), 5, "clip: 20 frames from 5 on, of 24 stored"),
+    "a clip of no video": (("clip", "stored_frames"), 0, "clip.stored_frames"),
+    "a kind of places that is none": (("points", 0, "kind"), "boxes", r"points\[0\].kind"),
+    "a style that is none": (("points", 3, "style"), "guess", r"points\[3\].style"),
+    "a point of three numbers": (("points", 0, "points", 0), [0.5, 1, 70], r"points\[0\].points\[0\]"),
+    "an object without a number": (("points", 0, "points", 0), [0.5, 0, 70, 7], "whole number from 1 on, got 0"),
+    "a point behind the end": (("points", 0, "points", 0), [2.6, 1, 7, 7], "2.6 s lies outside of a clip of 20 frames"),
+    "a point beside the picture": (("points", 0, "points", 0), [0, 1, 7, 145], r"\(7, 145\) lies outside of its 144 x"),
+    "a point that is no number": (("points", 0, "points", 0), [0, 1, float("nan"), 1], "is no number"),
+    "an object twice in a frame": (("points", 0, "points"), [[0, 1, 7, 7], [0, 1, 8, 8]], "object 1 stands twice at 0"),
+    "points and columns": (("points", 0, "objects"), [0], r"points\[0\].objects: given beside points"),
+    "a column twice": (("points", 1, "objects"), [1, 1], r"\[1, 1\] names a column twice"),
+    "tracks of nothing": (("points", 1, "objects"), None, r"points\[1\].points: missing"),
+    "nothing to count": (("points", 3, "count"), None, r"points\[3\].points: missing"),
+    "a seed of something else": (("points", 0, "seed"), [0, 1, 8, 9], "belongs to 'single_point'"),
+    "no seed": (("points", 2, "seed"), None, r"points\[2\].seed: missing"),
+    "a seed beside the picture": (("points", 2, "seed"), [0, 1, 8, 999], r"points\[2\].seed: \(8, 999\)"),
+    "an endless rate of tracks": (("points", 1, "fps"), float("inf"), r"points\[1\].fps"),
 }
 
-IMAGES = GOOD | {
+PLAIN = {name: value for name, value in GOOD.items() if name not in ("clip", "points")}  # which are of a video
+IMAGES = PLAIN | {
     "media": "jpg",
     "num_frames": 2,
     "images": [{"width": 144, "height": 144}, {"width": 9, "height": 200}],
 }
-TEXT = GOOD | {"media": "text", "width": 0, "height": 0, "num_frames": 0}
+TEXT = PLAIN | {"media": "text", "width": 0, "height": 0, "num_frames": 0}
 
 
 @pytest.mark.parametrize(
@@ -111,6 +137,19 @@ def test_a_bad_record_is_refused_with_key_and_field(name):
         check_record(record, where="shard 7")
 
 
+@pytest.mark.parametrize(
+    ("point", "fault"), [([1, 1, 9, 9], None), ([2, 1, 9, 9], "no image 2"), ([0, 1, 9, 9], "1 to 1")]
+)
+def test_points_of_images_name_an_image(point, fault):
+    entry = {"label": "x", "kind": "points", "points": [point]}
+    record = GOOD | {"media": "jpg", "num_frames": 1, "points": [entry]}
+    if fault is None:
+        validate_record(record)
+        return
+    with pytest.raises(DataError, match=fault):
+        validate_record(record)
+
+
 @pytest.mark.parametrize("field", VIDEO_QA["required"])
 def test_each_required_field_is_missed_by_name(field):
     with pytest.raises(DataError, match=f"'{field}' is a required property"):
@@ -155,7 +194,8 @@ def test_any_json_in_any_field_passes_or_is_a_data_error(field, value):
     try:
         validate_record(record)
     except DataError as error:
-        assert field in str(error) or field == "media"  # noqa: PT017 - both outcomes are right, by value
+        # Another media, size or length is told by what no longer fits it.
+        assert field in str(error) or field in ("media", "width", "height", "num_frames", "fps")  # noqa: PT017 - by value
         with pytest.raises(DataError, match="here"):
             check_record(record, where="here")
     else:

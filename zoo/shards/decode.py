@@ -10,10 +10,10 @@ import io
 import math
 import threading
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -45,8 +45,8 @@ class Clip:
     Args:
         frames: (frames, height, width, 3) uint8 RGB; of several images a tuple of (height, width, 3), of text alone an
             empty one.
-        times_s: (frames,) float64, seconds after the first stored frame; 0 for images.
-        indices: (frames,) int64, places among all stored frames; label arrays are indexed by them.
+        times_s: (frames,) float64, seconds after the first frame of the sample; 0 for images.
+        indices: (frames,) int64, places among all frames of the sample; label arrays are indexed by them.
     """
 
     frames: np.ndarray | tuple[np.ndarray, ...]
@@ -77,8 +77,9 @@ def decode_sample(sample: "Sample", choose: FrameSampling | ChooseFrames) -> Cli
     with _named(sample):
         match media_kind(sample):
             case "video":
+                part = _Part(sample.record, choose)
                 data = sample.files[media_suffix(sample.files)]
-                return decode_video(data, choose, expected_frames=sample.record.get("num_frames"))
+                return part.of(decode_video(data, part, expected_frames=part.stored_frames))
             case "images":
                 return _decode_images(sample)
             case "text":
@@ -92,19 +93,18 @@ def sampled_times(sample: "Sample", choose: FrameSampling | ChooseFrames) -> np.
         sample: Holds one media file, several images, or text alone.
         choose: Sampling rule, or a function from the times of all stored frames to indices.
     Returns:
-        (frames,) float64, seconds after the first stored frame.
+        (frames,) float64, seconds after the first frame of the sample.
     Raises:
         DataError: names shard and key: no media file, or a video without a readable table. Damage inside frames is
             found by decoding only.
     """
-    if isinstance(choose, FrameSampling):
-        choose = choose.indices
     with _named(sample):
         match media_kind(sample):
             case "video":
+                part = _Part(sample.record, choose)
                 data = sample.files[media_suffix(sample.files)]
-                times_s = frame_times(data, expected_frames=sample.record.get("num_frames"))
-                return times_s[np.asarray(choose(times_s), dtype=np.int64)]
+                times_s = frame_times(data, expected_frames=part.stored_frames)
+                return times_s[np.asarray(part(times_s), dtype=np.int64)] - part.start_s
             case "images":
                 return np.zeros(len(_image_files(sample)))
             case "text":
@@ -179,6 +179,37 @@ def _decode_images(sample: "Sample") -> Clip:
     if len(files) == 1:
         return decode_image(files[0])
     return still_clip([decode_image(data).frames[0] for data in files])
+
+
+class _Part:
+    """Chooses among the frames of a file that a sample is about: all of them, or its `clip`.
+
+    Args:
+        record: Of the sample.
+        choose: Sampling rule, or a function from the times of the sample's frames to indices.
+    """
+
+    def __init__(self, record: Mapping[str, Any], choose: FrameSampling | ChooseFrames) -> None:
+        clip = record.get("clip")
+        self.is_whole = clip is None
+        self.first = 0 if clip is None else clip["first_frame"]
+        self.stop = None if clip is None else self.first + record["num_frames"]
+        self.stored_frames: int | None = record.get("num_frames") if clip is None else clip["stored_frames"]
+        self.start_s = 0.0  # known when the times are
+        self.choose = choose.indices if isinstance(choose, FrameSampling) else choose
+
+    def __call__(self, times_s: np.ndarray) -> np.ndarray:
+        if self.is_whole:
+            return self.choose(times_s)
+        own = times_s[self.first : self.stop]
+        self.start_s = own[0]
+        return np.asarray(self.choose(own - self.start_s), dtype=np.int64) + self.first
+
+    def of(self, clip: Clip) -> Clip:
+        """A decoded clip, with times and places counted from the sample's first frame."""
+        if self.is_whole:
+            return clip
+        return replace(clip, times_s=clip.times_s - self.start_s, indices=clip.indices - self.first)
 
 
 @contextmanager

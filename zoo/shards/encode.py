@@ -2,6 +2,7 @@
 
 import io
 import tempfile
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 
@@ -26,12 +27,26 @@ def encode_mp4(frames: np.ndarray, *, fps: float, crf: int = 18, gop: int = 20, 
     Raises:
         DataError: wrong shape, dtype, odd size or frame rate.
     """
+    _check_pixels(frames, ndim=4)
+    return encode_frames(frames, fps=fps, crf=crf, gop=gop, preset=preset)
+
+
+def encode_frames(
+    frames: Iterable[np.ndarray], *, fps: float, crf: int = 18, gop: int = 20, preset: str = "veryfast"
+) -> bytes:
+    """`encode_mp4` of frames that come one by one, for videos that do not fit into memory.
+
+    Args:
+        frames: (height, width, 3) uint8 RGB each, all of one even size.
+        fps: See `encode_mp4`, as the others.
+        crf: See there.
+        gop: See there.
+        preset: See there.
+    Raises:
+        DataError: wrong shape, dtype, odd or differing sizes, or frame rate.
+    """
     import av
 
-    _check_pixels(frames, ndim=4)
-    height, width = frames.shape[1:3]
-    if height % 2 or width % 2 or not len(frames):
-        raise DataError(f"mp4: frames of shape {frames.shape}; H.264 needs one frame or more, of even height and width")
     if not 0 < fps < 1000:
         raise DataError(f"mp4: fps is {fps}, expected more than 0 and less than 1000")
     rate = Fraction(fps).limit_denominator(MAX_FPS_DENOMINATOR)
@@ -52,13 +67,28 @@ def encode_mp4(frames: np.ndarray, *, fps: float, crf: int = 18, gop: int = 20, 
     with tempfile.NamedTemporaryFile(suffix=".mp4") as file:
         with av.open(file.name, mode="w", format="mp4", options=options) as container:
             stream = container.add_stream("libx264", rate=rate)
-            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-            stream.codec_context.thread_count = 1
-            stream.options = codec
+            size = None
             for pixels in frames:
+                if size is None:
+                    size = _even_size(pixels)
+                    stream.height, stream.width, stream.pix_fmt = *size, "yuv420p"
+                    stream.codec_context.thread_count = 1
+                    stream.options = codec
+                elif pixels.shape[:2] != size:
+                    raise DataError(f"mp4: a frame of {pixels.shape[:2]} pixels behind frames of {size}")
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")))
+            if size is None:
+                raise DataError("mp4: no frame; H.264 needs one frame or more")
             container.mux(stream.encode())
         return Path(file.name).read_bytes()
+
+
+def _even_size(pixels: np.ndarray) -> tuple[int, int]:
+    _check_pixels(pixels, ndim=3)
+    height, width = pixels.shape[:2]
+    if height % 2 or width % 2:
+        raise DataError(f"mp4: frames of {height} x {width} pixels; H.264 needs even height and width")
+    return height, width
 
 
 def encode_jpg(image: np.ndarray, *, quality: int = 92) -> bytes:

@@ -30,11 +30,14 @@ def column_check(schema: Schema) -> Check:
         _know(schema, {"const"})
         constant = schema["const"]
         return lambda values: all(type(value) is type(constant) and value == constant for value in values)
+    if "anyOf" in schema:
+        _know(schema, {"anyOf"})
+        return _or_none(schema["anyOf"])
     if "enum" in schema:
         _know(schema, {"enum"})
         return _enum(schema["enum"])
     if schema.get("type") not in _OF_TYPE:
-        raise ValueError(f"a schema without const, enum or type among {', '.join(_OF_TYPE)}: {dict(schema)}")
+        raise ValueError(f"a schema without const, enum, anyOf or type among {', '.join(_OF_TYPE)}: {dict(schema)}")
     return _OF_TYPE[schema["type"]](schema)
 
 
@@ -42,6 +45,13 @@ def _know(schema: Schema, keywords: Collection[str]) -> None:
     unknown = schema.keys() - _ANNOTATIONS - set(keywords)
     if unknown:
         raise ValueError(f"JSON Schema keywords {sorted(unknown)} are not among {sorted(keywords)}")
+
+
+def _or_none(choices: Sequence[Schema]) -> Check:
+    if len(choices) != 2 or choices[1] != {"type": "null"}:
+        raise ValueError(f"choices among something else than a value and null: {choices}")
+    inner = column_check(choices[0])
+    return lambda values: inner([value for value in values if value is not None])
 
 
 def _enum(allowed: Sequence[Any]) -> Check:
@@ -86,12 +96,14 @@ def _boolean(schema: Schema) -> Check:
 
 
 def _array(schema: Schema) -> Check:
-    _know(schema, {"type", "items", "minItems"})
-    least = schema.get("minItems", 0)
+    _know(schema, {"type", "items", "minItems", "maxItems"})
+    least, most = schema.get("minItems", 0), schema.get("maxItems", float("inf"))
     inner = column_check(schema["items"]) if "items" in schema else lambda values: True
 
     def check(values: Sequence[Any]) -> bool:
-        if not _are(values, list) or (values and min(map(len, values)) < least):
+        if not _are(values, list):
+            return False
+        if values and not least <= min(map(len, values)) <= max(map(len, values)) <= most:
             return False
         return inner(values[0] if len(values) == 1 else list(chain.from_iterable(values)))
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import DataError
+from zoo.shards import point_entries
 from zoo.shards.quick_check import Check, column_check
 
 if TYPE_CHECKING:
@@ -71,6 +72,13 @@ VIDEO_QA: dict[str, Any] = {
                 "properties": {"start_s": _SECONDS, "end_s": _SECONDS, "text": _TEXT},
             },
         },
+        # Where the sample is a part of its video: the file's frames before it and in all, `num_frames` being its own.
+        "clip": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["first_frame", "stored_frames"],
+            "properties": {"first_frame": {"type": "integer", "minimum": 0}, "stored_frames": _COUNT},
+        },
         "annotations": {
             "type": "array",
             "items": {
@@ -104,7 +112,7 @@ VIDEO_QA: dict[str, Any] = {
                 "type": "object",
                 "additionalProperties": False,
                 "required": ["request", "text"],
-                "properties": {"request": _TEXT, "text": _TEXT},
+                "properties": {"request": _TEXT, "text": _TEXT, "style": _TEXT},
             },
         },
         # What the ids in the npz file's `masks` are, 0 being background: how each looks, and what it does.
@@ -117,6 +125,8 @@ VIDEO_QA: dict[str, Any] = {
                 "properties": {"id": {"type": "integer", "minimum": 1, "maximum": 255}, "text": _TEXT, "deeds": _TEXT},
             },
         },
+        # What to point at, to count and to follow.
+        "points": point_entries.POINT_ENTRIES,
         "meta": {"type": "object"},
     },
 }
@@ -199,18 +209,24 @@ def _quick_check() -> Check:
 
 def _sentence(error: "ValidationError") -> str:
     """One fault with its field, as `annotations[3].answer: '' should be non-empty`."""
+    if error.validator == "anyOf":  # a value or null: what is wrong with the value says more than that it is neither
+        error = next(inner for inner in error.context if inner.schema_path[0] == 0)
     field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path)
     message = error.message if len(error.message) <= 160 else f"{error.message[:157]}..."
     return f"{field.lstrip('.') or 'record'}: {message}"
 
 
 def _contradictions(record: Mapping[str, Any]) -> Iterator[str]:
+    yield from point_entries.contradictions(record)
     if not math.isfinite(record["fps"]):
         yield f"fps: {record['fps']} is not a number of frames"
     for index, annotation in enumerate(record["annotations"]):
         choices = annotation.get("choices")
         if choices is not None and annotation["answer"] not in choices:
             yield f"annotations[{index}].answer: {annotation['answer']!r} is not among its choices {choices}"
+    clip = record.get("clip")
+    if clip is not None and clip["first_frame"] + record["num_frames"] > clip["stored_frames"]:
+        yield f"clip: {record['num_frames']} frames from {clip['first_frame']} on, of {clip['stored_frames']} stored"
     yield from _contradicting_sizes(record)
     for index, line in enumerate(record.get("subtitles", ())):
         if line["end_s"] < line["start_s"]:
