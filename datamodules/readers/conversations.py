@@ -5,22 +5,19 @@ Rows about the same file become one sample, because a shard stores, decodes and 
 """
 
 import os
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from tqdm import tqdm
 
 from zoo.datamodules.readers.files import MediaFile, ParquetCell, Row, read_rows
-from zoo.datamodules.readers.reader import Entry, MediaSource, Reader
+from zoo.datamodules.readers.reader import Entry, MediaSource, Reader, key_of
 from zoo.datamodules.readers.turns import COLUMNS, Columns, parse_row
 from zoo.errors import ConfigError, DataError
 from zoo.shards.faults import MAX_BAD_SHARE, FaultCounter, OnBadSample
 
-KEY_TEXT = 40  # characters of a file's name that its key repeats, for people
 QUICK_S = 2.0  # a plan that takes no longer shows no progress bar
 
 
@@ -136,10 +133,3 @@ class Conversations(Reader):
         source = Path(self.source)
         root = Path(self.media_root) if self.media_root is not None else source if source.is_dir() else source.parent
         return Path(os.path.relpath(path, root)).as_posix()
-
-
-def key_of(identity: str) -> str:
-    """A key that shards take, the same for the same file every time: part of its name, and a hash of all of it."""
-    name = re.sub(r"[^A-Za-z0-9_]+", "-", Path(identity).stem).strip("-")[:KEY_TEXT]
-    digest = blake2b(identity.encode("utf-8", "surrogateescape"), digest_size=6).hexdigest()
-    return f"{name}-{digest}" if name else digest

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from zoo.datamodules.readers.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from zoo.errors import DataError
 from zoo.libraries import optional
+from zoo.shards.decode import decode_image
+from zoo.shards.encode import encode_frames
 from zoo.shards.reader import ReportError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
 SPLIT_OF_WORD = {
@@ -27,6 +30,8 @@ SPLIT_OF_WORD = {
     "test": "test",
 }
 _LEADING_WORD = re.compile(r"[a-z]+(?=[-_.]|$)")
+
+ROWS_AT_ONCE = 1024  # of a Parquet file; captions and masks make rows of some 100 KB
 
 MEDIA_COLUMN = "media"  # where a sidecar's row, which need not say what it is about, gets its image or video
 
@@ -82,11 +87,21 @@ class ParquetCell:
         return ""
 
     def read(self) -> bytes:
+        images = self.read_all()
+        if len(images) != 1:
+            raise DataError(f"column {self.column!r} holds {len(images)} images, expected one")
+        return images[0]
+
+    def read_all(self) -> list[bytes]:
+        """Every image of a list.
+
+        Raises:
+            DataError: something in it is none.
+        """
         value = _cell(self.file, self.column, self.row)
-        if isinstance(value, list):
-            if len(value) != 1:
-                raise DataError(f"column {self.column!r} holds {len(value)} images, expected one")
-            (value,) = value
+        return [self._bytes(item) for item in (value if isinstance(value, list) else [value])]
+
+    def _bytes(self, value: Any) -> bytes:
         if isinstance(value, dict):
             value, path = value.get("bytes"), value.get("path")
             if value is None and isinstance(path, str):
@@ -96,7 +111,66 @@ class ParquetCell:
         return value
 
 
-def read_rows(source: Path, report: ReportError) -> Iterator[Row]:
+@dataclass(frozen=True, slots=True)
+class ImageSet:
+    """Several images that are looked at together.
+
+    Args:
+        images: One file each, or one cell that holds a list.
+    """
+
+    images: tuple[MediaFile, ...] | ParquetCell
+
+    @property
+    def name(self) -> str:
+        return ""
+
+    def read_all(self) -> list[bytes]:
+        """The bytes of every image, in order.
+
+        Raises:
+            DataError: one is not there.
+        """
+        if isinstance(self.images, ParquetCell):
+            return self.images.read_all()
+        return [image.read() for image in self.images]
+
+
+@dataclass(frozen=True, slots=True)
+class FrameFolder:
+    """A video as a folder of its frames, whose names grow; encoded when it is read.
+
+    Args:
+        folder: Holds nothing but them.
+        fps: Frames per second.
+    """
+
+    folder: str
+    fps: float
+
+    @property
+    def name(self) -> str:
+        return f"{self.folder}.mp4"
+
+    def read(self) -> bytes:
+        """An mp4; an odd width or height gets one more row or column, a copy of the last, which H.264 needs.
+
+        Raises:
+            DataError: a frame is no image, or they differ in size.
+        """
+        paths = sorted(path for path in Path(self.folder).iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+        return encode_frames(map(_even_frame, paths), fps=self.fps)
+
+
+def _even_frame(path: Path) -> "np.ndarray":
+    import numpy as np
+
+    (pixels,) = decode_image(MediaFile(str(path)).read()).frames
+    height, width = pixels.shape[:2]
+    return np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+
+
+def read_rows(source: Path, report: ReportError, *, formats: Collection[str] | None = None) -> Iterator[Row]:
     """Every row of a file, or of the files in a folder.
 
     A folder is searched for .jsonl, .json and .parquet files; a .json beside an image or a video of the same name is
@@ -105,6 +179,7 @@ def read_rows(source: Path, report: ReportError) -> Iterator[Row]:
     Args:
         source: A file or a folder.
         report: Is told of every line that holds no row.
+        formats: Endings of the files in a folder that are read; None: all that can be.
     Raises:
         DataError: nothing there, or a file that cannot be read as what its ending says.
         MissingLibraryError: a Parquet file without pyarrow.
@@ -115,15 +190,16 @@ def read_rows(source: Path, report: ReportError) -> Iterator[Row]:
         yield from _rows_of(source, None, report)
         return
     found = False
+    formats = tuple(FORMATS) if formats is None else formats
     for path in sorted(source.rglob("*")):
         inside = path.relative_to(source)
-        if path.suffix.lower() not in FORMATS or not path.is_file() or any(p.startswith(".") for p in inside.parts):
+        if path.suffix.lower() not in formats or not path.is_file() or any(p.startswith(".") for p in inside.parts):
             continue
         found = True
         yield from _rows_of(path, _split_of(inside), report)
     if not found:
         raise DataError(
-            f"{source} holds no {', '.join(FORMATS)}: questions stand in one of these, or in a .json beside each file"
+            f"{source} holds no {', '.join(formats)}: questions stand in one of these, or in a .json beside each file"
         )
 
 
@@ -192,7 +268,7 @@ def _parquet(path: Path, report: ReportError) -> Iterator[tuple[str, Any]]:
         media = [field.name for field in schema if _holds_bytes(field.type)]
         names = [field.name for field in schema if field.name not in media]
         row = 0
-        for batch in file.iter_batches(columns=names):
+        for batch in file.iter_batches(columns=names, batch_size=ROWS_AT_ONCE):
             for values in batch.to_pylist():
                 cells = {name: ParquetCell(str(path), row, name, str(path.parent)) for name in media}
                 yield f"row {row}", values | cells

@@ -5,6 +5,7 @@ sound, the coded pictures are copied into an mp4. Every video is decoded at its 
 """
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from zoo.errors import DataError
 from zoo.shards.decode import decode_image, decode_video
+from zoo.shards.encode import encode_jpg
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
 KEPT_IMAGES = {"JPEG": "jpg", "PNG": "png"}  # Pillow's name to our suffix
+SET_QUALITY = 95  # of a JPEG
 MP4_FAMILY = "mp4"  # in FFmpeg's name of the demuxer, which is a list
 FFMPEG_HINT = "convert it: ffmpeg -i IN -pix_fmt yuv420p -an OUT.mp4"
 
@@ -50,6 +53,22 @@ def probe(name: str, data: bytes) -> Media:
         return _image(data)
     known = " ".join((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES))
     raise DataError(f"{name} is no image or video that is read here ({known}); a video: {FFMPEG_HINT}")
+
+
+def as_one_kind(images: Sequence[Media]) -> list[Media]:
+    """Images of a set, all png or all jpg: where there are both, each png is encoded.
+
+    Args:
+        images: As `probe` gives them.
+    """
+    if len({image.suffix for image in images}) < 2:
+        return list(images)
+    return [image if image.suffix == "jpg" else _as_jpg(image) for image in images]
+
+
+def _as_jpg(image: Media) -> Media:
+    (pixels,) = decode_image(image.data).frames
+    return image._replace(suffix="jpg", data=encode_jpg(pixels, quality=SET_QUALITY))
 
 
 def _image(data: bytes) -> Media:

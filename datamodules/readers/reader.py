@@ -8,13 +8,17 @@ closed. Workers then open the media of one shard each. So a sample keeps its spl
 import copy
 import json
 import logging
+import re
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from zoo.datamodules.readers.media import probe
+from zoo.datamodules.readers.clips import FramesPart, SecondsPart, cut
+from zoo.datamodules.readers.files import ImageSet
+from zoo.datamodules.readers.media import as_one_kind, probe
 from zoo.errors import ConfigError, DataError
 from zoo.generator import GeneratedSample, ShardGenerator
 from zoo.shards.faults import MAX_BAD_SHARE, FaultCounter, OnBadSample
@@ -23,6 +27,7 @@ from zoo.shards.schema import SCHEMA_NAME, SCHEMA_VERSION
 logger = logging.getLogger(__name__)
 
 SPLITS = ("train", "val", "test")
+KEY_TEXT = 40  # characters of a file's name that its key repeats, for people
 
 
 class MediaSource(Protocol):
@@ -45,17 +50,24 @@ class Entry:
     Args:
         key: Stable id within the data set; the split hangs on it.
         where: File and row, for messages.
-        media: The image or video.
+        media: The image or video, or images that are looked at together.
         annotations: As the shards' schema has them.
         split: Where the source says which split it belongs to; None leaves that to the hash.
+        origin: What must not be divided among splits, such as the video that several clips are cut from; empty: the
+            sample stands for itself.
+        part: What of a video the sample is about; None: all of it.
+        more: Further fields of the record, as the shards' schema has them.
         meta: Free JSON that goes into the record.
     """
 
     key: str
     where: str
-    media: MediaSource
+    media: MediaSource | ImageSet
     annotations: Sequence[Mapping[str, Any]]
     split: str | None = None
+    origin: str = ""
+    part: SecondsPart | FramesPart | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
     meta: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -133,7 +145,8 @@ class Reader(ShardGenerator):
             members = [entry for entry in found if split_of[entry.key] == split]
             self._counts[split] = len(members)
             for entry in members:
-                digest.update(json.dumps([split, entry.key, list(entry.annotations)], sort_keys=True).encode())
+                said = [split, entry.key, list(entry.annotations), dict(entry.more)]
+                digest.update(json.dumps(said, sort_keys=True).encode())
             for start in range(0, len(members), self.shard_size):
                 self._planned[split, start // self.shard_size] = members[start : start + self.shard_size]
         return digest.hexdigest()
@@ -149,21 +162,18 @@ class Reader(ShardGenerator):
         Raises:
             DataError: no whole image or video.
         """
-        media = probe(entry.media.name, entry.media.read())
+        about, media = _images(entry.media) if isinstance(entry.media, ImageSet) else _media(entry)
         record = {
             "schema": SCHEMA_NAME,
             "version": SCHEMA_VERSION,
             "key": entry.key,
-            "media": media.suffix,
-            "width": media.width,
-            "height": media.height,
-            "num_frames": media.num_frames,
-            "fps": media.fps,
+            **about,
             "annotations": list(entry.annotations),
             "statements": [],
+            **entry.more,
             "meta": {"source": entry.where, **entry.meta},
         }
-        return GeneratedSample(record, media.data, None)
+        return GeneratedSample(record, media, None)
 
     def samples(self, split: str, shard: int, count: int) -> Iterator[GeneratedSample | DataError]:
         for entry in self._planned[split, shard]:
@@ -173,13 +183,51 @@ class Reader(ShardGenerator):
                 yield DataError(f"{entry.where}: {error}")
 
 
+def _media(entry: Entry) -> tuple[dict[str, Any], bytes]:
+    """What a record says about its image or video, and the bytes."""
+    media = probe(entry.media.name, entry.media.read())
+    about = {
+        "media": media.suffix,
+        "width": media.width,
+        "height": media.height,
+        "num_frames": media.num_frames,
+        "fps": media.fps,
+    }
+    if entry.part is None:
+        return about, media.data
+    part = cut(media.data, entry.part)
+    about |= {"num_frames": part.num_frames, "fps": part.fps}
+    if part.num_frames != part.stored_frames:
+        about["clip"] = {"first_frame": part.first_frame, "stored_frames": part.stored_frames}
+    return about, part.data
+
+
+def _images(images: ImageSet) -> tuple[dict[str, Any], bytes | tuple[bytes, ...]]:
+    """The same of several images, whose record repeats the first one's size."""
+    found = as_one_kind([probe("", data) for data in images.read_all()])
+    if not found:
+        raise DataError("a set without images")
+    sizes = [{"width": image.width, "height": image.height} for image in found]
+    about = {"media": found[0].suffix, **sizes[0], "num_frames": len(found), "fps": 1.0}
+    if len(found) == 1:
+        return about, found[0].data
+    return about | {"images": sizes}, tuple(image.data for image in found)
+
+
+def key_of(identity: str) -> str:
+    """A key that shards take, the same for the same thing every time: part of its name, and a hash of all of it."""
+    name = re.sub(r"[^A-Za-z0-9_]+", "-", Path(identity).stem).strip("-")[:KEY_TEXT]
+    digest = blake2b(identity.encode("utf-8", "surrogateescape"), digest_size=6).hexdigest()
+    return f"{name}-{digest}" if name else digest
+
+
 def hash_share(key: str) -> float:
     """A number in [0, 1) that hangs on the key alone, evenly spread."""
     return int.from_bytes(blake2b(key.encode(), digest_size=6).digest(), "big") / 2**48
 
 
 def assign_splits(entries: Sequence[Entry], *, val_share: float, test_share: float) -> dict[str, str]:
-    """Split of every key: what the source says, else the hash.
+    """Split of every key: what the source says, else the hash of the origin.
 
     Shares are cut from what the source leaves open or calls train, and only for splits that it does not have itself.
     A share above 0 gets one sample at least, where there are two to divide, so that a tiny source trains as well.
@@ -192,13 +240,17 @@ def assign_splits(entries: Sequence[Entry], *, val_share: float, test_share: flo
     own = {entry.split for entry in entries}
     shares = {"val": 0.0 if "val" in own else val_share, "test": 0.0 if "test" in own else test_share}
     split_of = {entry.key: entry.split for entry in entries if entry.split not in (None, "train")}
-    free = sorted((hash_share(entry.key), entry.key) for entry in entries if entry.split in (None, "train"))
+    members: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry.key not in split_of:
+            members.setdefault(entry.origin or entry.key, []).append(entry.key)
+    free = sorted((hash_share(origin), origin) for origin in members)
     low = 0.0
     for split, share in shares.items():
-        members = [key for place, key in free if low <= place < low + share]
-        if share and not members and len(free) > 1:
-            members = [free[0][1]]
-        split_of |= dict.fromkeys(members, split)
-        free = [(place, key) for place, key in free if key not in split_of]
+        chosen = [origin for place, origin in free if low <= place < low + share]
+        if share and not chosen and len(free) > 1:
+            chosen = [free[0][1]]
+        split_of |= {key: split for origin in chosen for key in members.pop(origin)}
+        free = [(place, origin) for place, origin in free if origin in members]
         low += share
-    return split_of | {key: "train" for _, key in free}
+    return split_of | {key: "train" for keys in members.values() for key in keys}

@@ -99,7 +99,7 @@ def parse_row(values: Mapping[str, Any], *, columns: Columns, family: str, dialo
         annotations = [_plain(values, columns)]
     group = columns.find(values, "family")
     common = {
-        "family": _family(family if group is None else _text(group, "family")),
+        "family": family_name(family if group is None else plain_text(group, "family")),
         "temporal": columns.find(values, "temporal") is True,
     }
     split = columns.find(values, "split")
@@ -108,7 +108,7 @@ def parse_row(values: Mapping[str, Any], *, columns: Columns, family: str, dialo
     return ParsedRow(
         media=_one_media(shown),
         annotations=[common | annotation for annotation in annotations],
-        split=None if split is None else _split(_text(split, "split")),
+        split=None if split is None else _split(plain_text(split, "split")),
     )
 
 
@@ -117,24 +117,24 @@ def _plain(values: Mapping[str, Any], columns: Columns) -> dict[str, Any]:
     if question is None or answer is None:
         raise columns.missing(values, "conversation", "question", "answer")
     choices = columns.find(values, "choices")
-    return {"question": _said(question, "question")} | (
-        {"answer": _said(answer, "answer")} if choices is None else _chosen(answer, choices)
+    return {"question": said(question, "question")} | (
+        {"answer": said(answer, "answer")} if choices is None else _chosen(answer, choices)
     )
 
 
 def _chosen(answer: Any, choices: Any) -> dict[str, Any]:
     """Choices with the answer among them, which may be given by its place or its letter."""
     if not isinstance(choices, Sequence) or isinstance(choices, str) or len(choices) < 2:
-        raise DataError(f"choices are {_short(choices)}, expected a list of two or more")
-    texts = [_said(choice, "choice") for choice in choices]
+        raise DataError(f"choices are {short(choices)}, expected a list of two or more")
+    texts = [said(choice, "choice") for choice in choices]
     place = answer if isinstance(answer, int) and not isinstance(answer, bool) else None
     if place is None:
-        text = _said(answer, "answer")
+        text = said(answer, "answer")
         if text in texts:
             return {"answer": text, "choices": texts}
         place = ord(text.upper()) - ord("A") if len(text) == 1 else None
     if place is None or not 0 <= place < len(texts):
-        raise DataError(f"answer {_short(answer)} is none of the choices {_short(texts)}, nor a place or letter of one")
+        raise DataError(f"answer {short(answer)} is none of the choices {short(texts)}, nor a place or letter of one")
     return {"answer": texts[place], "choices": texts}
 
 
@@ -143,20 +143,20 @@ def _turns(conversation: Any) -> tuple[list[tuple[str, str]], list[Any]]:
     if isinstance(conversation, str):  # a table whose cells are text holds JSON
         conversation = parse_json(conversation)
     if not isinstance(conversation, Sequence) or isinstance(conversation, str | bytes):
-        raise DataError(f"the conversation is {_short(conversation)}, expected a list of turns")
+        raise DataError(f"the conversation is {short(conversation)}, expected a list of turns")
     turns: list[tuple[str, str]] = []
     media: list[Any] = []
     for turn in conversation:
         if not isinstance(turn, Mapping):
-            raise DataError(f"turn {_short(turn)}, expected an object with role and content, or from and value")
+            raise DataError(f"turn {short(turn)}, expected an object with role and content, or from and value")
         role = turn.get("role", turn.get("from"))
         pair = next((names for names in _PAIRS if all(name in turn for name in names)), None)
         if role is None and pair is not None:
-            question, answer = (_said(turn[name], name) for name in pair)
+            question, answer = (said(turn[name], name) for name in pair)
             turns += [(_NEW, ""), ("user", question), ("assistant", answer), (_NEW, "")]
             continue
         if not isinstance(role, str) or role.lower() not in ROLES:
-            raise DataError(f"turn of role {_short(role)}, expected one of {', '.join(ROLES)}")
+            raise DataError(f"turn of role {short(role)}, expected one of {', '.join(ROLES)}")
         text = _content(turn.get("content", turn.get("value")), media)
         turns.append((ROLES[role.lower()], text))
     return turns, media
@@ -167,7 +167,7 @@ def _content(content: Any, media: list[Any]) -> str:
     if isinstance(content, str):
         return _cleaned(content)
     if not isinstance(content, Sequence) or isinstance(content, bytes):
-        raise DataError(f"content {_short(content)}, expected a text or a list of parts")
+        raise DataError(f"content {short(content)}, expected a text or a list of parts")
     texts = []
     for part in content:
         if isinstance(part, str):
@@ -181,7 +181,7 @@ def _content(content: Any, media: list[Any]) -> str:
             if found is not None:  # else a placeholder for the row's own column
                 media.append(found)
         else:
-            raise DataError(f"part {_short(part)} of a turn, expected text, image or video")
+            raise DataError(f"part {short(part)} of a turn, expected text, image or video")
     return _cleaned("\n".join(texts))
 
 
@@ -189,7 +189,7 @@ def _annotations(turns: Iterable[tuple[str, str]], *, dialogue: bool) -> Iterato
     """One annotation a pair of turns, with the pairs before it in a dialogue."""
     history: list[dict[str, str]] = []
     for question, answer, is_first in _pairs(turns):
-        pair = {"question": _said(question, "question"), "answer": answer}
+        pair = {"question": said(question, "question"), "answer": answer}
         if is_first or not dialogue:
             history = []
         yield pair | ({"history": list(history)} if history else {})
@@ -210,11 +210,11 @@ def _pairs(turns: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str, bool]]:
             question, answer, is_first = [], [], False
         if role == "assistant":
             if not question:
-                raise DataError(f"answer {_short(text)} without a question before it")
-            answer.append(_said(text, "answer"))
+                raise DataError(f"answer {short(text)} without a question before it")
+            answer.append(said(text, "answer"))
         elif role == _NEW:
             if question:
-                raise DataError(f"question {_short(question[-1])} has no answer")
+                raise DataError(f"question {short(question[-1])} has no answer")
             is_first = True
         elif text:
             question.append(text)
@@ -230,31 +230,40 @@ def _one_media(shown: Sequence[Any]) -> str | ParquetCell:
     if isinstance(shown, ParquetCell):
         return shown
     if not isinstance(shown, str) or not shown.strip():
-        raise DataError(f"media {_short(shown)}, expected the path of an image or a video")
+        raise DataError(f"media {short(shown)}, expected the path of an image or a video")
     if "://" in shown or shown.startswith("data:"):
-        raise DataError(f"media {_short(shown)} is no path of a file; save it, and write its path")
-    return _text(shown, "media")
+        raise DataError(f"media {short(shown)} is no path of a file; save it, and write its path")
+    return plain_text(shown, "media")
 
 
-def _said(value: Any, name: str) -> str:
-    """A question, answer or choice as text that is not empty."""
-    text = _cleaned(_text(value, name))
+def said(value: Any, name: str) -> str:
+    """A question, answer or choice as text that is not empty; `name` is for the message.
+
+    Raises:
+        DataError: no text, or an empty one.
+    """
+    text = _cleaned(plain_text(value, name))
     if not text:
         raise DataError(f"an empty {name}")
     return text
 
 
-def _text(value: Any, name: str) -> str:
+def plain_text(value: Any, name: str) -> str:
+    """A text, a number or yes or no as text; `name` is for the message.
+
+    Raises:
+        DataError: something else, or no Unicode.
+    """
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int | float):
         return str(value)
     if not isinstance(value, str):
-        raise DataError(f"{name} {_short(value)}, expected a text")
+        raise DataError(f"{name} {short(value)}, expected a text")
     try:
         value.encode()
     except UnicodeEncodeError as error:  # half of a surrogate pair, which JSON can spell and no tokenizer reads
-        raise DataError(f"{name} {_short(value)} is no valid Unicode") from error
+        raise DataError(f"{name} {short(value)} is no valid Unicode") from error
     return value
 
 
@@ -263,16 +272,18 @@ def _cleaned(text: str) -> str:
     return _PLACEHOLDER.sub(" ", text).strip()
 
 
-def _family(name: str) -> str:
+def family_name(name: str) -> str:
+    """A question's group as metrics hold it."""
     return name.encode()[:FAMILY_BYTES].decode(errors="ignore").strip() or "question"
 
 
 def _split(name: str) -> str:
     if name.lower() not in SPLIT_OF_WORD:
-        raise DataError(f"split {_short(name)}, expected one of {', '.join(SPLIT_OF_WORD)}")
+        raise DataError(f"split {short(name)}, expected one of {', '.join(SPLIT_OF_WORD)}")
     return SPLIT_OF_WORD[name.lower()]
 
 
-def _short(value: Any, limit: int = 60) -> str:
+def short(value: Any, limit: int = 60) -> str:
+    """A value as messages show it."""
     text = ascii(value)
     return text if len(text) <= limit else text[: limit - 3] + "..."

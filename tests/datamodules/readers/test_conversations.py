@@ -8,8 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from zoo.datamodules.readers.conversations import Conversations, key_of
+from zoo.datamodules.readers.conversations import Conversations
 from zoo.datamodules.readers.files import parse_json, read_rows
+from zoo.datamodules.readers.reader import key_of
 from zoo.errors import DataError, MissingLibraryError
 from zoo.shards.decode import decode_sample
 from zoo.shards.encode import encode_jpg, encode_mp4
