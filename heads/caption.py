@@ -60,12 +60,14 @@ class RenderCaption:
     Args:
         prompt: What asks for a caption.
         weight: Loss weight over that of an answer.
-        style: Name that the prompt may begin with; None: never.
+        style: Name that the prompt may begin with, where a description has none of its own; None: never.
+        token_weight: Loss weight of each token instead; None: the rule of the module divides `weight` over them.
     """
 
     prompt: str
     weight: float
     style: str | None
+    token_weight: float | None = None
 
     def __call__(self, sample: Sample, generator: np.random.Generator, *, training: bool) -> list[Message]:
         statements: Sequence[str] = sample.record.get("statements", [])
@@ -74,17 +76,21 @@ class RenderCaption:
             return [self._message(self.prompt, text, is_scored=True)]
         if not training:
             return []
-        return [self._message(d["request"], d["text"], is_scored=False) for d in sample.record.get("descriptions", [])]
+        return [
+            self._message(d["request"], d["text"], is_scored=False, style=d.get("style"))
+            for d in sample.record.get("descriptions", [])
+        ]
 
-    def _message(self, prompt: str, answer: str, *, is_scored: bool) -> Message:
+    def _message(self, prompt: str, answer: str, *, is_scored: bool, style: str | None = None) -> Message:
         return Message(
             head=Caption.name,
             prompt=prompt,
             answer=answer,
             family="caption",
-            weight=self.weight,
+            weight=self.weight if self.token_weight is None else self.token_weight,
             is_scored=is_scored,
-            style=self.style,
+            style=style or self.style,
+            is_flat=self.token_weight is not None,
         )
 
 
@@ -96,6 +102,8 @@ class Caption(Head):
         weight: Loss weight of a caption over that of an answer.
         style: Kind of caption, such as long_caption, whose name and length may stand before the prompt
             (`model.inputs.prompts`); null: never.
+        token_weight: Loss weight of each token of a caption instead, whatever its length: 0.1 in Molmo2's training;
+            null: the module's `answer_weight` divides `weight` over them.
         max_new_tokens: Longest caption, tokens.
         z_loss: Weight of the squared log normaliser of the logits.
     """
@@ -109,6 +117,7 @@ class Caption(Head):
         prompt: str = "Describe the clip in sentences.",
         weight: float = 1.0,
         style: str | None = None,
+        token_weight: float | None = None,
         max_new_tokens: int = 384,
         z_loss: float = 1e-4,
     ) -> None:
@@ -116,11 +125,12 @@ class Caption(Head):
         self.prompt = prompt
         self.weight = weight
         self.style = style
+        self.token_weight = token_weight
         self.max_new_tokens = max_new_tokens
         self.z_loss = z_loss
 
     def renderer(self) -> Renderer:
-        return RenderCaption(self.prompt, self.weight, self.style)
+        return RenderCaption(self.prompt, self.weight, self.style, self.token_weight)
 
     def parse(self, text: str) -> str:
         return text.strip()

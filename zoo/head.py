@@ -38,6 +38,8 @@ class Message(NamedTuple):
         is_scored: Counts in metrics; false for text that is only learnt from.
         history: Earlier turns of the same conversation, (prompt, answer), oldest first; context, never learnt from.
         style: Kind of the question, whose name the prompt may begin with (Molmo2 sheet A5); None: never.
+        is_flat: `weight` is that of every token, however many the answer has: Molmo2's long captions (0.1), points and
+            tracks (0.2; sheet A7.1).
     """
 
     head: str
@@ -49,6 +51,7 @@ class Message(NamedTuple):
     is_scored: bool = True
     history: tuple[tuple[str, str], ...] = ()
     style: str | None = None
+    is_flat: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

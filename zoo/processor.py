@@ -381,6 +381,8 @@ class Processor:
 
     def token_weight(self, message: Message, num_targets: int, num_branches: int) -> float:
         """Loss weight of each of a message's tokens."""
+        if message.is_flat:
+            return message.weight
         match self.answer_weight:
             case "flat":
                 return message.weight

@@ -17,6 +17,14 @@ def render(record, training=True, **arguments):
     )
 
 
+def test_captions_weigh_by_token_where_asked():
+    record = {"descriptions": [{"request": "Describe.", "text": "A cat.", "style": "video_long_caption"}]}
+    (flat,) = render(record, token_weight=0.1)
+    assert (flat.weight, flat.is_flat, flat.style) == (0.1, True, "video_long_caption")
+    (divided,) = render(record, weight=0.5)
+    assert (divided.weight, divided.is_flat) == (0.5, False)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

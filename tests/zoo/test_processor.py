@@ -86,6 +86,23 @@ def test_answer_weights_follow_the_sheet(module_of, rule, expected):
     assert processor.token_weight(message(weight=0.5), 3, 4) == pytest.approx(expected / 2)
 
 
+@pytest.mark.parametrize("rule", ["flat", "paper", "code"])
+@pytest.mark.parametrize(("targets", "branches"), [(1, 1), (300, 4)])
+def test_flat_weights_are_those_of_every_token_whatever_the_rule(module_of, rule, targets, branches):
+    processor = module_of(answer_weight=rule).processor
+    assert processor.token_weight(message(weight=0.1, is_flat=True), targets, branches) == 0.1
+
+
+def test_a_flat_message_weighs_its_length_beside_others(module_of):
+    processor = module_of(answer_weight="code").processor
+    flat = message("the large blue cube is left of the ball", weight=0.1, is_flat=True)
+    batch = processor.collate([example(processor, messages=[message("red"), flat])])
+    learnt = batch.loss_weights[batch.labels != IGNORE_INDEX]
+    length = len(processor.tokenizer.encode(flat.answer)) + 1  # the end token weighs what the others do
+    assert int((learnt == 0.1).sum()) == length
+    assert learnt.sum().item() == pytest.approx(0.1 * length + 2 * (2 / 2) ** 0.5)
+
+
 @given(
     branches=st.lists(st.lists(st.sampled_from(["red", "", "small ball", "3"]), max_size=4), min_size=1, max_size=4),
     frames=st.integers(1, 3),
