@@ -10,15 +10,17 @@ from typing import Any, Literal
 from lightning.pytorch import LightningDataModule
 
 from zoo.datamodules.loader import ShardLoader, loader
+from zoo.datamodules.mixture import Group, check_groups, weights_of, without
 from zoo.datamodules.packs import check_frames, expected_packs
 from zoo.datamodules.preparation import SampleProcessor
 from zoo.datamodules.sources import Source
 from zoo.datamodules.stream import EvalStream, StreamSpec, TrainStream
-from zoo.errors import ConfigError
+from zoo.errors import ConfigError, DataError
 from zoo.generator import ShardGenerator
 from zoo.packing import PackLimits
 from zoo.shards.faults import OnBadSample
 from zoo.shards.reader import Sample, read_index, read_records, read_samples, read_split
+from zoo.shards.writer import INDEX_NAME
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +50,8 @@ class ShardDataModule(LightningDataModule):
     Args:
         path: Folder of a data set, or several with their weights: how often training draws from each, relative to the
             others. Evaluation reads once each of them that holds its split.
+        mixture: Instead of `path`, groups of data sets with rates, within a group each by the root of its size.
+        missing: What becomes of a data set that is not there: the end, or a mixture without it, which is told.
         generator: Makes the data when the folder lacks it: the generator of a single path, or generators by path.
         batch_size: Samples a training batch on each rank, where `packing` is not given.
         packing: A training batch on each rank is one pack: as many samples as these limits hold, chosen so that it is
@@ -64,7 +68,9 @@ class ShardDataModule(LightningDataModule):
     def __init__(
         self,
         *,
-        path: str | dict[str, float],
+        path: str | dict[str, float] | None = None,
+        mixture: dict[str, Group] | None = None,
+        missing: Literal["raise", "skip"] = "raise",
         generator: ShardGenerator | dict[str, ShardGenerator] | None = None,
         batch_size: int = 16,
         packing: PackLimits | None = None,
@@ -77,9 +83,20 @@ class ShardDataModule(LightningDataModule):
         on_bad_sample: OnBadSample = "skip",
     ) -> None:
         super().__init__()
-        self.weights = {str(path): 1.0} if not isinstance(path, Mapping) else dict(path)
+        self.mixture = mixture
+        self.missing = missing
+        if (path is None) == (mixture is None):
+            given = "neither" if path is None else "both"
+            raise ConfigError(f"shards: {given} of path and mixture; name the data set under one of them")
+        if mixture is not None:
+            check_groups(mixture)
+            self.fixed_weights: dict[str, float] | None = None
+            self.paths = tuple(one for group in mixture.values() for one in group.paths)
+        else:
+            self.fixed_weights = dict(path) if isinstance(path, Mapping) else {str(path): 1.0}
+            self.paths = tuple(self.fixed_weights)
         single = isinstance(generator, ShardGenerator)
-        self.generators = dict.fromkeys(self.weights, generator) if single else dict(generator or {})
+        self.generators = dict.fromkeys(self.paths, generator) if single else dict(generator or {})
         self.batch_size = batch_size
         self.packing = packing
         self.eval_batch_size = batch_size if eval_batch_size is None else eval_batch_size
@@ -90,6 +107,7 @@ class ShardDataModule(LightningDataModule):
         self.splits = splits
         self.on_bad_sample = on_bad_sample
         self._processor: SampleProcessor | None = None
+        self._told_missing = False
         self._check()
 
     def _check(self) -> None:
@@ -98,14 +116,14 @@ class ShardDataModule(LightningDataModule):
                   if getattr(self, name) < low]  # fmt: skip
         if self.epoch_samples is not None and self.epoch_samples < 1:
             faults.append(f"epoch_samples is {self.epoch_samples}, expected 1 or more, or null for all")
-        if not self.weights:
+        if not self.paths:
             faults.append("path names no data set")
         faults += [f"weight of {path} is {weight}, expected a number above 0"
-                   for path, weight in self.weights.items() if not 0 < weight < float("inf")]  # fmt: skip
+                   for path, weight in (self.fixed_weights or {}).items() if not 0 < weight < float("inf")]  # fmt: skip
         if len(self.generators) > 1 and len(set(map(id, self.generators.values()))) == 1:
-            faults.append(f"one generator for {len(self.weights)} paths, expected one for each by its path")
-        faults += [f"a generator for {path}, which is not among the paths {', '.join(self.weights)}"
-                   for path in self.generators.keys() - self.weights.keys()]  # fmt: skip
+            faults.append(f"one generator for {len(self.paths)} paths, expected one for each by its path")
+        faults += [f"a generator for {path}, which is not among the paths {', '.join(self.paths)}"
+                   for path in self.generators.keys() - set(self.paths)]  # fmt: skip
         if faults:
             raise ConfigError(f"shards: {'; '.join(faults)}")
 
@@ -142,18 +160,40 @@ class ShardDataModule(LightningDataModule):
             DataError: no data set in a folder, or it lacks the split.
         """
         split = getattr(self.splits, stage)
-        return [
-            Source(folder=path, shards=tuple(read_split(path, split)), weight=self.weights[path])
-            for path in self._folders(stage)
-        ]
+        folders = self._folders(stage)
+        # Evaluation reads every sample once, whatever the weights.
+        weights = self.weights(folders) if stage == "train" else dict.fromkeys(folders, 1.0)
+        return [Source(folder=path, shards=tuple(read_split(path, split)), weight=weights[path]) for path in folders]
+
+    def weights(self, folders: Collection[str]) -> dict[str, float]:
+        """How often training draws from each of these data sets, relative to the others."""
+        if self.mixture is None:
+            assert self.fixed_weights is not None
+            return {path: self.fixed_weights[path] for path in folders}
+        groups = without(self.mixture, frozenset(self.paths) - frozenset(folders))
+        return weights_of(groups, lambda path: sum(s.num_samples for s in read_split(path, self.splits.train)))
 
     def _folders(self, stage: Stage) -> list[str]:
         """The data sets that a stage reads; those that are only trained on have no split for the others."""
         split = getattr(self.splits, stage)
-        if stage == "train" or len(self.weights) == 1:
-            return list(self.weights)
-        held = [path for path in self.weights if any(shard.num_samples for shard in read_index(path).get(split, ()))]
-        return held or list(self.weights)
+        paths = self._present()
+        if stage == "train" or len(paths) == 1:
+            return paths
+        held = [path for path in paths if any(shard.num_samples for shard in read_index(path).get(split, ()))]
+        return held or paths
+
+    def _present(self) -> list[str]:
+        """The data sets, without those that are missing where they may be."""
+        if self.missing == "raise":
+            return list(self.paths)
+        found = [path for path in self.paths if (Path(path) / INDEX_NAME).is_file()]
+        if not found:
+            raise DataError(f"shards: none of the {len(self.paths)} data sets is there, the first: {self.paths[0]}")
+        if len(found) < len(self.paths) and not self._told_missing:
+            lost = [path for path in self.paths if path not in found]
+            logger.warning("%d of %d data sets are missing: %s", len(lost), len(self.paths), ", ".join(lost))
+            self._told_missing = True
+        return found
 
     def records(self, stage: Stage) -> Iterator[dict[str, Any]]:
         """The JSON of every sample of a stage, without decoding anything."""
