@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from transformers import (
     AttentionInterface,
     AutoConfig,
@@ -62,18 +63,44 @@ LAYER_TYPES = frozenset({"full_attention", "sliding_attention"})
 """transformers' words for the layers that run here."""
 
 
+class ResidualDropout:
+    """A forward hook that zeroes some of what a part of a layer adds to the states, while its module trains.
+
+    Source: Molmo2 sheet A7.1 (0.1 in the language model). Differs: where a norm stands behind the part, as in OLMo, it
+    sees what was zeroed.
+
+    Args:
+        share: That is zeroed; the rest grows so that the mean stays.
+    """
+
+    def __init__(self, share: float) -> None:
+        self.share = share
+
+    def __call__(
+        self, module: torch.nn.Module, _: object, output: Tensor | tuple[Tensor, ...]
+    ) -> Tensor | tuple[Tensor, ...]:
+        if isinstance(output, tuple):  # attention also gives its weights
+            return (F.dropout(output[0], self.share, module.training), *output[1:])
+        return F.dropout(output, self.share, module.training)
+
+
 class TransformersLanguageModel(LanguageModel):
     """A causal language model of transformers.
 
     Args:
         model: The network, with embedding, layers, final norm and output head.
         activation_checkpointing: Recompute layers in the backward pass.
+        residual_dropout: Share of what attention and MLPs add to the states that is zeroed in training, in [0, 1).
     Raises:
         ConfigError: the network has layers of other kinds than attention to all tokens or to the last so many.
     """
 
-    def __init__(self, *, model: PreTrainedModel, activation_checkpointing: bool = False) -> None:
+    def __init__(
+        self, *, model: PreTrainedModel, activation_checkpointing: bool = False, residual_dropout: float = 0.0
+    ) -> None:
         super().__init__(activation_checkpointing=activation_checkpointing)
+        if not 0 <= residual_dropout < 1:
+            raise ConfigError(f"residual_dropout is {residual_dropout}, expected a share in [0, 1)")
         config = model.config
         layer_types = tuple(getattr(config, "layer_types", None) or ())
         foreign = set(layer_types) - LAYER_TYPES
@@ -89,6 +116,10 @@ class TransformersLanguageModel(LanguageModel):
         self.num_layers = config.num_hidden_layers
         self.num_heads = config.num_attention_heads
         self.vocab_size = config.vocab_size
+        self.residual_dropout = residual_dropout
+        for layer in model.model.layers if residual_dropout else ():
+            for part in (layer.self_attn, layer.mlp):
+                part.register_forward_hook(ResidualDropout(residual_dropout))
 
     def embed(self, input_ids: Tensor) -> Tensor:
         return self.model.get_input_embeddings()(input_ids)
@@ -123,6 +154,7 @@ class FolderLanguageModel(TransformersLanguageModel):
             "pretrained": False,
             "dtype": str(self.model.dtype).removeprefix("torch."),
             "activation_checkpointing": self.activation_checkpointing,
+            "residual_dropout": self.residual_dropout,
         }
         return {"class_path": f"hf:{folder}", "init_args": arguments}
 
@@ -133,6 +165,7 @@ def from_hf(
     pretrained: bool = True,
     dtype: Literal["float32", "bfloat16", "float16"] = "float32",
     activation_checkpointing: bool = False,
+    residual_dropout: float = 0.0,
 ) -> FolderLanguageModel:
     """A causal language model from a folder or hub id in transformers' layout: Qwen, Llama, OLMo and their like.
 
@@ -141,6 +174,7 @@ def from_hf(
         pretrained: Load the weights, from safetensors only; false takes only the shape, with random weights.
         dtype: Type of the weights, whatever they are stored in; a trained model wants float32 and a precision flag.
         activation_checkpointing: Recompute layers in the backward pass.
+        residual_dropout: Share of what attention and MLPs add to the states that is zeroed in training; Molmo2: 0.1.
     Raises:
         ConfigError: there is no such folder or reachable hub entry.
     """
@@ -162,7 +196,9 @@ def from_hf(
         ) from error
     if pretrained and told["missing_keys"]:  # transformers would leave them random
         raise ConfigError(f"hf:{name}: the weights lack {sorted(told['missing_keys'])[:3]}")
-    return FolderLanguageModel(model=model, activation_checkpointing=activation_checkpointing)
+    return FolderLanguageModel(
+        model=model, activation_checkpointing=activation_checkpointing, residual_dropout=residual_dropout
+    )
 
 
 def qwen3(
@@ -177,6 +213,7 @@ def qwen3(
     rope_theta: float = 1e6,
     tie_embeddings: bool = False,
     activation_checkpointing: bool = False,
+    residual_dropout: float = 0.0,
 ) -> TransformersLanguageModel:
     """A Qwen3 decoder of any size with random weights.
 
@@ -191,6 +228,7 @@ def qwen3(
         rope_theta: Base of the rotary frequencies.
         tie_embeddings: The output head is the embedding.
         activation_checkpointing: Recompute layers in the backward pass.
+        residual_dropout: Share of what attention and MLPs add to the states that is zeroed in training.
     """
     config = Qwen3Config(
         hidden_size=hidden_size,
@@ -203,7 +241,11 @@ def qwen3(
         rope_parameters={"rope_type": "default", "rope_theta": rope_theta},
         tie_word_embeddings=tie_embeddings,
     )
-    return TransformersLanguageModel(model=Qwen3ForCausalLM(config), activation_checkpointing=activation_checkpointing)
+    return TransformersLanguageModel(
+        model=Qwen3ForCausalLM(config),
+        activation_checkpointing=activation_checkpointing,
+        residual_dropout=residual_dropout,
+    )
 
 
 def qwen3_tiny(

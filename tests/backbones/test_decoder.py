@@ -325,3 +325,29 @@ def test_capped_logits_are_refused():
     ours = TransformersLanguageModel(model=Gemma2ForCausalLM(config))
     with pytest.raises(ConfigError, match="caps its attention logits"):
         ours(stream_of(ours, torch.randint(0, 101, (5,)), ((5,),)))
+
+
+def test_residual_dropout_zeroes_what_parts_add_and_only_in_training():
+    plain = registry.build("language_model", "qwen3", **QWEN)
+    dropped = registry.build("language_model", "qwen3", **QWEN, residual_dropout=0.5)
+    dropped.load_state_dict(plain.state_dict(), strict=True)
+    layer, states = dropped.model.model.layers[0], torch.randn(1, 400, 48)
+    added = layer.mlp.train()(states)
+    assert (added == 0).float().mean() == pytest.approx(0.5, abs=0.02)  # four standard deviations of 19,200 draws
+    kept = added != 0
+    torch.testing.assert_close(added[kept], 2 * plain.model.model.layers[0].mlp(states)[kept])
+    torch.testing.assert_close(layer.mlp.eval()(states), plain.model.model.layers[0].mlp(states), rtol=0, atol=0)
+    assert len(layer.self_attn._forward_hooks) == 1
+    with pytest.raises(ConfigError, match=r"residual_dropout is 1\.0, expected a share"):
+        registry.build("language_model", "qwen3", **QWEN, residual_dropout=1.0)
+
+
+QWEN = {
+    "hidden_size": 48,
+    "intermediate_size": 96,
+    "num_layers": 1,
+    "num_heads": 4,
+    "num_kv_heads": 2,
+    "head_dim": 16,
+    "vocab_size": 101,
+}
