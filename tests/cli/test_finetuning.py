@@ -43,7 +43,7 @@ def test_a_checkpoint_is_adapted_tested_and_merged(folder):
     assert main(["fit", "--config=molmo2/lora", "--ckpt_path=base", *own, *QUICK, *QUIET]) == 0
     run = Path("runs/molmo2/lora/version_0")
     assert main(["test", f"--config={run}/config.yaml", "--ckpt_path=last", *QUIET]) == 0
-    assert main(["convert", "checkpoint", str(run), "--out=mine-merged"]) == 0
+    assert main(["convert", "checkpoint", str(run), "--out=mine-merged", "--merge"]) == 0
     base, merged = (zoo.from_pretrained(name).state_dict() for name in ("base", "mine-merged"))
     assert set(base) == set(merged)
     changed = {name.split(".")[1] for name, tensor in base.items() if not tensor.equal(merged[name])}
