@@ -176,7 +176,7 @@ UNFIT = {
     "the connector": {"connector": "mlp"},
     "the language model": {"language": {"class_path": "qwen2-tiny", "init_args": {"hidden_size": 64, "num_heads": 4}}},
     "window_places": {"window_places": True},
-    "a head that names patches": {"heads": ["qa", "grounding"]},
+    "a head that names patches": {"heads": ["qa", "grounding"], "inputs": {"max_crops": 0}},
 }
 
 
