@@ -22,7 +22,6 @@ from lightning.pytorch import LightningModule
 
 from zoo import argument_faults as faults
 from zoo import registry
-from zoo.adaptation import AdaptableModule
 from zoo.errors import ConfigError, UnknownNameError, ZooError
 
 RECIPE_KEY = "recipe"
@@ -62,6 +61,8 @@ def keep_recipe(module: LightningModule, spec: Spec) -> None:
         spec: With the defaults of today, which another version may have changed.
     """
     module.save_hyperparameters({RECIPE_KEY: spec}, logger=False)
+    from zoo.adaptation import AdaptableModule  # heavy: brings the model; `zoo fit --help` reads this file
+
     if isinstance(module, AdaptableModule):
         parts = {name: value.get("init_args") for name, value in spec["init_args"].items() if isinstance(value, dict)}
         module.fetched = frozenset(name for name, arguments in parts.items() if (arguments or {}).get(PRETRAINED))
