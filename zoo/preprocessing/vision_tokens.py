@@ -5,7 +5,6 @@ Source: Molmo2 sheet A1.4 (tokens), A5 (layout), A6.1 (vision tokens).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
@@ -138,8 +137,3 @@ def _images(text: VisionText, tilings: tuple[Tiling | None, ...]) -> tuple[int, 
             ids += text.tokenizer.encode(f"Image {number + 1}")
         ids += text.image(tiling)
     return tuple(ids)
-
-
-def is_contiguous(ids: Sequence[int | None]) -> bool:
-    """Whether a vocabulary holds the extra tokens one behind the other, in their order."""
-    return all(own is not None and own - first == token for token, own in enumerate(ids) for first in ids[:1])
