@@ -65,7 +65,7 @@ def _are_results(results: Any) -> bool:
 
 
 def _are_scores(scores: Any) -> bool:
-    if not isinstance(scores, dict) or not isinstance(scores.get("questions"), int):
+    if not isinstance(scores, dict) or type(scores.get("questions")) is not int:  # a bool is an int too
         return False
     return isinstance(scores.get("accuracy"), int | float) and isinstance(scores.get("blind"), int | float | None)
 
