@@ -69,7 +69,7 @@ def test_nothing_is_overwritten(zoo, mistake):
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("molmo2/tny", "no recipe or component 'molmo2/tny'. Near: molmo2/tiny."),
+        ("molmo2/tny", "no recipe or component 'molmo2/tny'. Near: molmo2/tiny"),
         ("prunr/random", "no recipe or component 'prunr/random'. Near: pruner/random"),
         ("pruner/rndom", "no pruner 'rndom'. Near: random."),
         ("random", "no recipe or component 'random'."),

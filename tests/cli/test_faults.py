@@ -133,7 +133,7 @@ def test_flag_of_a_model_that_was_not_chosen(mistake, flag):
 
 
 def test_unknown_recipe(mistake):
-    assert mistake("fit", "--config", "molmo3/tiny").startswith("no recipe 'molmo3/tiny'. Near: molmo2/tiny.")
+    assert mistake("fit", "--config", "molmo3/tiny").startswith("no recipe 'molmo3/tiny'. Near: molmo2/tiny")
 
 
 def test_debug_keeps_the_sentence_last(zoo, recipe):

@@ -75,7 +75,7 @@ def test_show_recipe(zoo, arguments):
     [
         (["test_encoder"], "zoo show test_encoder wants a name: small, wide, lib:*"),
         (["test_encoder", "wid"], "no test_encoder 'wid'. Near: wide."),
-        (["molmo2/tny"], "no recipe 'molmo2/tny'. Near: molmo2/tiny."),
+        (["molmo2/tny"], "no recipe 'molmo2/tny'. Near: molmo2/tiny"),
         (["prunr", "none"], "no kind 'prunr'. Near: pruner."),
         ([], "what: missing"),
     ],
