@@ -125,7 +125,7 @@ def measure_loading(
         sources=(source,), processor=processor, batch_size=batch_size, on_bad_sample="raise", labels=False
     )
     streams = {LOADER: TrainStream(spec, num_batches=num_batches, same_epoch=True)}
-    if not set(processor.suffixes) <= MEDIA_AND_JSON:
+    if not set(processor.suffixes) <= set(processor.asked_suffixes):
         streams[LABELLED] = TrainStream(replace(spec, labels=True), num_batches=num_batches, same_epoch=True)
     keys = [key for batch in streams[LOADER] for key in batch.keys]
     clips = _clips(source, processor, keys)

@@ -13,7 +13,7 @@ from zoo.datamodules.preparation import PackingProcessor, materialise, plan
 from zoo.errors import ConfigError, DataError
 from zoo.packing import Packer, PackLimits, PackSize
 from zoo.shards.faults import FaultCounter
-from zoo.shards.reader import MEDIA_AND_JSON, Sample, Shard, ignore_error, read_shard
+from zoo.shards.reader import Sample, Shard, ignore_error, read_shard
 
 SAMPLES_JUDGED = 64
 """Of each source, to estimate how many packs an epoch fills."""
@@ -161,7 +161,8 @@ def expected_packs(
 
 def _first_sizes(limits: PackLimits, processor: PackingProcessor, shards: Iterable[Shard], seed: int) -> list[PackSize]:
     sizes, fault = [], "no head asks anything about them"
-    samples = (s for shard in shards for s in read_shard(shard.path, suffixes=MEDIA_AND_JSON, report=ignore_error))
+    suffixes = processor.asked_suffixes
+    samples = (s for shard in shards for s in read_shard(shard.path, suffixes=suffixes, report=ignore_error))
     for sample in islice(samples, SAMPLES_JUDGED):
         try:
             tree = plan(sample, processor, seed=seed, epoch=0, max_tokens=limits.max_tokens)

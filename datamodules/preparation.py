@@ -13,7 +13,7 @@ import numpy as np
 
 from zoo.errors import DataError, ZooError
 from zoo.packing import PackSize
-from zoo.shards.decode import Clip, decode_sample, sampled_times
+from zoo.shards.decode import Clip, ShownFrames, decode_sample, shown_frames
 from zoo.shards.reader import Sample
 from zoo.shards.sampling import FrameSampling
 
@@ -23,10 +23,13 @@ class SampleProcessor(Protocol):
 
     sampling: FrameSampling
     suffixes: Collection[str]
+    asked_suffixes: Collection[str]
 
     def sampling_of(self, *, training: bool) -> FrameSampling: ...
 
-    def messages(self, sample: Sample, generator: np.random.Generator, *, training: bool) -> Sequence[Any]: ...
+    def messages(
+        self, sample: Sample, shown: ShownFrames, generator: np.random.Generator, *, training: bool
+    ) -> Sequence[Any]: ...
 
     def plan(
         self,
@@ -67,12 +70,13 @@ def prepare(
         DataError: names shard and key.
     """
     with _noted(sample):
-        messages = _messages(sample, processor, seed=seed, epoch=epoch, training=training)
+        shown = shown_frames(sample, processor.sampling_of(training=training))
+        messages = _messages(sample, shown, processor, seed=seed, epoch=epoch, training=training)
         if not messages:
             return None
         clip = decode_sample(sample, processor.sampling_of(training=training))
         with _placed(sample):
-            tree = processor.plan(sample, times_s=clip.times_s, messages=messages, training=training)
+            tree = processor.plan(sample, times_s=shown.times_s, messages=messages, training=training)
         return _with_frames(sample, tree, clip, processor, labels=labels)
 
 
@@ -92,12 +96,14 @@ def plan(
         DataError: names shard and key.
     """
     with _noted(sample):
-        messages = _messages(sample, processor, seed=seed, epoch=epoch, training=training)
+        shown = shown_frames(sample, processor.sampling_of(training=training))
+        messages = _messages(sample, shown, processor, seed=seed, epoch=epoch, training=training)
         if not messages:
             return None
-        times_s = sampled_times(sample, processor.sampling_of(training=training))
         with _placed(sample):
-            return processor.plan(sample, times_s=times_s, messages=messages, max_tokens=max_tokens, training=training)
+            return processor.plan(
+                sample, times_s=shown.times_s, messages=messages, max_tokens=max_tokens, training=training
+            )
 
 
 def materialise(sample: Sample, tree: Any, processor: PackingProcessor, *, labels: bool, training: bool = True) -> Any:
@@ -132,9 +138,11 @@ def _placed(sample: Sample) -> Iterator[None]:
         raise DataError(f"{sample.shard}: sample {error}") from error
 
 
-def _messages(sample: Sample, processor: SampleProcessor, *, seed: int, epoch: int, training: bool) -> Sequence[Any]:
+def _messages(
+    sample: Sample, shown: ShownFrames, processor: SampleProcessor, *, seed: int, epoch: int, training: bool
+) -> Sequence[Any]:
     generator = np.random.default_rng([seed, epoch, crc32(sample.key.encode())])
-    return processor.messages(sample, generator, training=training)
+    return processor.messages(sample, shown, generator, training=training)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from zoo.datamodules.sources import MixedReader, Source
 from zoo.errors import ConfigError, DataError
 from zoo.packing import PackLimits
 from zoo.shards.faults import FaultCounter, OnBadSample
-from zoo.shards.reader import MEDIA_AND_JSON, Sample, read_shard
+from zoo.shards.reader import Sample, read_shard
 
 Cursor = dict[str, Any]
 """Where a reader stands behind a batch, as plain data; None stands for the beginning of the epoch."""
@@ -201,7 +201,7 @@ class TrainStream(ClipStream):
             reader=spec.rank * spec.workers + worker,
             readers=spec.readers,
             shuffle_buffer=self.shuffle_buffer,
-            suffixes=spec.processor.suffixes if spec.labels else MEDIA_AND_JSON,
+            suffixes=spec.processor.suffixes if spec.labels else spec.processor.asked_suffixes,
             faults=faults,
         )
         packing = None
@@ -272,7 +272,8 @@ class EvalStream(ClipStream):
         for source in self.spec.sources:
             for shard in source.shards:
                 mine = _every(self.spec.readers, (reader - before) % self.spec.readers)
-                for sample in read_shard(shard.path, suffixes=MEDIA_AND_JSON, wanted=mine, report=faults.report):
+                suffixes = self.spec.processor.asked_suffixes
+                for sample in read_shard(shard.path, suffixes=suffixes, wanted=mine, report=faults.report):
                     dealt += 1
                     yield sample
                 before += shard.num_samples

@@ -21,6 +21,7 @@ from zoo.batch import Batch
 from zoo.head import Head, Message, Prediction, Renderer, Session, TrunkOutputs, text_loss
 from zoo.heads.qa import normalised
 from zoo.metrics import MeanScores
+from zoo.shards.decode import ShownFrames
 from zoo.shards.reader import Sample
 
 SENTENCE_END = re.compile(r"[.!?;]+(?=\s|$)|\n")
@@ -69,7 +70,9 @@ class RenderCaption:
     style: str | None
     token_weight: float | None = None
 
-    def __call__(self, sample: Sample, generator: np.random.Generator, *, training: bool) -> list[Message]:
+    def __call__(
+        self, sample: Sample, shown: ShownFrames, generator: np.random.Generator, *, training: bool
+    ) -> list[Message]:
         statements: Sequence[str] = sample.record.get("statements", [])
         if statements:
             text = " ".join(f"{statement.rstrip('.')}." for statement in statements)

@@ -22,6 +22,7 @@ from zoo.errors import DataError
 from zoo.head import Head, Labeller, Message, PatchText, Prediction, Renderer, Session, TrunkOutputs, text_loss
 from zoo.layout import TokenLayout
 from zoo.metrics import FamilyAccuracy
+from zoo.shards.decode import ShownFrames
 from zoo.shards.reader import Sample
 
 LATTICE = 4
@@ -99,7 +100,9 @@ class AskPlaces:
 
     weight: float
 
-    def __call__(self, sample: Sample, generator: np.random.Generator, *, training: bool) -> list[Message]:
+    def __call__(
+        self, sample: Sample, shown: ShownFrames, generator: np.random.Generator, *, training: bool
+    ) -> list[Message]:
         if not training or not self.weight or "npz" not in sample.files:
             return []
         instances = sample.record.get("instances", [])

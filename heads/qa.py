@@ -17,6 +17,7 @@ from zoo.batch import Batch
 from zoo.head import Head, Message, Prediction, Renderer, Session, TrunkOutputs, text_loss
 from zoo.metrics import FamilyAccuracy
 from zoo.preprocessing.prompts import choice_question, drawn_choice_question
+from zoo.shards.decode import ShownFrames
 from zoo.shards.reader import Sample
 
 
@@ -34,7 +35,9 @@ class RenderQuestions:
     description_weight: float
     lists_choices: bool = False
 
-    def __call__(self, sample: Sample, generator: np.random.Generator, *, training: bool) -> list[Message]:
+    def __call__(
+        self, sample: Sample, shown: ShownFrames, generator: np.random.Generator, *, training: bool
+    ) -> list[Message]:
         annotations = sample.record["annotations"]
         if training and len(annotations) > self.max_questions:
             chosen = np.sort(generator.choice(len(annotations), self.max_questions, replace=False))

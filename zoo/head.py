@@ -20,6 +20,7 @@ from torchmetrics import MetricCollection
 if TYPE_CHECKING:
     from zoo.batch import Batch, Turn
     from zoo.layout import TokenLayout
+    from zoo.shards.decode import ShownFrames
     from zoo.shards.reader import Sample
 
 
@@ -93,8 +94,17 @@ class Prediction:
 class Renderer(Protocol):
     """Data half of a head: picklable, pure."""
 
-    def __call__(self, sample: Sample, generator: np.random.Generator, *, training: bool) -> list[Message]:
-        """Messages about a sample; text that is only learnt from is left out where `training` is false."""
+    def __call__(
+        self, sample: Sample, shown: ShownFrames, generator: np.random.Generator, *, training: bool
+    ) -> list[Message]:
+        """Messages about a sample; text that is only learnt from is left out where `training` is false.
+
+        Args:
+            sample: Record and files, media still encoded.
+            shown: The frames that the trunk will see.
+            generator: Of everything that is drawn.
+            training: Learnt from rather than measured.
+        """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -216,6 +226,10 @@ class Head(nn.Module, ABC):
     @abstractmethod
     def renderer(self) -> Renderer:
         """The data half."""
+
+    def reads(self) -> frozenset[str]:
+        """Files of a sample that the data half reads beside media and JSON, by suffix."""
+        return frozenset()
 
     def labeller(self) -> Labeller | None:
         """The data half that labels patches in training, where the head has one."""

@@ -131,6 +131,7 @@ class ZooModule(TakesPaddedTensors, AdaptableModule):
             tokenizer=tokenizer,
             renderers=tuple(head.renderer() for head in heads),
             labellers=tuple(labeller for head in heads if (labeller := head.labeller()) is not None),
+            reads=frozenset().union(*(head.reads() for head in heads)),
             vocab_size=language.vocab_size,
             image_size=vision.image_size,
             grid=vision.grid,

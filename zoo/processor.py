@@ -32,7 +32,7 @@ from zoo.preprocessing.prompts import POINTING_STYLES, joined, style_prefix, sub
 from zoo.preprocessing.settings import InputSettings
 from zoo.preprocessing.vision_tokens import NOT_VISION, VisionText, VisionToken
 from zoo.pruner import TokenBudget
-from zoo.shards.decode import image_sizes, media_kind
+from zoo.shards.decode import ShownFrames, image_sizes, media_kind
 from zoo.shards.reader import MEDIA_AND_JSON, Sample
 from zoo.shards.sampling import FrameSampling
 
@@ -80,6 +80,7 @@ class Processor:
         tokenizer: Text to ids.
         renderers: Data halves of the heads.
         labellers: Data halves of heads that label patches.
+        reads: Files that the renderers read beside media and JSON.
         vocab_size: Rows of the language model's own embedding; extra tokens follow.
         image_size: (height, width) of the vision encoder's input, pixels.
         grid: (rows, columns) of patches of a frame.
@@ -104,12 +105,16 @@ class Processor:
     sampling: FrameSampling
     timestamps: bool = True
     answer_weight: Literal["code", "paper", "flat"] = "code"
+    reads: frozenset[str] = frozenset()
     budgets: tuple[TokenBudget, ...] = field(default=(), hash=False)  # another package's may have no hash
     inputs: InputSettings = field(default_factory=InputSettings)
 
-    def messages(self, sample: Sample, generator: np.random.Generator, *, training: bool = True) -> list[Message]:
+    def messages(
+        self, sample: Sample, shown: ShownFrames, generator: np.random.Generator, *, training: bool = True
+    ) -> list[Message]:
         """What all heads ask about a sample; in training in a drawn order, so that a limit drops none for ever."""
-        messages = list(chain.from_iterable(render(sample, generator, training=training) for render in self.renderers))
+        asked = (render(sample, shown, generator, training=training) for render in self.renderers)
+        messages = list(chain.from_iterable(asked))
         if training:
             messages = [messages[place] for place in generator.permutation(len(messages))]
         return [self._styled(message, generator, training=training) for message in messages]
@@ -132,9 +137,14 @@ class Processor:
         return message._replace(history=((joined(prefix, asked), told), *later))
 
     @property
+    def asked_suffixes(self) -> frozenset[str]:
+        """Files of a sample that asking reads; labels are left in the shard where no head wants them."""
+        return MEDIA_AND_JSON | self.reads
+
+    @property
     def suffixes(self) -> frozenset[str]:
-        """Files of a sample that training reads; labels are left in the shard where no head wants them."""
-        return MEDIA_AND_JSON | {"npz"} if self.labellers else MEDIA_AND_JSON
+        """Files that training reads: also those that label patches."""
+        return self.asked_suffixes | {"npz"} if self.labellers else self.asked_suffixes
 
     def labels(self, sample: Sample, indices: np.ndarray) -> list[PatchText]:
         """What the heads know about the patches of the shown frames."""

@@ -30,13 +30,13 @@ class PlainProcessor:
 
     sampling: FrameSampling = field(default_factory=lambda: FrameSampling(max_frames=4, frame_rate=4.0))
 
-    def messages(self, sample, generator, *, training):
+    def messages(self, sample, shown, generator, *, training):
         return [
             (note["question"], note["answer"], int(generator.integers(1 << 30)))
             for note in sample.record["annotations"]
         ]
 
-    suffixes = MEDIA_AND_JSON
+    suffixes = asked_suffixes = MEDIA_AND_JSON
 
     def labels(self, sample, indices):
         return ()

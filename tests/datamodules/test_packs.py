@@ -166,8 +166,8 @@ def test_a_tree_that_does_not_fit_names_shard_and_key(blocks, packing_processor)
 
 def test_samples_that_nobody_asks_about_are_passed_over(blocks, packing_processor):
     class Silent(type(packing_processor)):
-        def messages(self, sample, generator, *, training):
-            return [] if sample.key != "t11" else super().messages(sample, generator, training=training)
+        def messages(self, sample, shown, generator, *, training):
+            return [] if sample.key != "t11" else super().messages(sample, shown, generator, training=training)
 
     assert keys_of(packing(Silent()).groups(samples_of(blocks))) == [["t11"]]
 

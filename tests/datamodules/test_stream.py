@@ -101,10 +101,10 @@ def test_evaluation_reads_every_sample_once(blocks, letters, world_size, num_wor
         def sampling_of(self, *, training):
             return lambda times_s: [0]  # what decode_sample accepts beside a FrameSampling
 
-        def messages(self, sample, generator, *, training):
+        def messages(self, sample, shown, generator, *, training):
             return [sample.key]
 
-        suffixes = ("mp4",)
+        suffixes = asked_suffixes = ("mp4",)
 
         def labels(self, sample, indices):
             return ()

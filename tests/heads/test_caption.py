@@ -13,7 +13,7 @@ TRUE = ("there are 2 objects", "the red object is a large cube", "the red object
 
 def render(record, training=True, **arguments):
     return Caption(**arguments).renderer()(
-        Sample("clip", "shard", record, {}), np.random.default_rng(0), training=training
+        Sample("clip", "shard", record, {}), None, np.random.default_rng(0), training=training
     )
 
 

@@ -9,10 +9,12 @@ from trunk_fixtures import build_module
 
 from zoo import registry
 from zoo.head import Head
+from zoo.shards.decode import ShownFrames
 from zoo.shards.reader import Sample
 
 NAMES = registry.names("head")
 
+SHOWN = ShownFrames(times_s=np.arange(2) / 2, indices=np.arange(2), is_video=True)
 
 RECORD = {
     "annotations": [{"family": "count", "question": "How many?", "answer": "2", "temporal": False}],
@@ -44,7 +46,7 @@ def test_it_learns_answers_and_is_measured_inside_a_module(name):
             key="clip",
             frames=np.zeros((2, 48, 48, 3), np.uint8),
             times_s=np.arange(2) / 2,
-            messages=processor.messages(sample, np.random.default_rng(0), training=training),
+            messages=processor.messages(sample, SHOWN, np.random.default_rng(0), training=training),
         )
         batch = processor.collate([example, example])
         module.train(training)

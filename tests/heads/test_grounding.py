@@ -208,4 +208,4 @@ def test_nothing_is_asked_of_it_and_evaluation_pays_nothing():
     assert outputs.patch_logits is None
     assert outputs.state_logits is None
     assert module.heads["grounding"].loss(outputs, batch)["loss"] == 0
-    assert module.heads["grounding"].renderer()(None, np.random.default_rng(0), training=True) == []
+    assert module.heads["grounding"].renderer()(None, None, np.random.default_rng(0), training=True) == []

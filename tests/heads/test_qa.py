@@ -14,7 +14,7 @@ SAMPLE = Sample("clip", "shard", RECORD, {})
 
 
 def render(training=True, **arguments):
-    return QuestionAnswering(**arguments).renderer()(SAMPLE, np.random.default_rng(0), training=training)
+    return QuestionAnswering(**arguments).renderer()(SAMPLE, None, np.random.default_rng(0), training=training)
 
 
 def test_annotations_become_messages():
@@ -28,7 +28,7 @@ def test_earlier_turns_come_along():
     turn = {"question": "What is it?", "answer": "a cube"}
     note = {"family": "f", "question": "What colour?", "answer": "red", "temporal": False, "history": [turn]}
     sample = Sample("clip", "shard", {"annotations": [note, {**note, "history": []}]}, {})
-    first, second = QuestionAnswering().renderer()(sample, np.random.default_rng(0), training=True)
+    first, second = QuestionAnswering().renderer()(sample, None, np.random.default_rng(0), training=True)
     assert first.history == (("What is it?", "a cube"),)
     assert second.history == ()
 
@@ -62,11 +62,11 @@ CHOICE = {"family": "f", "question": "What colour?", "answer": "blue", "temporal
 def test_listed_choices_are_answered_as_they_are_written():
     sample = Sample("clip", "shard", {"annotations": [CHOICE | {"style": "vqa2"}]}, {})
     head = QuestionAnswering(lists_choices=True)
-    (asked,) = head.renderer()(sample, np.random.default_rng(0), training=False)
+    (asked,) = head.renderer()(sample, None, np.random.default_rng(0), training=False)
     assert asked.prompt == "What colour?\nOnly return the correct answer option.\nA. red\nB. blue"
     assert (asked.answer, asked.style) == ("B. blue", "vqa2")
     for seed in range(40):
-        (drawn,) = head.renderer()(sample, np.random.default_rng(seed), training=True)
+        (drawn,) = head.renderer()(sample, None, np.random.default_rng(seed), training=True)
         assert drawn.answer in drawn.prompt and "red" not in drawn.answer
-    (hidden,) = QuestionAnswering().renderer()(sample, np.random.default_rng(0), training=False)
+    (hidden,) = QuestionAnswering().renderer()(sample, None, np.random.default_rng(0), training=False)
     assert (hidden.prompt, hidden.answer) == ("What colour?", "blue")

@@ -20,7 +20,7 @@ from zoo.shards.decode import (
     image_sizes,
     media_kind,
     media_suffix,
-    sampled_times,
+    shown_frames,
 )
 from zoo.shards.reader import Sample
 from zoo.shards.sampling import FrameSampling
@@ -112,11 +112,15 @@ def test_sample_of_a_video_and_of_an_image(tmp_path):
 def test_times_without_decoding_are_those_of_the_decoded_clip(tmp_path, suffix, max_frames):
     sampling = FrameSampling(max_frames=max_frames)
     of_video = sample(mp4=encode(tmp_path, num_frames=20, suffix=suffix), num_frames=20)
-    np.testing.assert_array_equal(sampled_times(of_video, sampling), decode_sample(of_video, sampling).times_s)
+    shown, clip = shown_frames(of_video, sampling), decode_sample(of_video, sampling)
+    np.testing.assert_array_equal(shown.times_s, clip.times_s)
+    np.testing.assert_array_equal(shown.indices, clip.indices)
+    assert shown.is_video
 
 
 def test_an_image_has_one_time_whatever_its_bytes():
-    assert sampled_times(sample(jpg=b"broken"), FrameSampling(max_frames=8)).tolist() == [0.0]
+    shown = shown_frames(sample(jpg=b"broken"), FrameSampling(max_frames=8))
+    assert (shown.times_s.tolist(), shown.indices.tolist(), shown.is_video) == ([0.0], [0], False)
 
 
 def test_grey_and_turned_images_come_out_upright_in_colour():
@@ -165,7 +169,7 @@ def test_bad_media_names_shard_and_key(good, files, message):
 )
 def test_a_video_without_a_readable_table_names_shard_and_key(good, files, message):
     with pytest.raises(DataError, match=rf"train/shard-000003\.tar: sample 'clip-7': .*{message}"):
-        sampled_times(sample(**files(good)), FrameSampling(max_frames=8))
+        shown_frames(sample(**files(good)), FrameSampling(max_frames=8))
 
 
 def test_truncated_image():
@@ -222,7 +226,7 @@ def test_images_of_a_set_keep_their_order_and_sizes():
     clip = decode_sample(sample, FrameSampling(max_frames=1))
     assert [frame.shape for frame in clip.frames] == [(6, 8, 3), (30, 20, 3)]
     assert [int(frame.mean()) for frame in clip.frames] == [10, 200]
-    assert clip.times_s.tolist() == sampled_times(sample, FrameSampling(max_frames=1)).tolist() == [0, 0]
+    assert clip.times_s.tolist() == shown_frames(sample, FrameSampling(max_frames=1)).times_s.tolist() == [0, 0]
     assert clip.indices.tolist() == [0, 1]
     assert (media_kind(sample), image_sizes(sample)) == ("images", ((8, 6), (20, 30)))
     assert media_suffix(files) == "0.jpg"
@@ -242,7 +246,7 @@ def test_text_alone_shows_nothing():
     sample = Sample("a", "shard", {"media": "text"}, {})
     clip = decode_sample(sample, FrameSampling(max_frames=4))
     assert (clip.frames, len(clip.times_s), len(clip.indices)) == ((), 0, 0)
-    assert len(sampled_times(sample, FrameSampling(max_frames=4))) == 0
+    assert len(shown_frames(sample, FrameSampling(max_frames=4)).times_s) == 0
     assert media_kind(sample) == "text"
 
 

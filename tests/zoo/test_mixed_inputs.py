@@ -184,7 +184,7 @@ def test_styles_stand_before_the_first_turn(module_of):
             {"family": "f", "question": "Who?", "answer": "x", "style": "user_qa"},
         ]
     }
-    made = processor.messages(Sample("a", "s", record, {}), np.random.default_rng(0), training=False)
+    made = processor.messages(Sample("a", "s", record, {}), None, np.random.default_rng(0), training=False)
     assert [m.prompt for m in made] == ["vqa2: How many?", "And balls?", "Who?"]
     assert made[1].history == (("vqa2: How many cubes?", "1"),)
 

@@ -220,7 +220,7 @@ def test_questions_come_in_a_drawn_order_in_training_alone(module):
     sample = Sample("a", "shard", record, {})
 
     def prompts(seed, *, training):
-        messages = module.processor.messages(sample, np.random.default_rng(seed), training=training)
+        messages = module.processor.messages(sample, None, np.random.default_rng(seed), training=training)
         return [m.prompt for m in messages]
 
     stored = [a["question"] for a in record["annotations"]]

@@ -86,14 +86,27 @@ def decode_sample(sample: "Sample", choose: FrameSampling | ChooseFrames) -> Cli
                 return still_clip(())
 
 
-def sampled_times(sample: "Sample", choose: FrameSampling | ChooseFrames) -> np.ndarray:
-    """Times of the frames that `decode_sample` would give, from the table of packets alone: nothing is decoded.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShownFrames:
+    """Which frames of a sample are shown, known before any is decoded.
+
+    Args:
+        times_s: (frames,) float64, seconds after the sample's first frame; 0 for images.
+        indices: (frames,) int64, places among the sample's frames or images; label arrays are indexed by them.
+        is_video: Frames of a clip rather than images.
+    """
+
+    times_s: np.ndarray
+    indices: np.ndarray
+    is_video: bool
+
+
+def shown_frames(sample: "Sample", choose: FrameSampling | ChooseFrames) -> ShownFrames:
+    """The frames that `decode_sample` would give, from the table of packets alone: nothing is decoded.
 
     Args:
         sample: Holds one media file, several images, or text alone.
         choose: Sampling rule, or a function from the times of all stored frames to indices.
-    Returns:
-        (frames,) float64, seconds after the first frame of the sample.
     Raises:
         DataError: names shard and key: no media file, or a video without a readable table. Damage inside frames is
             found by decoding only.
@@ -104,11 +117,13 @@ def sampled_times(sample: "Sample", choose: FrameSampling | ChooseFrames) -> np.
                 part = _Part(sample.record, choose)
                 data = sample.files[media_suffix(sample.files)]
                 times_s = frame_times(data, expected_frames=part.stored_frames)
-                return times_s[np.asarray(part(times_s), dtype=np.int64)] - part.start_s
+                indices = np.asarray(part(times_s), dtype=np.int64)
+                return ShownFrames(times_s=times_s[indices] - part.start_s, indices=indices - part.first, is_video=True)
             case "images":
-                return np.zeros(len(_image_files(sample)))
+                count = len(_image_files(sample))
+                return ShownFrames(times_s=np.zeros(count), indices=np.arange(count), is_video=False)
             case "text":
-                return np.zeros(0)
+                return ShownFrames(times_s=np.zeros(0), indices=np.zeros(0, np.int64), is_video=False)
 
 
 MediaKind = Literal["video", "images", "text"]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from zoo.datamodules.readers.clips import FramesPart, SecondsPart, cut
 from zoo.datamodules.readers.media import probe
 from zoo.errors import DataError
-from zoo.shards.decode import decode_sample, decode_video, frame_times, sampled_times
+from zoo.shards.decode import decode_sample, decode_video, frame_times, shown_frames
 from zoo.shards.encode import encode_mp4
 from zoo.shards.reader import Sample
 from zoo.shards.sampling import FrameSampling
@@ -62,7 +62,12 @@ def test_a_part_has_the_pictures_and_times_of_the_whole(name, ends):
     np.testing.assert_allclose(clip.times_s, whole.times_s[first : last + 1] - whole.times_s[first], atol=1e-6)
     np.testing.assert_array_equal(clip.indices, np.arange(last - first + 1))
     few = FrameSampling(max_frames=3)
-    np.testing.assert_array_equal(sampled_times(sample_of(made), few), decode_sample(sample_of(made), few).times_s)
+    np.testing.assert_array_equal(
+        shown_frames(sample_of(made), few).times_s, decode_sample(sample_of(made), few).times_s
+    )
+    np.testing.assert_array_equal(
+        shown_frames(sample_of(made), few).indices, decode_sample(sample_of(made), few).indices
+    )
 
 
 def test_what_is_before_the_key_frame_is_not_stored():

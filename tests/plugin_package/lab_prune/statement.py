@@ -12,6 +12,7 @@ from torchmetrics import MetricCollection
 from zoo.batch import Batch
 from zoo.head import Head, Message, Prediction, Renderer, Session, TrunkOutputs
 from zoo.metrics import FamilyAccuracy
+from zoo.shards.decode import ShownFrames
 from zoo.shards.reader import Sample
 
 
@@ -21,7 +22,9 @@ class RenderStatement:
 
     prompt: str
 
-    def __call__(self, sample: Sample, generator: np.random.Generator, *, training: bool) -> list[Message]:
+    def __call__(
+        self, sample: Sample, shown: ShownFrames, generator: np.random.Generator, *, training: bool
+    ) -> list[Message]:
         statements = sample.record.get("statements", [])
         if not statements:
             return []
