@@ -154,8 +154,8 @@ def first_and_last(points: Iterable[Point]) -> list[Point]:
     return sorted(kept, key=lambda point: (point.key, point.object_id))
 
 
-def answer_points(points: Iterable[Point], kind: Kind, *, seed: Point | None = None) -> list[Point]:
-    """What an answer of this kind holds, ordered and numbered.
+def asked_points(points: Iterable[Point], kind: Kind, *, seed: Point | None = None) -> list[Point]:
+    """The part of what is known that an answer of this kind holds; ids stay as they are.
 
     Args:
         points: All that is known of the objects; an object that cannot be seen in a frame has none there.
@@ -165,16 +165,20 @@ def answer_points(points: Iterable[Point], kind: Kind, *, seed: Point | None = N
         ValueError: `single_point` without a seed.
     """
     match kind:
-        case "points":
-            return ordered_points(points)
-        case "tracks":
-            return ordered_tracks(points)
+        case "points" | "tracks":
+            return list(points)
         case "ground":
-            return ordered_tracks(first_and_last(points))
+            return first_and_last(points)
         case "single_point":
             if seed is None:
                 raise ValueError("single_point: the question's seed point is missing")
-            return ordered_tracks(point for point in points if point.key > seed.key)
+            return [point for point in points if point.key > seed.key]
+
+
+def answer_points(points: Iterable[Point], kind: Kind, *, seed: Point | None = None) -> list[Point]:
+    """The same, ordered and numbered as an answer has it."""
+    asked = asked_points(points, kind, seed=seed)
+    return ordered_points(asked) if kind == "points" else ordered_tracks(asked)
 
 
 def tag(points: Sequence[Point], label: str, canvas: Canvas, *, name: Literal["points", "tracks"]) -> str:
@@ -244,6 +248,42 @@ def answer_text(
             return f"Counting the {text} shows a total of {number}."
         case "count_point":
             return f"There are {number} {text}."
+
+
+TIME_TOLERANCE_S = 0.05 + 1e-6
+"""Times are written with one decimal, so a time that is this near to another one is the same."""
+
+
+def on_grid(keys: Sequence[float], fps: float | None) -> tuple[float, ...]:
+    """Times that lie on a grid of so many frames a second from 0 on; all of them where there is no rate."""
+    if fps is None:
+        return tuple(keys)
+    return tuple(key for key in keys if abs(key - round(key * fps) / fps) <= TIME_TOLERANCE_S)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PointQuestion:
+    """What a question for places is about: what its answer may say, is read by and scored against.
+
+    Args:
+        canvas: What the model looks at.
+        kind: Of the question.
+        style: Of the answer; None: any.
+        keys: Frames or images that an answer may name, growing; a part of the canvas's.
+        points: What is true, with the ids that objects have in `masks`; None where nobody knows.
+        count: How many there are; None where nobody knows.
+        masks: Of the objects, by which answers are scored; None where there are none.
+        fps: Frames a second that tracks are to cover; None: all that are shown.
+    """
+
+    canvas: Canvas
+    kind: Kind
+    style: Style | None
+    keys: tuple[float, ...]
+    points: tuple[Point, ...] | None = None
+    count: int | None = None
+    masks: "Masks | None" = None
+    fps: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
