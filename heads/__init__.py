@@ -5,7 +5,10 @@ predictions.
 COMPONENTS = {
     "head": {
         "caption": "zoo.heads.caption:Caption",
+        "counting": "zoo.heads.counting:Counting",
         "grounding": "zoo.heads.grounding:WordGrounding",
+        "pointing": "zoo.heads.pointing:Pointing",
         "qa": "zoo.heads.qa:QuestionAnswering",
+        "tracking": "zoo.heads.tracking:Tracking",
     },
 }

@@ -20,6 +20,8 @@ from torchmetrics import MetricCollection
 if TYPE_CHECKING:
     from zoo.batch import Batch, Turn
     from zoo.layout import TokenLayout
+    from zoo.points import PointQuestion
+    from zoo.processor import TextTokenizer
     from zoo.shards.decode import ShownFrames
     from zoo.shards.reader import Sample
 
@@ -41,6 +43,7 @@ class Message(NamedTuple):
         style: Kind of the question, whose name the prompt may begin with (Molmo2 sheet A5); None: never.
         is_flat: `weight` is that of every token, however many the answer has: Molmo2's long captions (0.1), points and
             tracks (0.2; sheet A7.1).
+        places: What a question for places is about, where it is to be answered; None for other questions.
     """
 
     head: str
@@ -53,6 +56,7 @@ class Message(NamedTuple):
     history: tuple[tuple[str, str], ...] = ()
     style: str | None = None
     is_flat: bool = False
+    places: PointQuestion | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -181,6 +185,7 @@ class Session(Protocol):
     """One generation over a batch: rows are turns that continue the trunk's cache."""
 
     turns: Sequence[Turn]
+    tokenizer: TextTokenizer
     logits: Tensor
     """(rows, vocabulary): of the next token."""
 
@@ -230,6 +235,10 @@ class Head(nn.Module, ABC):
     def reads(self) -> frozenset[str]:
         """Files of a sample that the data half reads beside media and JSON, by suffix."""
         return frozenset()
+
+    def claims(self, prompt: str) -> bool:
+        """Whether a person who types this means this head: it begins as the head's own prompts do."""
+        return False
 
     def labeller(self) -> Labeller | None:
         """The data half that labels patches in training, where the head has one."""

@@ -13,9 +13,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from zoo.errors import DataError
+
+if TYPE_CHECKING:
+    from zoo.masks import Masks
 
 
 class Point(NamedTuple):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from trunk_fixtures import build_module
 
-from zoo import registry
+from zoo import registry, run_lengths
 from zoo.head import Head
 from zoo.shards.decode import ShownFrames
 from zoo.shards.reader import Sample
@@ -15,8 +15,16 @@ from zoo.shards.reader import Sample
 NAMES = registry.names("head")
 
 SHOWN = ShownFrames(times_s=np.arange(2) / 2, indices=np.arange(2), is_video=True)
+RLE = {"key": 0.0, "id": 1} | run_lengths.encode(np.eye(48, dtype=bool))
 
 RECORD = {
+    "media": "mp4",
+    "width": 48,
+    "height": 48,
+    "points": [
+        {"label": "cube", "kind": "points", "points": [[0.0, 1, 9, 9]], "count": 1, "rle": [RLE]},
+        {"label": "cube", "kind": "tracks", "points": [[0.0, 1, 9, 9], [0.5, 1, 12, 9]], "rle": [RLE]},
+    ],
     "annotations": [{"family": "count", "question": "How many?", "answer": "2", "temporal": False}],
     "statements": ["there are 2 objects", "the red object moved"],
     "descriptions": [{"request": "Describe the objects.", "text": "red cube, blue ball"}],

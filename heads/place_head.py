@@ -1,0 +1,124 @@
+"""What heads whose answers name places share: text is learnt, generated, read as points and scored.
+
+Source: Molmo2 sheet A7.4 (greedy decoding, lengths of answers), A8 (format), A9 (scores).
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
+
+from torch import Tensor
+from torchmetrics import MetricCollection
+
+from zoo.batch import Batch, Turn
+from zoo.constraint import GrammarConstraint
+from zoo.head import Head, Prediction, Session, TrunkOutputs, text_loss
+from zoo.heads.place_questions import Wording
+from zoo.metrics import MeanScores, Scored, Tallies
+from zoo.point_grammar import PointGrammar
+from zoo.points import TAGS, PointAnswer, PointQuestion, parse
+
+
+class PlaceHead(Head):
+    """A head whose answers are points, tracks or numbers of things.
+
+    Class attributes:
+        wordings: How it asks.
+        scores: Names of what an answer is scored by.
+
+    Args:
+        max_new_tokens: Longest answer, tokens.
+        constrained: Generate only what can be read: times of shown frames, coordinates inside the picture, ids that
+            grow. An answer is closed in time for `max_new_tokens`.
+        z_loss: Weight of the squared log normaliser of the logits.
+    """
+
+    wordings: ClassVar[tuple[Wording, ...]]
+    scores: ClassVar[tuple[str, ...]]
+
+    def __init__(self, *, max_new_tokens: int, constrained: bool, z_loss: float) -> None:
+        super().__init__()
+        self.max_new_tokens = max_new_tokens
+        self.constrained = constrained
+        self.z_loss = z_loss
+
+    def reads(self) -> frozenset[str]:
+        return frozenset({"npz"})
+
+    def claims(self, prompt: str) -> bool:
+        openings = (opening for wording in self.wordings for opening in wording.openings)
+        return any(prompt.lower().startswith(opening.lower()) for opening in openings if opening)
+
+    def parse(self, text: str) -> str:
+        return text.strip()
+
+    def loss(self, outputs: TrunkOutputs, batch: Batch) -> dict[str, Tensor]:
+        return text_loss(outputs, batch, head=self.name, z_loss=self.z_loss)
+
+    def predict(self, session: Session, batch: Batch) -> list[Prediction]:
+        questions = [question_of(turn) for turn in session.turns]
+        constraint = None
+        if self.constrained:
+            constraint = GrammarConstraint(
+                [grammar_of(question) for question in questions],
+                tokenizer=session.tokenizer,
+                vocab_size=session.logits.shape[1],
+                max_new_tokens=self.max_new_tokens,
+            )
+        answers = session.generate(max_new_tokens=self.max_new_tokens, constraint=constraint)
+        return [
+            self._prediction(batch.keys[turn.example], turn, question, self.parse(session.decode(ids)))
+            for turn, question, ids in zip(session.turns, questions, answers, strict=True)
+        ]
+
+    def _prediction(self, key: str, turn: Turn, question: PointQuestion, text: str) -> Prediction:
+        scored = Scored({}, {})
+        if question.points is not None:
+            scored = self.scored(parse(text, question.canvas), question)
+        return Prediction(
+            key=key,
+            head=self.name,
+            family=turn.message.family,
+            prompt=turn.message.prompt,
+            truth=turn.message.answer,
+            answer=text,
+            correct=None,
+            temporal=turn.message.temporal,
+            scores=scored.scores,
+            tallies=scored.tallies,
+        )
+
+    @abstractmethod
+    def scored(self, said: PointAnswer, question: PointQuestion) -> Scored:
+        """How good an answer to a question with a known truth is."""
+
+    def metrics(self) -> MetricCollection:
+        return MetricCollection({"scores": MeanScores(self.scores), "tallies": Tallies()})
+
+
+def question_of(turn: Turn) -> PointQuestion:
+    """What a turn asks places of.
+
+    Raises:
+        ValueError: the message does not say.
+    """
+    if turn.message.places is None:
+        raise ValueError(f"message {turn.message.prompt!r} of head {turn.message.head} has no `places` to be read by")
+    return turn.message.places
+
+
+def grammar_of(question: PointQuestion) -> PointGrammar:
+    """What can be read as an answer to a question."""
+    return PointGrammar(
+        tag=TAGS[question.kind],
+        keys=unique_texts(question),
+        styles=("point", "point_count", "count_point", "count") if question.style is None else (question.style,),
+    )
+
+
+def unique_texts(question: PointQuestion) -> tuple[str, ...]:
+    """The frames or images that an answer may name, as written; of two frames with one name the first."""
+    texts: Sequence[str] = [question.canvas.key_text(key) for key in question.keys]
+    return tuple(dict.fromkeys(texts))

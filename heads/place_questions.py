@@ -1,0 +1,282 @@
+"""From the `points` of a record to questions for places: what is true at the shown frames, asked in words.
+
+The data half of the heads pointing, counting and tracking. Source: Molmo2 sheet A8 (order, ids, wrappers), A7.1 (each
+token of points and tracks weighs 0.2). Differs: an answer names shown frames only. True points of `points` that lie
+up to a quarter of a second beside a shown frame are taken to be in it, and a question of which one lies further off is
+left out; of tracks those at shown frames are asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from zoo.errors import DataError
+from zoo.head import Message
+from zoo.masks import InstanceMasks, Masks, RunLengthMasks
+from zoo.points import (
+    TAGS,
+    TIME_TOLERANCE_S,
+    Canvas,
+    Kind,
+    Point,
+    PointQuestion,
+    Style,
+    answer_points,
+    answer_text,
+    asked_points,
+    on_grid,
+    tag,
+)
+from zoo.shards.decode import ShownFrames
+from zoo.shards.reader import Sample
+
+MAX_SHIFT_S = 0.25
+"""Half the step of the 2 frames a second on which published points of videos lie."""
+
+Entry = Mapping[str, Any]
+"""One of a record's `points` (`zoo.shards.point_entries`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How one kind of answer is asked for.
+
+    Args:
+        kind: Of the question.
+        style: Of the answer.
+        texts: With `{label}` for what is asked for, or `{seed}` for a tag of the point to follow on from; without a
+            full stop. The first is asked in evaluation, all in training.
+    """
+
+    kind: Kind
+    style: Style
+    texts: tuple[str, ...]
+
+    @property
+    def openings(self) -> tuple[str, ...]:
+        """What prompts of this wording begin with."""
+        return tuple(text.partition("{")[0] for text in self.texts)
+
+
+class KnownPlaces:
+    """What a sample knows of places in its shown frames; label arrays are read where an entry names columns.
+
+    Args:
+        sample: Record and files.
+        shown: Its frames that are shown, at least one.
+    """
+
+    def __init__(self, sample: Sample, shown: ShownFrames) -> None:
+        self.sample, self.shown = sample, shown
+        record = sample.record
+        sizes = [(image["width"], image["height"]) for image in record.get("images", (record,))]
+        times = tuple(map(float, shown.times_s)) if shown.is_video else None
+        self.canvas = Canvas(sizes_px=tuple(sizes), times_s=times)
+
+    @cached_property
+    def _columns(self) -> tuple[np.ndarray, np.ndarray]:
+        """(shown frames, objects, 2) points and (shown frames, objects) whether they are visible."""
+        arrays, indices = self.sample.arrays(), self.shown.indices
+        points, visible = arrays["points_px"], arrays["visible"]
+        if points.shape != (*visible.shape, 2) or visible.ndim != 2 or len(visible) <= int(indices.max()):
+            raise DataError(
+                f"{self._where} has points_px {points.shape} and visible {visible.shape}; expected (frames, objects, "
+                f"2) and (frames, objects) with more than {int(indices.max())} frames"
+            )
+        return points[indices], visible[indices]
+
+    @property
+    def _where(self) -> str:
+        return f"{self.sample.shard}: sample {self.sample.key!r}"
+
+    def points(self, entry: Entry) -> list[Point] | None:
+        """All that an entry knows at the shown frames; None where the frames lack one of the places to point to."""
+        if entry.get("objects") is not None:
+            points = self._from_columns(entry["objects"])
+            return points if entry["kind"] != "points" else _first_of_each(points)
+        stored = [Point(key, int(object_id), x, y) for key, object_id, x, y in entry.get("points") or ()]
+        if not self.canvas.is_video:
+            return stored
+        is_whole = entry["kind"] == "points"
+        placed = [self.at_shown_frame(point, MAX_SHIFT_S if is_whole else TIME_TOLERANCE_S) for point in stored]
+        found = [point for point in placed if point is not None]
+        return None if is_whole and len(found) < len(placed) else found
+
+    def at_shown_frame(self, point: Point, tolerance_s: float) -> Point | None:
+        """The point with the time of the nearest shown frame, of two the earlier; None where none is near."""
+        key = min(self.canvas.keys, key=lambda time: abs(time - point.key))
+        return point._replace(key=key) if abs(key - point.key) <= tolerance_s else None
+
+    def _from_columns(self, objects: Sequence[int]) -> list[Point]:
+        if not objects:
+            return []
+        points, visible = self._columns
+        if max(objects) >= visible.shape[1]:
+            raise DataError(f"{self._where} speaks of object {max(objects)}, its labels have {visible.shape[1]}")
+        return [
+            Point(key, column + 1, *map(float, points[frame, column]))  # the id that the object has in `masks`
+            for frame, key in enumerate(self.canvas.keys)
+            for column in objects
+            if visible[frame, column]
+        ]
+
+    def masks(self, entry: Entry) -> Masks | None:
+        """Masks of an entry's objects, where it has any."""
+        if entry.get("rle"):
+            return self._run_lengths(entry["rle"])
+        if entry.get("masks") is None:
+            return None
+        ids = self.sample.arrays()["masks"]
+        if ids.ndim != 3 or len(ids) <= int(self.shown.indices.max()):
+            raise DataError(f"{self._where} has masks {ids.shape}, frame {int(self.shown.indices.max())} is shown")
+        ids = ids[self.shown.indices]
+        return InstanceMasks(ids, self.canvas.keys, {int(value): int(value) for value in np.unique(ids) if value})
+
+    def _run_lengths(self, rle: Sequence[Mapping[str, Any]]) -> Masks:
+        keys = sorted({float(mask["key"]) for mask in rle})
+        objects: dict[int, list[Mapping[str, Any] | None]] = {int(mask["id"]): [None] * len(keys) for mask in rle}
+        for mask in rle:
+            objects[int(mask["id"])][keys.index(float(mask["key"]))] = mask
+        try:
+            return RunLengthMasks(objects, keys, [self.canvas.size_px(key) for key in keys])
+        except DataError as error:
+            raise DataError(f"{self._where}: {error}") from error
+
+
+def _first_of_each(points: Sequence[Point]) -> list[Point]:
+    first: dict[int, Point] = {}
+    for point in points:
+        first.setdefault(point.object_id, point)
+    return list(first.values())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RenderPlaces:
+    """Data half: asks for the places of a record that its wordings fit.
+
+    Args:
+        head: Name of the head.
+        wordings: Of each kind and style that the head asks for; the first style of a kind is that of entries without
+            one in evaluation.
+        weight: Loss weight of each token of an answer with a tag.
+        max_questions: Entries of a training sample that are asked at once.
+        fps: Frames a second that tracks cover where their entry does not say; None: all shown frames.
+    """
+
+    head: str
+    wordings: tuple[Wording, ...]
+    weight: float
+    max_questions: int
+    fps: float | None = None
+
+    def __call__(
+        self, sample: Sample, shown: ShownFrames, generator: np.random.Generator, *, training: bool
+    ) -> list[Message]:
+        entries = [entry for entry in sample.record.get("points", ()) if self._styles(entry)]
+        if training and len(entries) > self.max_questions:
+            chosen = np.sort(generator.choice(len(entries), self.max_questions, replace=False))
+            entries = [entries[i] for i in chosen]
+        if not entries:
+            return []
+        known = KnownPlaces(sample, shown)
+        messages = (self._message(entry, known, generator, training=training) for entry in entries)
+        return [message for message in messages if message is not None]
+
+    def _styles(self, entry: Entry) -> list[Wording]:
+        """The wordings that can ask about an entry."""
+        kind, style, has_count = entry["kind"], entry.get("style"), entry.get("count") is not None
+        has_points = entry.get("points") is not None or entry.get("objects") is not None
+        return [
+            wording
+            for wording in self.wordings
+            if wording.kind == kind
+            and (wording.style == style or (style is None and (has_count or wording.style == "point")))
+            and (has_points or wording.style == "count")
+        ]
+
+    def _message(
+        self, entry: Entry, known: KnownPlaces, generator: np.random.Generator, *, training: bool
+    ) -> Message | None:
+        wordings = self._styles(entry)
+        wording = wordings[int(generator.integers(len(wordings)))] if training else wordings[0]
+        kind, style, label = wording.kind, wording.style, entry["label"]
+        points = known.points(entry)
+        if points is None:
+            return None
+        fps, keys, seed = None, known.canvas.keys, None
+        if TAGS[kind] == "tracks":
+            fps = entry.get("fps") or self.fps
+            keys = on_grid(keys, fps)
+            points = [point for point in points if point.key in keys]
+        if kind == "single_point":
+            seed = _seed(entry, points, known, generator if training else None)
+            if seed is None:
+                return None
+            keys = tuple(key for key in keys if key > seed.key)
+            points = [point for point in points if point.object_id == seed.object_id]
+        asked = asked_points(points, kind, seed=seed)
+        count = entry.get("count")
+        number = len({point.object_id for point in asked}) if count is None else count
+        masks = None if training or style != "point" else known.masks(entry)
+        question = PointQuestion(
+            canvas=known.canvas,
+            kind=kind,
+            style=style,
+            keys=keys,
+            points=tuple(asked),
+            count=number,
+            masks=masks,
+            fps=fps,
+        )
+        return Message(
+            head=self.head,
+            prompt=self._prompt(entry, wording, known.canvas, seed, fps, generator if training else None),
+            answer=answer_text(
+                answer_points(asked, "points" if kind == "points" else "tracks"),
+                label,
+                known.canvas,
+                kind=kind,
+                style=style,
+                count=number,
+            ),
+            family=self.head if kind in ("points", "tracks") else kind,
+            temporal=kind != "points",
+            weight=1.0 if style == "count" else self.weight,
+            is_flat=style != "count",
+            is_scored=style != "point" or masks is not None,
+            places=None if training else question,
+        )
+
+    def _prompt(
+        self,
+        entry: Entry,
+        wording: Wording,
+        canvas: Canvas,
+        seed: Point | None,
+        fps: float | None,
+        generator: np.random.Generator | None,
+    ) -> str:
+        if entry.get("question"):
+            return entry["question"]
+        text = wording.texts[0 if generator is None else int(generator.integers(len(wording.texts)))]
+        label = entry["label"]
+        pointed = "" if seed is None else tag([seed._replace(object_id=1)], label, canvas, name="points")
+        rate = "" if fps is None else f" at {fps:g} FPS"
+        return f"{text.replace('{label}', label).replace('{seed}', pointed)}{rate}."
+
+
+def _seed(
+    entry: Entry, points: Sequence[Point], known: KnownPlaces, generator: np.random.Generator | None
+) -> Point | None:
+    """The point to follow on from: the stored one, or one of the track's but its last; None where there is none."""
+    if entry.get("seed") is not None:
+        key, object_id, x, y = entry["seed"]
+        return known.at_shown_frame(Point(key, int(object_id), x, y), MAX_SHIFT_S)
+    if len(points) < 2:
+        return None
+    return points[0 if generator is None else int(generator.integers(len(points) - 1))]
