@@ -29,6 +29,7 @@ from zoo.points import (
     answer_points,
     answer_text,
     asked_points,
+    count_of,
     on_grid,
     tag,
 )
@@ -202,72 +203,70 @@ class RenderPlaces:
     def _message(
         self, entry: Entry, known: KnownPlaces, generator: np.random.Generator, *, training: bool
     ) -> Message | None:
+        """A question for an entry; None where the shown frames do not show what it is about."""
         wordings = self._styles(entry)
         wording = wordings[int(generator.integers(len(wordings)))] if training else wordings[0]
-        kind, style, label = wording.kind, wording.style, entry["label"]
-        points = known.points(entry)
-        if points is None:
+        kind, style = wording.kind, wording.style
+        places = known.points(entry)
+        if places is None:
             return None
         fps, keys, seed = None, known.canvas.keys, None
         if TAGS[kind] == "tracks":
             fps = entry.get("fps") or self.fps
             keys = on_grid(keys, fps)
-            points = [point for point in points if point.key in keys]
+            places = [point for point in places if point.key in keys]
         if kind == "single_point":
-            seed = _seed(entry, points, known, generator if training else None)
+            seed = _seed(entry, places, known, generator if training else None)
             if seed is None:
                 return None
             keys = tuple(key for key in keys if key > seed.key)
-            points = [point for point in points if point.object_id == seed.object_id]
-        asked = asked_points(points, kind, seed=seed)
-        count = entry.get("count")
-        number = len({point.object_id for point in asked}) if count is None else count
-        masks = None if training or style != "point" else known.masks(entry)
+            places = [point for point in places if point.object_id == seed.object_id]
+        points = asked_points(places, kind, seed=seed)
         question = PointQuestion(
             canvas=known.canvas,
             kind=kind,
             style=style,
             keys=keys,
-            points=tuple(asked),
-            count=number,
-            masks=masks,
+            points=tuple(points),
+            count=count_of(points) if entry.get("count") is None else entry["count"],
+            masks=None if training or style != "point" else known.masks(entry),
             fps=fps,
         )
+        prompt = entry.get("question") or _prompt(
+            wording, entry["label"], question, seed, generator if training else None
+        )
+        return self._asked(question, prompt, entry["label"], training=training)
+
+    def _asked(self, question: PointQuestion, prompt: str, label: str, *, training: bool) -> Message:
+        is_tag = question.style != "count"
+        ordered = answer_points(question.points, "points" if question.kind == "points" else "tracks")
         return Message(
             head=self.head,
-            prompt=self._prompt(entry, wording, known.canvas, seed, fps, generator if training else None),
+            prompt=prompt,
             answer=answer_text(
-                answer_points(asked, "points" if kind == "points" else "tracks"),
-                label,
-                known.canvas,
-                kind=kind,
-                style=style,
-                count=number,
+                ordered, label, question.canvas, kind=question.kind, style=question.style, count=question.count
             ),
-            family=self.head if kind in ("points", "tracks") else kind,
-            temporal=kind != "points",
-            weight=1.0 if style == "count" else self.weight,
-            is_flat=style != "count",
-            is_scored=style != "point" or masks is not None,
+            family=self.head if question.kind in ("points", "tracks") else question.kind,
+            temporal=question.kind != "points",
+            weight=self.weight if is_tag else 1.0,
+            is_flat=is_tag,
+            is_scored=question.style != "point" or question.masks is not None,
             places=None if training else question,
         )
 
-    def _prompt(
-        self,
-        entry: Entry,
-        wording: Wording,
-        canvas: Canvas,
-        seed: Point | None,
-        fps: float | None,
-        generator: np.random.Generator | None,
-    ) -> str:
-        if entry.get("question"):
-            return entry["question"]
-        text = wording.texts[0 if generator is None else int(generator.integers(len(wording.texts)))]
-        label = entry["label"]
-        pointed = "" if seed is None else tag([seed._replace(object_id=1)], label, canvas, name="points")
-        rate = "" if fps is None else f" at {fps:g} FPS"
-        return f"{text.replace('{label}', label).replace('{seed}', pointed)}{rate}."
+
+def _prompt(
+    wording: Wording,
+    label: str,
+    question: PointQuestion,
+    seed: Point | None,
+    generator: np.random.Generator | None,
+) -> str:
+    """A wording of the head's own: the first, or with a generator any."""
+    text = wording.texts[0 if generator is None else int(generator.integers(len(wording.texts)))]
+    pointed = "" if seed is None else tag([seed._replace(object_id=1)], label, question.canvas, name="points")
+    rate = "" if question.fps is None else f" at {question.fps:g} FPS"
+    return f"{text.replace('{label}', label).replace('{seed}', pointed)}{rate}."
 
 
 def _seed(
