@@ -1,4 +1,4 @@
-"""Short videos of objects pushed and thrown over a table, with questions, true statements and segmentation labels."""
+"""Short videos of objects pushed and thrown over a table, with questions, places, true statements and labels."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -8,6 +8,7 @@ import numpy as np
 from zoo.envs.rendering import OffscreenRenderer
 from zoo.envs.simulator import mujoco
 from zoo.envs.tabletop_facts import AREA_SIZE, ClipFacts, motion_is_clear, read_facts
+from zoo.envs.tabletop_places import PLACES_SEED, PlaceBalancer
 from zoo.envs.tabletop_questions import Question, QuestionBalancer, candidates, deeds, descriptions, statements
 from zoo.envs.tabletop_sampling import MAX_OBJECTS, sample_scene
 from zoo.envs.tabletop_scene import SceneSpec, Trajectory, build_model, simulate
@@ -46,7 +47,7 @@ class Tabletop(ShardGenerator):
     """
 
     name: ClassVar[str] = "tabletop"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     example_args: ClassVar[dict[str, Any]] = {"train_clips": 4, "val_clips": 0, "test_clips": 2, "samples_per_shard": 2}
 
     def __init__(
@@ -89,14 +90,16 @@ class Tabletop(ShardGenerator):
     def samples(self, split: str, shard: int, count: int) -> Iterator[GeneratedSample]:
         """Simulate, draw and question the clips of one shard."""
         deck_rng = np.random.default_rng([self.seed, SPLIT_SEEDS[split], shard])
-        balancer = QuestionBalancer(per_clip=self.questions_per_clip)
+        balancer, places = QuestionBalancer(per_clip=self.questions_per_clip), PlaceBalancer()
         with OffscreenRenderer(width=self.image_size, height=self.image_size) as renderer:
             for index, num_objects in enumerate(deck(deck_rng, count)):
-                rng = np.random.default_rng([self.seed, SPLIT_SEEDS[split], shard, index])
+                seeds = [self.seed, SPLIT_SEEDS[split], shard, index]
+                rng = np.random.default_rng(seeds)
                 clip = draw_clip(rng, renderer, num_objects=num_objects, num_frames=self.num_frames, fps=self.fps)
                 questions = balancer.pick(candidates(clip.facts, rng), rng)
                 key = f"{split}-{shard:06d}-{index:05d}"
-                record = clip_record(key, clip, questions, media="mp4", fps=self.fps)
+                points = places.pick(clip.facts, np.random.default_rng([*seeds, PLACES_SEED]), is_still=False)
+                record = clip_record(key, clip, questions, points, media="mp4", fps=self.fps)
                 yield GeneratedSample(record, encode_mp4(clip.frames, fps=self.fps), labels(clip))
 
 
@@ -141,7 +144,13 @@ def draw_clip(
 
 
 def clip_record(
-    key: str, clip: Clip, questions: Sequence[Question], *, media: Literal["mp4", "jpg"], fps: float
+    key: str,
+    clip: Clip,
+    questions: Sequence[Question],
+    points: Sequence[dict[str, Any]],
+    *,
+    media: Literal["mp4", "jpg"],
+    fps: float,
 ) -> dict[str, Any]:
     """The JSON of a rendered scene.
 
@@ -149,6 +158,7 @@ def clip_record(
         key: Of the sample.
         clip: The scene; of one frame where the media is a picture.
         questions: What is asked about it.
+        points: What is to be pointed at, counted and followed.
         media: How the frames are stored.
         fps: Frames per second.
     """
@@ -190,6 +200,7 @@ def clip_record(
             {"request": request, "text": text} for request, text in descriptions(facts, is_still=is_still)
         ],
         "instances": instances,
+        "points": list(points),
         "meta": meta,
     }
 

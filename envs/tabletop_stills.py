@@ -11,6 +11,7 @@ import numpy as np
 
 from zoo.envs.rendering import OffscreenRenderer
 from zoo.envs.tabletop import SPLIT_SEEDS, clip_record, deck, draw_clip, faults_of, labels
+from zoo.envs.tabletop_places import PLACES_SEED, PlaceBalancer
 from zoo.envs.tabletop_questions import QuestionBalancer, candidates
 from zoo.errors import ConfigError
 from zoo.generator import GeneratedSample, ShardGenerator
@@ -34,7 +35,7 @@ class TabletopStills(ShardGenerator):
     """
 
     name: ClassVar[str] = "tabletop_stills"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     unit: ClassVar[str] = "image"
     example_args: ClassVar[dict[str, Any]] = {
         "train_images": 4,
@@ -79,12 +80,14 @@ class TabletopStills(ShardGenerator):
     def samples(self, split: str, shard: int, count: int) -> Iterator[GeneratedSample]:
         """Draw and question the pictures of one shard."""
         seeds = [self.seed, SPLIT_SEEDS[split], shard]
-        balancer = QuestionBalancer(per_clip=self.questions_per_image)
+        balancer, places = QuestionBalancer(per_clip=self.questions_per_image), PlaceBalancer()
         with OffscreenRenderer(width=self.image_size, height=self.image_size) as renderer:
             for index, num_objects in enumerate(deck(np.random.default_rng([*seeds, STILLS_SEED]), count)):
                 rng = np.random.default_rng([*seeds, index, STILLS_SEED])
                 still = draw_clip(rng, renderer, num_objects=num_objects, num_frames=1, fps=NOMINAL_FPS)
                 questions = balancer.pick(candidates(still.facts, rng, is_still=True), rng)
                 key = f"{split}-{shard:06d}-{index:05d}"
-                record = clip_record(key, still, questions, media="jpg", fps=NOMINAL_FPS)
+                own = np.random.default_rng([*seeds, index, STILLS_SEED, PLACES_SEED])
+                points = places.pick(still.facts, own, is_still=True)
+                record = clip_record(key, still, questions, points, media="jpg", fps=NOMINAL_FPS)
                 yield GeneratedSample(record, encode_jpg(still.frames[0]), labels(still))
