@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tokenizers import Tokenizer, models
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
@@ -77,6 +79,40 @@ def test_a_chat_template_says_what_the_turns_say(tmp_path):
     ours.save_files(tmp_path)
     assert from_hf(str(tmp_path)).prompt_template == TURN
     assert AutoTokenizer.from_pretrained(tmp_path).chat_template == chat_template(TURN, "<|im_end|>", "\n")
+
+
+PLACES = '<points coords="0.5 1 312 644 12 087 401;12.4 13 100 1000">small cubes</points>'
+
+
+def test_points_take_half_the_tokens_and_other_text_keeps_its_ids():
+    plain, placed = words(), words(places=True)
+    assert placed.vocab_size == 743
+    assert [placed.tokenizer.id_to_token(i) for i in range(plain.vocab_size)] == [
+        plain.tokenizer.id_to_token(i) for i in range(plain.vocab_size)
+    ]
+    assert len(placed.encode(PLACES)) < 0.5 * len(plain.encode(PLACES))
+    for text in (
+        *(
+            "What colour is the object furthest left?",
+            " 2.5 ",
+            "0.0 ",
+            "12 objects",
+            "a<b",
+            "x > y; z",
+            "green moved left",
+        ),
+        *("there are 3 objects. the red object is a large cube", "Which object is closer to the camera?", "300"),
+    ):
+        assert placed.encode(text) == plain.encode(text)
+
+
+@given(
+    st.lists(st.sampled_from([PLACES, "tracks", "<", " 100", " 1 500 500", ";0.5 ", "ü", '"']) | st.text()).map("".join)
+)
+def test_text_with_points_comes_back(text):
+    tokenizer = words(places=True)
+    ids = tokenizer.encode(text)
+    assert tokenizer.tokenizer.decode(ids, skip_special_tokens=False) == text
 
 
 def test_what_is_missing_is_named(folder, tmp_path_factory):

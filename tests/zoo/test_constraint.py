@@ -46,7 +46,7 @@ def merging() -> FastTokenizer:
     return FastTokenizer(tokenizer=tokenizer, bos=None, eos="<|end|>", prompt_template="{prompt}")
 
 
-TOKENIZERS = {"words": words(), "merging": merging()}
+TOKENIZERS = {"words": words(), "places": words(places=True), "merging": merging()}
 
 
 def generate(tokenizer, grammar, *, max_new_tokens, seed, likes=""):
