@@ -50,7 +50,7 @@ FORMAT_VERSION = 1
 ADAPTER = "adapter_config.json"
 """Marks a folder of PEFT's, which holds no model."""
 
-NOT_FACTS = ("tokenizer", "renderers", "labellers", "budgets")
+NOT_FACTS = ("tokenizer", "renderers", "labellers", "reads", "budgets")
 """Fields of the processor that are parts of their own."""
 
 SWAPPED = {"pruner": ("model.pruners.",), "heads": ("heads.", "model.patch_projection.")}

@@ -51,6 +51,9 @@ class PlaceHead(Head):
         openings = (opening for wording in self.wordings for opening in wording.openings)
         return any(prompt.lower().startswith(opening.lower()) for opening in openings if opening)
 
+    def constrain(self) -> None:
+        self.constrained = True
+
     def parse(self, text: str) -> str:
         return text.strip()
 

@@ -44,6 +44,7 @@ class Tracking(PlaceHead):
 
     name: ClassVar[str] = "tracking"
     example_args: ClassVar = {"max_new_tokens": 128, "constrained": True}
+    asked_kind = "tracks"
     wordings = WORDINGS
     scores = ("precision", "recall", "f1", "hota", "det_a", "ass_a")
 

@@ -17,6 +17,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics import MetricCollection
 
+from zoo.errors import ConfigError
+from zoo.points import Kind
+
 if TYPE_CHECKING:
     from zoo.batch import Batch, Turn
     from zoo.layout import TokenLayout
@@ -221,12 +224,14 @@ class Head(nn.Module, ABC):
         name: Under which messages, losses and metrics of this head appear.
         needs: What of the trunk the model half reads: `logits` at target positions, `hidden` of all tokens,
             `window_logits`, `patch_logits`; the last two are there in training only.
+        asked_kind: What a typed question wants, if the answer points to anything.
     """
 
     kind: ClassVar[str] = "head"
     example_args: ClassVar[dict[str, object]] = {}
     name: ClassVar[str]
     needs: ClassVar[frozenset[str]] = frozenset({"logits"})
+    asked_kind: ClassVar[Kind] = "points"
 
     @abstractmethod
     def renderer(self) -> Renderer:
@@ -239,6 +244,17 @@ class Head(nn.Module, ABC):
     def claims(self, prompt: str) -> bool:
         """Whether a person who types this means this head: it begins as the head's own prompts do."""
         return False
+
+    def constrain(self) -> None:
+        """From here on, generate nothing but what `parse` can read.
+
+        Raises:
+            ConfigError: the head writes free text.
+        """
+        raise ConfigError(
+            f"constrained: the head {self.name} writes free text; leave it out, or ask a head that points, counts or "
+            "tracks"
+        )
 
     def labeller(self) -> Labeller | None:
         """The data half that labels patches in training, where the head has one."""

@@ -1,4 +1,5 @@
 import io
+import json
 
 import numpy as np
 import pytest
@@ -6,9 +7,13 @@ from PIL import Image
 
 from zoo.ask import ask, overlay, read_clip
 from zoo.errors import ConfigError, DataError
+from zoo.heads.pointing import Pointing
+from zoo.heads.qa import QuestionAnswering
 from zoo.layout import Frames, TokenLayout
-from zoo.shards.decode import Clip
+from zoo.report.places import colour_of
+from zoo.shards.decode import Clip, decode_video
 from zoo.shards.encode import encode_mp4
+from zoo.shards.sampling import FrameSampling
 
 
 @pytest.fixture
@@ -51,6 +56,70 @@ def test_what_was_pruned_is_shaded():
     clip = Clip(frames=np.full((1, 64, 64, 3), 255, np.uint8), times_s=np.zeros(1), indices=np.zeros(1, np.int64))
     picture = np.asarray(overlay(clip, layout.keep(keep), "answer"))
     assert picture[60, 60].max() < picture[60, 140].min()
+
+
+class Says(Pointing):
+    """A head whose generated text is known."""
+
+    text = '<points coords="0.0 1 500 250;0.5 2 250 500;9.0 3 500 500">x</points>'
+
+    def parse(self, text):
+        return self.text
+
+
+def pointing_module(module_of, monkeypatch, head=None):
+    module = module_of(heads=[QuestionAnswering(max_new_tokens=3), head or Says(max_new_tokens=2)])
+    monkeypatch.setattr("zoo.ask.from_pretrained", lambda _: module)
+    return module
+
+
+def test_points_are_drawn_into_a_picture_and_a_video(module_of, video, tmp_path, monkeypatch):
+    pointing_module(module_of, monkeypatch)
+    out = tmp_path / "answer.png"
+    said = ask("Point to the cube.", [video], checkpoint="any", out=out)
+    assert said.endswith(f"left out: 1 past the end\nframes: {out}\nvideo: {tmp_path / 'answer.mp4'}")
+    with Image.open(out) as picture:
+        assert picture.getpixel((79, 39)) == colour_of(1)
+        assert picture.getpixel((160 + 39, 79)) == colour_of(2)
+        assert picture.getpixel((160 + 79, 39)) != colour_of(1)
+    clip = decode_video((tmp_path / "answer.mp4").read_bytes(), FrameSampling(max_frames=9))
+    assert clip.frames.shape == (4, 360, 360, 3)
+    assert np.abs(clip.frames[0][89, 179].astype(int) - colour_of(1)).max() < 60
+
+
+def test_json_gives_points_in_pixels_of_the_source(module_of, video, image, tmp_path, monkeypatch):
+    pointing_module(module_of, monkeypatch)
+    out = tmp_path / "answer.png"
+    told = json.loads(ask("Point to the cube.", [video], checkpoint="any", out=out, json=True))
+    assert told["points"] == [
+        {"time_s": 0.0, "object": 1, "x_px": 32.0, "y_px": 16.0},
+        {"time_s": 0.5, "object": 2, "x_px": 16.0, "y_px": 32.0},
+    ]
+    assert told["dropped"] == {"past_the_end": 1}
+    assert (told["label"], told["count"], told["frames"]) == ("x", 2, str(out))
+    told = json.loads(ask("Point to it.", [image], checkpoint="any", head="pointing", out=out, json=True))
+    assert told["points"] == []
+    assert told["dropped"] == {"unknown_image": 3}
+    assert "video" not in told
+
+
+def test_what_is_constrained_can_be_read(module_of, video, tmp_path, monkeypatch):
+    pointing_module(module_of, monkeypatch, Pointing(max_new_tokens=120))
+    out = tmp_path / "answer.png"
+    told = json.loads(ask("Where?", [video], checkpoint="any", head="pointing", constrained=True, out=out, json=True))
+    assert told["dropped"] == {}
+    assert told["count"] is not None
+
+
+def test_heads_are_chosen_by_name_or_by_what_is_asked(module_of, video, tmp_path, monkeypatch):
+    pointing_module(module_of, monkeypatch)
+    out = tmp_path / "answer.png"
+    assert not ask("What is it?", [video], checkpoint="any", out=out).startswith("<points")
+    assert ask("What is it?", [video], checkpoint="any", head="pointing", out=out).startswith("<points")
+    with pytest.raises(ConfigError, match="--head tracking: this checkpoint has qa, pointing"):
+        ask("What is it?", [video], checkpoint="any", head="tracking", out=out)
+    with pytest.raises(ConfigError, match="the head qa writes free text"):
+        ask("What is it?", [video], checkpoint="any", constrained=True, out=out)
 
 
 def test_a_missing_file_is_named(module, tmp_path):

@@ -41,7 +41,7 @@ def media_html(path: Path, sampling: FrameSampling) -> str:
     data = path.read_bytes()
     is_video = path.suffix == ".mp4"
     try:
-        clip, fault = (decode_video(data, sampling) if is_video else decode_image(data)), ""
+        clip, fault = shown_clip(path, sampling), ""
     except DataError as error:
         clip, fault = None, f'<p class="note">{escape(str(error))}</p>'
     parts = []
@@ -54,6 +54,16 @@ def media_html(path: Path, sampling: FrameSampling) -> str:
     if clip is not None and (is_video or not parts):
         parts.append(strip_html(clip))
     return "".join([*parts, fault])
+
+
+def shown_clip(path: Path, sampling: FrameSampling) -> Clip:
+    """The frames of a video or image that a model saw.
+
+    Raises:
+        DataError: it cannot be decoded.
+    """
+    data = path.read_bytes()
+    return decode_video(data, sampling) if path.suffix == ".mp4" else decode_image(data)
 
 
 def strip_html(clip: Clip) -> str:

@@ -6,12 +6,15 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from zoo.errors import DataError
 from zoo.report.curves import panels
 from zoo.report.files import REPORT, RunFiles, read_run
-from zoo.report.media import media_html, sampling_of
+from zoo.report.media import media_html, sampling_of, shown_clip
+from zoo.report.places import has_places, strip_of_places
 from zoo.report.style import STYLE
 
 SHOWN_ANSWERS = 6  # of a clip; the others are folded
+DRAWN_ANSWERS = 3  # of a clip: those with points
 NO_NUMBER = "-"
 
 
@@ -210,9 +213,27 @@ def _card(folder: Path, sample: Mapping[str, Any], sampling: Any) -> str:
         answers += (
             f'<details><summary>{len(items) - SHOWN_ANSWERS} more</summary><ul class="answers">{more}</ul></details>'
         )
-    media = media_html(folder / str(sample.get("media", "no file")), sampling)
+    path = folder / str(sample.get("media", "no file"))
+    media = media_html(path, sampling) + _places(path, predictions, sampling)
     heading = f'{escape(str(sample.get("key", "")))} <span class="family">{sum(judged)} of {len(judged)} right</span>'
     return f'<div class="card"><h3>{heading}</h3>{media}{answers}</div>'
+
+
+def _places(path: Path, predictions: Sequence[Mapping[str, Any]], sampling: Any) -> str:
+    """Some answers with points, drawn."""
+    drawn = [entry for entry in predictions if has_places(f"{entry.get('answer', '')} {entry.get('truth', '')}")]
+    if not drawn or not path.is_file():
+        return ""
+    try:
+        clip = shown_clip(path, sampling)
+    except DataError:  # what stands beside the clip says so
+        return ""
+    strips = [
+        f"<p>{escape(str(entry.get('prompt', '')))}</p>"
+        + strip_of_places(clip, str(entry.get("answer", "")), str(entry.get("truth", "")))
+        for entry in drawn[:DRAWN_ANSWERS]
+    ]
+    return f'<p class="note">Dots are predictions, rings the truth.</p>{"".join(strips)}'
 
 
 def _answer(entry: Mapping[str, Any]) -> str:
