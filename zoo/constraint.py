@@ -64,9 +64,11 @@ class Vocabulary:
         usable = [token for token, piece in enumerate(self.pieces) if piece and NO_TEXT not in piece]
         free = [token for token in usable if all(map(is_free, self.pieces[token]))]
         marked = set(usable).difference(free)
-        self.free_ids = torch.tensor(free, dtype=torch.int64)
+        self.free_ids = torch.tensor([t for t in free if self.pieces[t].strip()], dtype=torch.int64)
+        self.blank_ids = torch.tensor([t for t in free if not self.pieces[t].strip()], dtype=torch.int64)
         self._all = _Sorted(self.pieces, usable)
         self._marked = _Sorted(self.pieces, marked)
+        self._to_close: dict[tuple[PointGrammar, State], int] = {}
         self._known: OrderedDict[tuple[PointGrammar, State], Allowed] = OrderedDict()
 
     def allowed(self, grammar: PointGrammar, state: State) -> Allowed:
@@ -81,11 +83,37 @@ class Vocabulary:
         self._known[place] = found
         if len(self._known) > MAX_STATES:
             self._known.popitem(last=False)
+            self._to_close.clear()
         return found
 
-    def prefixes(self, text: str) -> list[int]:
-        """Tokens that a text begins with."""
-        return [token for end in range(1, len(text) + 1) for token in self._all.exactly(text[:end])]
+    def after(self, grammar: PointGrammar, state: State, token: int) -> State:
+        """The state behind an allowed token."""
+        for character in self.pieces[token]:
+            following = grammar.step(state, character)
+            assert following is not None, f"token {token} was not allowed"
+            state = following
+        return state
+
+    def tokens_to_close(self, grammar: PointGrammar, state: State) -> int:
+        """How many tokens surely end an answer: the grammar's completion, cut into the longest tokens from the left.
+
+        The first of them is allowed, and behind it one fewer is enough.
+
+        Raises:
+            ConfigError: the vocabulary has no token for a character of it.
+        """
+        place = grammar, grammar.signature(state)
+        if place not in self._to_close:
+            rest, count = grammar.completion(state), 0
+            while rest:
+                longest = next((end for end in range(len(rest), 0, -1) if self._all.has(rest[:end])), 0)
+                if not longest:
+                    raise ConfigError(
+                        f"constrained generation: the tokenizer has no token for {rest[0]!r}; leave `constrained` out"
+                    )
+                rest, count = rest[longest:], count + 1
+            self._to_close[place] = count
+        return self._to_close[place]
 
 
 class _Sorted:
@@ -95,15 +123,14 @@ class _Sorted:
         pairs = sorted((pieces[token], token) for token in ids)
         self.texts = [text for text, _ in pairs]
         self.ids = [token for _, token in pairs]
-        self.longest = max(map(len, self.texts), default=0)
 
     def _span(self, beginning: str, low: int, high: int) -> tuple[int, int]:
         low = bisect_left(self.texts, beginning, low, high)
         return low, bisect_left(self.texts, beginning + LAST, low, high)
 
-    def exactly(self, text: str) -> list[int]:
-        low, high = self._span(text, 0, len(self.texts))
-        return [self.ids[place] for place in range(low, high) if self.texts[place] == text]
+    def has(self, text: str) -> bool:
+        place = bisect_left(self.texts, text)
+        return place < len(self.texts) and self.texts[place] == text
 
     def accepted(
         self, grammar: PointGrammar, state: State, beginning: str = "", span: tuple[int, int] | None = None
@@ -147,7 +174,7 @@ def vocabulary_of(tokenizer: TextTokenizer) -> Vocabulary:
 class GrammarConstraint:
     """Which tokens may come next in each row (`zoo.head.Constraint`).
 
-    Near the end of what may be generated, the only way left is the grammar's own completion, so that no answer is cut.
+    A token is left out behind which an answer could not be ended within what may be generated, so that none is cut.
 
     Args:
         grammars: One a row.
@@ -166,11 +193,9 @@ class GrammarConstraint:
         self.eos_id = tokenizer.eos_id
         self.vocab_size = vocab_size
         self.max_new_tokens = max_new_tokens
-        longest = max((grammar.longest_completion for grammar in self.grammars), default=0)
-        if max_new_tokens < longest:
-            raise ConfigError(
-                f"max_new_tokens is {max_new_tokens}; constrained answers need room for {longest} to be closed in time"
-            )
+        shortest = max((self.vocabulary.tokens_to_close(g, g.start) for g in self.grammars), default=0)
+        if max_new_tokens < shortest:
+            raise ConfigError(f"max_new_tokens is {max_new_tokens}; a constrained answer needs room for {shortest}")
         self._states = [grammar.start for grammar in self.grammars]
         self._read = [0] * len(self.grammars)
 
@@ -184,25 +209,26 @@ class GrammarConstraint:
 
     def _advance(self, row: int, ids: Sequence[int]) -> None:
         for token in ids[self._read[row] :]:
-            for character in self.vocabulary.pieces[token]:
-                state = self.grammars[row].step(self._states[row], character)
-                assert state is not None, f"row {row}: token {token} was not allowed"
-                self._states[row] = state
+            self._states[row] = self.vocabulary.after(self.grammars[row], self._states[row], token)
         self._read[row] = len(ids)
 
     def _allow(self, mask: Tensor, grammar: PointGrammar, state: State, left: int) -> None:
-        is_final = grammar.is_final(state)
-        if is_final:
+        if grammar.is_final(state):
             mask[self.eos_id] = True
-        if left <= grammar.longest_completion:
-            ids, has_free_text = ([] if is_final else self.vocabulary.prefixes(grammar.completion(state))), False
-        else:
-            ids, has_free_text = self.vocabulary.allowed(grammar, state)
+        ids, has_free_text = self.vocabulary.allowed(grammar, state)
+        has_blanks = has_free_text
+        if left <= grammar.longest_completion:  # each of its characters takes at most one token
+            after, to_close = self.vocabulary.after, self.vocabulary.tokens_to_close
+            ids = [token for token in ids if to_close(grammar, after(grammar, state, token)) < left]
+            has_blanks = has_free_text and to_close(grammar, state) < left
+            has_free_text = has_free_text and to_close(grammar, state._replace(text="x")) < left
         mask[torch.tensor(ids, dtype=torch.int64)] = True
         if has_free_text:
             mask[self.vocabulary.free_ids] = True
-        if not is_final and not ids and not has_free_text:
+        if has_blanks:
+            mask[self.vocabulary.blank_ids] = True
+        if not mask.any():
             raise ConfigError(
-                f"constrained generation: no token of the vocabulary can follow; one of "
-                f"{grammar.next_characters(state)!r} is needed"
+                f"constrained generation: the tokenizer has no token that could follow; one of "
+                f"{grammar.next_characters(state)!r} is needed; leave `constrained` out"
             )
