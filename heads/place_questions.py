@@ -167,6 +167,7 @@ class RenderPlaces:
         weight: Loss weight of each token of an answer with a tag.
         max_questions: Entries of a training sample that are asked at once.
         fps: Frames a second that tracks cover where their entry does not say; None: all shown frames.
+        also_scored: Styles of entries that another head learns, and whose points evaluation asks of this one too.
     """
 
     head: str
@@ -174,11 +175,12 @@ class RenderPlaces:
     weight: float
     max_questions: int
     fps: float | None = None
+    also_scored: tuple[Style, ...] = ()
 
     def __call__(
         self, sample: Sample, shown: ShownFrames, generator: np.random.Generator, *, training: bool
     ) -> list[Message]:
-        entries = [entry for entry in sample.record.get("points", ()) if self._styles(entry)]
+        entries = [entry for entry in sample.record.get("points", ()) if self._fitting(entry, training=training)]
         if training and len(entries) > self.max_questions:
             chosen = np.sort(generator.choice(len(entries), self.max_questions, replace=False))
             entries = [entries[i] for i in chosen]
@@ -188,15 +190,21 @@ class RenderPlaces:
         messages = (self._message(entry, known, generator, training=training) for entry in entries)
         return [message for message in messages if message is not None]
 
-    def _styles(self, entry: Entry) -> list[Wording]:
+    @property
+    def needs_masks(self) -> bool:
+        """Whether answers are scored by masks rather than by their number."""
+        return all(wording.style == "point" for wording in self.wordings)
+
+    def _fitting(self, entry: Entry, *, training: bool) -> list[Wording]:
         """The wordings that can ask about an entry."""
-        kind, style, has_count = entry["kind"], entry.get("style"), entry.get("count") is not None
+        style, has_count = entry.get("style"), entry.get("count") is not None
         has_points = entry.get("points") is not None or entry.get("objects") is not None
+        is_borrowed = not training and style in self.also_scored
         return [
             wording
             for wording in self.wordings
-            if wording.kind == kind
-            and (wording.style == style or (style is None and (has_count or wording.style == "point")))
+            if wording.kind == entry["kind"]
+            and (wording.style == style or is_borrowed or (style is None and (has_count or wording.style == "point")))
             and (has_points or wording.style == "count")
         ]
 
@@ -204,9 +212,9 @@ class RenderPlaces:
         self, entry: Entry, known: KnownPlaces, generator: np.random.Generator, *, training: bool
     ) -> Message | None:
         """A question for an entry; None where the shown frames do not show what it is about."""
-        wordings = self._styles(entry)
+        wordings = self._fitting(entry, training=training)
         wording = wordings[int(generator.integers(len(wordings)))] if training else wordings[0]
-        kind, style = wording.kind, wording.style
+        kind, style = wording.kind, entry.get("style") or wording.style
         places = known.points(entry)
         if places is None:
             return None
@@ -229,12 +237,14 @@ class RenderPlaces:
             keys=keys,
             points=tuple(points),
             count=count_of(points) if entry.get("count") is None else entry["count"],
-            masks=None if training or style != "point" else known.masks(entry),
+            masks=known.masks(entry) if self.needs_masks and not training else None,
             fps=fps,
         )
-        prompt = entry.get("question") or _prompt(
-            wording, entry["label"], question, seed, generator if training else None
-        )
+        # A question that belongs to a number is the counting head's; another asks in its own words.
+        is_count = wording.style == "point" and entry.get("style") is None and entry.get("count") is not None
+        prompt = None if is_count and kind == "points" else entry.get("question")
+        if prompt is None:
+            prompt = _prompt(wording, entry["label"], question, seed, generator if training else None)
         return self._asked(question, prompt, entry["label"], training=training)
 
     def _asked(self, question: PointQuestion, prompt: str, label: str, *, training: bool) -> Message:
@@ -250,7 +260,7 @@ class RenderPlaces:
             temporal=question.kind != "points",
             weight=self.weight if is_tag else 1.0,
             is_flat=is_tag,
-            is_scored=question.style != "point" or question.masks is not None,
+            is_scored=not self.needs_masks or question.masks is not None,
             places=None if training else question,
         )
 

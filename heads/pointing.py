@@ -59,7 +59,11 @@ class Pointing(PlaceHead):
 
     def renderer(self) -> Renderer:
         return RenderPlaces(
-            head=self.name, wordings=self.wordings, weight=self.weight, max_questions=self.max_questions
+            head=self.name,
+            wordings=self.wordings,
+            weight=self.weight,
+            max_questions=self.max_questions,
+            also_scored=("point_count", "count_point"),
         )
 
     def scored(self, said: PointAnswer, question: PointQuestion) -> Scored:

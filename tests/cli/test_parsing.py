@@ -7,16 +7,6 @@ from zoo.cli.parsing import first_paragraph, run_function
 from zoo.errors import ConfigError
 
 
-def switched(*, loud: bool = False, size: int = 3) -> tuple:
-    """Say something.
-
-    Args:
-        loud: Shout.
-        size: Size of the answer.
-    """
-    return loud, size
-
-
 def asked(question: str, files: list[Path], *, size: int = 3, encoder: Encoder | None = None) -> tuple:
     """Return what was given, over
     two lines.
@@ -44,11 +34,6 @@ def switched(name: str, *, merge: bool = False, size: int = 1) -> tuple:
 
 def run(function, *arguments):
     return run_function(function, arguments, prog="zoo asked", summary="-")
-
-
-def test_what_is_false_by_default_is_a_switch():
-    assert run(switched) == (False, 3)
-    assert run(switched, "--loud", "--size=4") == (True, 4)
 
 
 def test_arguments_by_place_and_flags(zoo):

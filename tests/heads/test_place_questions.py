@@ -155,7 +155,12 @@ def test_which_head_asks_what():
     of = {head.name: [(m.prompt, m.answer) for m in ask(head, made)] for head in (Pointing(), Counting(), Tracking())}
     inner = '<points coords="0.0 1 100 400">{}</points>'.format
     assert of == {
-        "pointing": [(f"Point to the {label}.", inner(label)) for label in "abd"],
+        "pointing": [
+            ("Point to the a.", inner("a")),
+            ("Point to the b.", inner("b")),
+            ("Point to the c.", f"There are 1 {inner('c')}."),
+            ("Point to the d.", inner("d")),
+        ],
         "counting": [
             ("Give the number of c and point to them.", f"There are 1 {inner('c')}."),
             ("Count the d.", f"Counting the {inner('d')} shows a total of 1."),
@@ -163,6 +168,24 @@ def test_which_head_asks_what():
         ],
         "tracking": [("Track the f at 2 FPS.", ask(Tracking(), made)[0].answer)],
     }
+
+
+def test_points_of_counted_entries_are_scored_too():
+    question = 'How many "things" are there in the video?'
+    made = sample(entry("points", [0, 1], style="point_count", count=2, question=question))
+    assert ask(Pointing(), made, training=True) == []
+    (message,) = ask(Pointing(), made)
+    assert message.prompt == question
+    assert (message.is_scored, message.places.style) == (True, "point_count")
+    assert Pointing().scored(parse(message.answer, message.places.canvas), message.places).scores["f1"] == 1.0
+    (counted,) = ask(Counting(), made, training=True)
+    assert counted.answer == message.answer
+
+
+def test_a_question_that_asks_for_a_number_is_not_asked_by_who_points():
+    made = sample(entry("points", [0], "dogs", question="How many dogs?", count=1))
+    assert [message.prompt for message in ask(Pointing(), made)] == ["Point to the dogs."]
+    assert [message.prompt for message in ask(Counting(), made)] == ["How many dogs?"]
 
 
 def test_training_draws_wordings_and_styles_and_evaluation_does_not():

@@ -45,8 +45,8 @@ def run_function(function: Callable[..., Any], arguments: Sequence[str], *, prog
     """Call a function with arguments read from a command line: its signature and its docstring are the interface.
 
     Args:
-        function: Keyword-only arguments with a default become flags, all others are told by their place; one that is
-            False by default is a switch without a value; types may be contract classes, then registry names are taken.
+        function: Keyword-only arguments with a default become flags, all others are told by their place; types may be
+            contract classes, then registry names are taken.
         arguments: What was typed after the command.
         prog: The command, for the help.
         summary: First line of the help where the function has no docstring.
@@ -60,10 +60,7 @@ def run_function(function: Callable[..., Any], arguments: Sequence[str], *, prog
     texts = {text.arg_name: text.description for text in docstring_parser.parse(function.__doc__ or "").params}
     for parameter in by_place:
         parser.add_argument(parameter.name, help=texts.get(parameter.name), **_place(parameter))
-    switches = [parameter for parameter in signature if parameter.annotation is bool and parameter.default is False]
-    for parameter in switches:
-        parser.add_argument(f"--{parameter.name}", action="store_true", help=texts.get(parameter.name))
-    skip = {parameter.name for parameter in (*by_place, *switches)}
+    skip = {parameter.name for parameter in by_place}
     parser.add_function_arguments(function, as_group=False, as_positional=True, skip=skip, sub_configs=True)
     switches = {f"--{parameter.name}" for parameter in signature if parameter.annotation is bool}
     settings = parser.instantiate(parser.parse_args(_switched_on(arguments, switches)))
