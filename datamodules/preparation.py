@@ -25,7 +25,7 @@ class SampleProcessor(Protocol):
     suffixes: Collection[str]
     asked_suffixes: Collection[str]
 
-    def sampling_of(self, *, training: bool) -> FrameSampling: ...
+    def sampling_of(self, sample: Sample, *, training: bool) -> FrameSampling: ...
 
     def messages(
         self, sample: Sample, shown: ShownFrames, generator: np.random.Generator, *, training: bool
@@ -70,11 +70,11 @@ def prepare(
         DataError: names shard and key.
     """
     with _noted(sample):
-        shown = shown_frames(sample, processor.sampling_of(training=training))
+        shown = shown_frames(sample, processor.sampling_of(sample, training=training))
         messages = _messages(sample, shown, processor, seed=seed, epoch=epoch, training=training)
         if not messages:
             return None
-        clip = decode_sample(sample, processor.sampling_of(training=training))
+        clip = decode_sample(sample, processor.sampling_of(sample, training=training))
         with _placed(sample):
             tree = processor.plan(sample, times_s=shown.times_s, messages=messages, training=training)
         return _with_frames(sample, tree, clip, processor, labels=labels)
@@ -96,7 +96,7 @@ def plan(
         DataError: names shard and key.
     """
     with _noted(sample):
-        shown = shown_frames(sample, processor.sampling_of(training=training))
+        shown = shown_frames(sample, processor.sampling_of(sample, training=training))
         messages = _messages(sample, shown, processor, seed=seed, epoch=epoch, training=training)
         if not messages:
             return None
@@ -119,7 +119,7 @@ def materialise(sample: Sample, tree: Any, processor: PackingProcessor, *, label
         DataError: names shard and key.
     """
     with _noted(sample):
-        clip = decode_sample(sample, processor.sampling_of(training=training))
+        clip = decode_sample(sample, processor.sampling_of(sample, training=training))
         return _with_frames(sample, tree, clip, processor, labels=labels)
 
 

@@ -39,6 +39,25 @@ from zoo.shards.reader import Sample
 MAX_SHIFT_S = 0.25
 """Half the step of the 2 frames a second on which published points of videos lie."""
 
+STYLE_NAMES: Mapping[tuple[str, Kind, Style], str] = {
+    ("image", "points", "point"): "pointing",
+    ("image", "points", "point_count"): "point_count",
+    ("image", "points", "count_point"): "point_count",
+    ("image", "points", "count"): "point_count",
+    ("images", "points", "point"): "multi_image_pointing",
+    ("images", "points", "point_count"): "multi_image_point_then_count",
+    ("images", "points", "count_point"): "multi_image_count_then_point",
+    ("images", "points", "count"): "multi_image_counting",
+    ("video", "points", "point"): "video_point",
+    ("video", "points", "point_count"): "video_point_count",
+    ("video", "points", "count_point"): "video_count_point",
+    ("video", "points", "count"): "video_count",
+    ("video", "tracks", "point"): "video_point_track_per_frame",
+    ("video", "ground", "point"): "video_point_ground_start_end",
+    ("video", "single_point", "point"): "video_single_point_track_per_frame",
+}
+"""Published names of the kinds of questions (sheet A5), by media, kind and style."""
+
 Entry = Mapping[str, Any]
 """One of a record's `points` (`zoo.shards.point_entries`)."""
 
@@ -259,10 +278,17 @@ class RenderPlaces:
             family=self.head if question.kind in ("points", "tracks") else question.kind,
             temporal=question.kind != "points",
             weight=self.weight if is_tag else 1.0,
+            style=STYLE_NAMES.get((_media(question), question.kind, question.style)),
             is_flat=is_tag,
             is_scored=not self.needs_masks or question.masks is not None,
             places=None if training else question,
         )
+
+
+def _media(question: PointQuestion) -> str:
+    if question.canvas.is_video:
+        return "video"
+    return "image" if len(question.canvas.sizes_px) == 1 else "images"
 
 
 def _prompt(

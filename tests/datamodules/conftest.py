@@ -41,7 +41,7 @@ class PlainProcessor:
     def labels(self, sample, indices):
         return ()
 
-    def sampling_of(self, *, training):
+    def sampling_of(self, sample, *, training):
         return self.sampling
 
     def plan(self, sample, *, times_s, messages, max_tokens=None, training=True):

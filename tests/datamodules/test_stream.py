@@ -98,7 +98,7 @@ def test_evaluation_reads_every_sample_once(blocks, letters, world_size, num_wor
     class KeysOnly:
         """Decodes nothing, so that many deals can be tried."""
 
-        def sampling_of(self, *, training):
+        def sampling_of(self, sample, *, training):
             return lambda times_s: [0]  # what decode_sample accepts beside a FrameSampling
 
         def messages(self, sample, shown, generator, *, training):

@@ -8,9 +8,11 @@ import pytest
 from zoo import run_lengths
 from zoo.errors import DataError
 from zoo.heads.counting import Counting
+from zoo.heads.place_questions import STYLE_NAMES
 from zoo.heads.pointing import Pointing
 from zoo.heads.tracking import Tracking
 from zoo.points import parse
+from zoo.preprocessing.prompts import DEMO_STYLES
 from zoo.shards.decode import ShownFrames
 from zoo.shards.reader import Sample
 
@@ -133,6 +135,14 @@ def test_stored_points_are_in_the_nearest_shown_frame_or_the_question_is_left_ou
     tracks = {"label": "x", "kind": "tracks", "points": [[0.5, 3, 50, 25], [0.75, 3, 60, 25], [1.0, 3, 70, 25]]}
     (message,) = ask(Tracking(), sample(tracks), training=True)
     assert message.answer == '<tracks coords="0.5 1 500 500;1.0 1 700 500">x</tracks>'
+
+
+def test_kinds_of_questions_have_their_published_names():
+    assert set(STYLE_NAMES.values()) <= DEMO_STYLES
+    (message,) = ask(Pointing(), sample(entry("points", [0]), media="jpg"), IMAGE)
+    assert message.style == "pointing"  # by which images are cut into more crops
+    (message,) = ask(Tracking(), sample(entry("ground", [0])))
+    assert message.style == "video_point_ground_start_end"
 
 
 def test_images_of_a_set_have_their_own_sizes():

@@ -191,9 +191,20 @@ def test_styles_stand_before_the_first_turn(module_of):
 
 def test_evaluation_may_show_more_frames(module_of):
     processor = module_of(inputs=InputSettings(eval_max_frames=7, sampling="fps")).processor
-    assert processor.sampling_of(training=True).max_frames == 4
-    assert processor.sampling_of(training=False).max_frames == 7
-    assert processor.sampling_of(training=False).mode == "fps"
+    plain = Sample("a", "s", {}, {})
+    assert processor.sampling_of(plain, training=True).max_frames == 4
+    assert processor.sampling_of(plain, training=False).max_frames == 7
+    assert processor.sampling_of(plain, training=False).mode == "fps"
+
+
+def test_a_clip_whose_tracks_have_a_rate_is_shown_at_that_rate(module_of):
+    processor = module_of().processor
+    tracks = {"label": "x", "kind": "tracks", "objects": [0]}
+    for fps, expected in ((None, "last_frame"), (1.0, "fps")):
+        sample = Sample("a", "s", {"points": [tracks | {"fps": fps}]}, {})
+        sampling = processor.sampling_of(sample, training=True)
+        assert sampling.mode == expected
+        assert sampling.frame_rate == (fps or processor.sampling.frame_rate)
 
 
 def test_shuffling_leaves_crops_where_they_are(module):
