@@ -20,17 +20,18 @@ import numpy as np
 import torch
 
 import zoo
-from zoo import bundled
+from zoo import bundled, registry
 from zoo.checkpoints.card import Training, write_card
 from zoo.checkpoints.lightning_checkpoint import SUFFIX, find_checkpoint, load_checkpoint
 from zoo.checkpoints.molmo2 import fill_released, load_released, released_recipe
 from zoo.checkpoints.molmo2_config import is_released
-from zoo.checkpoints.recipe import Spec, build_module, recipe_of, with_names
+from zoo.checkpoints.recipe import Reader, Spec, build_module, recipe_of, with_names
 from zoo.errors import ConfigError, DataError
 from zoo.hub import local_folder, upload_folder
 from zoo.lora import is_adapter
 from zoo.module import ZooModule
 from zoo.portable import Portable
+from zoo.processor import TextTokenizer
 from zoo.weights import (
     HALVES,
     check_storable,
@@ -249,12 +250,13 @@ def load_weights(module: ZooModule, folder: Path, *, may_start_anew: bool = Fals
     """Fill a module that was built by flags or a recipe with a checkpoint folder's weights.
 
     Pruners and heads that the folder's own recipe names otherwise are the user's choice: their stored weights are left
-    out, and those that they bring start from where they were initialised.
+    out, and those that they bring start from where they were initialised. So do the rows of a longer vocabulary behind
+    the folder's own.
 
     Args:
         module: On the CPU.
         folder: Checkpoint folder.
-        may_start_anew: Whether a swapped part may have weights that the folder lacks, as when training begins.
+        may_start_anew: Whether the module may have weights that the folder lacks, as when training begins.
     Raises:
         ConfigError: the weights are not exactly the module's, swapped parts apart.
         DataError: a file is missing or cut short.
@@ -272,10 +274,33 @@ def load_weights(module: ZooModule, folder: Path, *, may_start_anew: bool = Fals
     stored_dtype = config.get("stored_dtype")
     if stored_dtype not in (None, *HALVES):
         raise ConfigError(f"{folder} stores float32 as {stored_dtype!r}; this molmo-zoo reads {', '.join(HALVES)}")
+    growing = _longer_tables(module, folder, stored["tokenizer"]) if may_start_anew else ()
     with module.whole():
-        load_exactly(module, folder, spare=spare, halved=HALVES.get(stored_dtype))
+        load_exactly(module, folder, spare=spare, growing=growing, halved=HALVES.get(stored_dtype))
     module.fetched = frozenset()  # what the recipe would fetch is not what is here now
     set_unsaved_dtypes(module, config.get("buffer_dtypes", {}))
+
+
+def _longer_tables(module: ZooModule, folder: Path, spec: Spec) -> list[str]:
+    """Weights with a row for each id that have more rows than a folder's, where the folder's tokens keep their ids.
+
+    Args:
+        module: That begins with the folder's weights.
+        folder: Checkpoint folder.
+        spec: Of the folder's tokenizer.
+    """
+    language, shapes = module.model.language, shapes_of(weight_files(folder))
+    tables = {id(tensor) for tensor in language.parameters() if tensor.shape[0] == language.vocab_size}
+    own = {name for name, tensor in module.state_dict(keep_vars=True).items() if id(tensor) in tables}
+    longer = [name for name in own & shapes.keys() if shapes[name][:1] < (language.vocab_size,)]
+    return longer if longer and _keeps_ids(module.processor.tokenizer, folder, spec) else []
+
+
+def _keeps_ids(tokenizer: TextTokenizer, folder: Path, spec: Spec) -> bool:
+    found = Reader(folder=folder).component(spec, TextTokenizer.kind, f"{folder}: model.tokenizer")
+    earlier = registry.by_class_path(found["class_path"], TextTokenizer.kind).load_builder()(**found["init_args"])
+    ids = range(earlier.vocab_size)
+    return len(ids) <= tokenizer.vocab_size and all(earlier.decode([i]) == tokenizer.decode([i]) for i in ids)
 
 
 def _names(value: Any) -> list[str]:

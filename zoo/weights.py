@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -110,6 +110,7 @@ def check_fit(
     source: str,
     *,
     spare: Collection[str] = (),
+    growing: Collection[str] = (),
     hint: str = "",
 ) -> None:
     """Refuse weights that are not exactly a module's: each name, each shape.
@@ -121,6 +122,7 @@ def check_fit(
         shapes: Stored names and shapes.
         source: What the error calls the place where they come from.
         spare: Beginnings of names that may be stored and not wanted, or wanted and not stored.
+        growing: Names of tensors that may have more rows here than are stored.
         hint: What the error tells the user to do.
     Raises:
         ConfigError: names are missing or unexpected, or shapes differ.
@@ -134,7 +136,7 @@ def check_fit(
         "other sizes": _listed(
             f"{n} {tuple(shape)}, expected {tuple(own[n].shape)}"
             for n, shape in shapes.items()
-            if n in own and tuple(own[n].shape) != tuple(shape)
+            if n in own and tuple(own[n].shape) != tuple(shape) and not (n in growing and _has_more_rows(own[n], shape))
         ),
     }
     told = [f"{fault} {names}" for fault, names in faults.items() if names]
@@ -144,6 +146,10 @@ def check_fit(
         )
 
 
+def _has_more_rows(tensor: Tensor, shape: Sequence[int]) -> bool:
+    return len(shape) == tensor.dim() and tuple(shape[1:]) == tuple(tensor.shape[1:]) and shape[0] < len(tensor)
+
+
 def _listed(names: Iterable[str]) -> str:
     found = list(names)
     rest = len(found) - SHOWN
@@ -151,7 +157,12 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def load_exactly(
-    module: nn.Module, folder: Path, *, spare: Collection[str] = (), halved: torch.dtype | None = None
+    module: nn.Module,
+    folder: Path,
+    *,
+    spare: Collection[str] = (),
+    growing: Collection[str] = (),
+    halved: torch.dtype | None = None,
 ) -> None:
     """Fill a module with a folder's weights, in the types in which they are stored.
 
@@ -159,18 +170,21 @@ def load_exactly(
         module: On the CPU; gets each tensor's stored dtype.
         folder: Weights in the hub's layout.
         spare: See `check_fit`.
+        growing: See `check_fit`; rows behind the stored ones stay as they are.
         halved: Type that stands for float32 in the files; None where every tensor has its own.
     Raises:
         ConfigError: there are no weights, only pickles, or not exactly the module's.
         DataError: a file cannot be read.
     """
     files = weight_files(folder)
-    check_fit(module, shapes_of(files), str(folder), spare=spare)
+    check_fit(module, shapes_of(files), str(folder), spare=spare, growing=growing)
     own = dict(_tensors(module))
     for file in files:
         tensors = {name: tensor for name, tensor in load_file(file).items() if name in own}
         for name, tensor in tensors.items():
             own[name].data = own[name].data.to(torch.float32 if tensor.dtype == halved else tensor.dtype)
+            if len(tensor.shape) and len(tensor) < len(own[name]):
+                tensors[name] = torch.cat([tensor.to(own[name].dtype), own[name].data[len(tensor) :]])
         module.load_state_dict(tensors, strict=False)  # one shard never holds all; `check_fit` was strict
 
 

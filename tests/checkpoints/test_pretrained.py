@@ -364,6 +364,35 @@ def test_a_part_with_weights_of_its_own_may_be_swapped_in_to_be_trained(saved, r
         load_weights(other, saved)
 
 
+def test_a_longer_vocabulary_begins_with_the_stored_rows(module, saved, recipe):
+    recipe["init_args"]["tokenizer"] = {"class_path": "words", "init_args": {"places": True}}
+    recipe["init_args"]["language"]["init_args"]["vocab_size"] = 768
+    longer = zoo.from_recipe(recipe)
+    name = next(name for name in longer.state_dict() if name.endswith("embed_tokens.weight"))
+    before = longer.state_dict()[name].clone()
+    load_weights(longer, saved, may_start_anew=True)
+    stored, table = module.state_dict()[name], longer.state_dict()[name]
+    assert torch.equal(table[: len(stored)], stored)
+    assert torch.equal(table[len(stored) :], before[len(stored) :])
+    with pytest.raises(ConfigError, match=r"other sizes"):
+        load_weights(longer, saved)
+
+
+def test_rows_of_other_tokens_are_not_taken(saved, recipe, edit):
+    edit(saved / "tokenizer" / "tokenizer.json", lambda content: content["model"].update(swapped_ids(content["model"])))
+    recipe["init_args"]["language"]["init_args"]["vocab_size"] = 768
+    with pytest.raises(ConfigError, match=r"other sizes"):
+        load_weights(zoo.from_recipe(recipe), saved, may_start_anew=True)
+
+
+def swapped_ids(model: dict) -> dict:
+    """A vocabulary whose last two tokens change places."""
+    vocabulary = dict(model["vocab"])
+    first, second = sorted(vocabulary, key=vocabulary.get)[-2:]
+    vocabulary[first], vocabulary[second] = vocabulary[second], vocabulary[first]
+    return {"vocab": vocabulary}
+
+
 # -- the hub ----------------------------------------------------------------------------------------------------------
 
 
