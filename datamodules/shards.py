@@ -51,6 +51,8 @@ class ShardDataModule(LightningDataModule):
         path: Folder of a data set, or several with their weights: how often training draws from each, relative to the
             others. Evaluation reads once each of them that holds its split.
         mixture: Instead of `path`, groups of data sets with rates, within a group each by the root of its size.
+        after: Samples that training draws, over all ranks, before it first draws from a data set, by path; so pictures
+            may come before clips. Others are drawn from the start.
         missing: What becomes of a data set that is not there: the end, or a mixture without it, which is told.
         generator: Makes the data when the folder lacks it: the generator of a single path, or generators by path.
         batch_size: Samples a training batch on each rank, where `packing` is not given.
@@ -70,6 +72,7 @@ class ShardDataModule(LightningDataModule):
         *,
         path: str | dict[str, float] | None = None,
         mixture: dict[str, Group] | None = None,
+        after: dict[str, int] | None = None,
         missing: Literal["raise", "skip"] = "raise",
         generator: ShardGenerator | dict[str, ShardGenerator] | None = None,
         batch_size: int = 16,
@@ -84,6 +87,7 @@ class ShardDataModule(LightningDataModule):
     ) -> None:
         super().__init__()
         self.mixture = mixture
+        self.after = dict(after or {})
         self.missing = missing
         if (path is None) == (mixture is None):
             given = "neither" if path is None else "both"
@@ -122,6 +126,10 @@ class ShardDataModule(LightningDataModule):
                    for path, weight in (self.fixed_weights or {}).items() if not 0 < weight < float("inf")]  # fmt: skip
         if len(self.generators) > 1 and len(set(map(id, self.generators.values()))) == 1:
             faults.append(f"one generator for {len(self.paths)} paths, expected one for each by its path")
+        faults += [f"after {samples} samples {path}, expected 0 or more" for path, samples in self.after.items()
+                   if samples < 0]  # fmt: skip
+        faults += [f"after names {path}, which is not among the paths {', '.join(self.paths)}"
+                   for path in self.after.keys() - set(self.paths)]  # fmt: skip
         faults += [f"a generator for {path}, which is not among the paths {', '.join(self.paths)}"
                    for path in self.generators.keys() - set(self.paths)]  # fmt: skip
         if faults:
@@ -163,7 +171,15 @@ class ShardDataModule(LightningDataModule):
         folders = self._folders(stage)
         # Evaluation reads every sample once, whatever the weights.
         weights = self.weights(folders) if stage == "train" else dict.fromkeys(folders, 1.0)
-        return [Source(folder=path, shards=tuple(read_split(path, split)), weight=weights[path]) for path in folders]
+        first = min(self.after.get(path, 0) for path in folders)
+        if stage == "train" and first:
+            raise ConfigError(
+                f"shards: no data set to begin with, the first comes after {first} samples; lower `after`"
+            )
+        return [
+            Source(folder=p, shards=tuple(read_split(p, split)), weight=weights[p], after=self.after.get(p, 0))
+            for p in folders
+        ]
 
     def weights(self, folders: Collection[str]) -> dict[str, float]:
         """How often training draws from each of these data sets, relative to the others."""
@@ -221,11 +237,14 @@ class ShardDataModule(LightningDataModule):
             )
         trainer = self.trainer
         if trainer is None:
-            return loader(TrainStream(spec, num_batches=num_batches, shuffle_buffer=self.shuffle_buffer))
+            return loader(
+                TrainStream(spec, num_batches=num_batches, shuffle_buffer=self.shuffle_buffer, epoch_samples=samples)
+            )
         stream = TrainStream(
             spec,
             num_batches=num_batches,
             shuffle_buffer=self.shuffle_buffer,
+            epoch_samples=samples,
             # `trainer.current_epoch` lags by one in what is saved at an epoch's end.
             first_epoch=trainer.fit_loop.epoch_progress.current.processed,
             same_epoch=trainer.overfit_batches > 0,

@@ -29,11 +29,13 @@ class Source:
         folder: Root of the data set.
         shards: Its shards in the order of the index.
         weight: Share of training samples drawn from it, relative to the other sources.
+        after: Samples that training draws, over all readers, before it first draws from this source.
     """
 
     folder: str
     shards: tuple[Shard, ...]
     weight: float = 1.0
+    after: int = 0
 
     @property
     def num_samples(self) -> int:
@@ -170,10 +172,10 @@ class SourceReader:
 
 
 class MixedReader:
-    """Endless samples of all sources, each drawn by weight; an iterator.
+    """Endless samples of all sources, each drawn by weight from its beginning on; an iterator.
 
     Args:
-        sources: What is mixed.
+        sources: What is mixed; one of them from the start.
         seed: Of the stream.
         epoch: Every epoch has another deal and order.
         reader: Place among the readers.
@@ -181,6 +183,7 @@ class MixedReader:
         shuffle_buffer: See `SourceReader`.
         suffixes: Files of a sample to read.
         faults: Told of bad samples and shards.
+        drawn_before: Samples that all readers drew in earlier epochs.
     """
 
     def __init__(
@@ -194,9 +197,12 @@ class MixedReader:
         shuffle_buffer: int,
         suffixes: Collection[str],
         faults: FaultCounter,
+        drawn_before: int = 0,
     ) -> None:
-        weights = np.array([source.weight for source in sources])
-        self._shares = weights / weights.sum()
+        self._weights = np.array([source.weight for source in sources])
+        # Each reader tells from its own draws how many all have made: they draw equally often.
+        self._begins = np.array([max(0, -(-(source.after - drawn_before) // readers)) for source in sources])
+        self._drawn = 0
         self._generator = np.random.default_rng([seed, epoch, reader])
         self._readers = [
             SourceReader(
@@ -222,7 +228,9 @@ class MixedReader:
     def __next__(self) -> Sample:
         if len(self._readers) == 1:
             return self._readers[0].draw()
-        return self._readers[self._generator.choice(len(self._readers), p=self._shares)].draw()
+        shares = self._weights * (self._begins <= self._drawn)
+        self._drawn += 1
+        return self._readers[self._generator.choice(len(self._readers), p=shares / shares.sum())].draw()
 
     def places(self, samples: Sequence[Sample]) -> list[Place]:
         """What a state calls these samples."""
@@ -243,7 +251,8 @@ class MixedReader:
 
     def state(self) -> dict[str, Any]:
         """Where this reader stands, as plain data."""
-        return {"random": random_state(self._generator), "sources": [reader.state() for reader in self._readers]}
+        sources = [reader.state() for reader in self._readers]
+        return {"drawn": self._drawn, "random": random_state(self._generator), "sources": sources}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on where `state()` was taken, which must have been with the same arguments.
@@ -251,6 +260,7 @@ class MixedReader:
         Raises:
             DataError: a shard has changed since.
         """
+        self._drawn = state["drawn"]
         set_random_state(self._generator, state["random"])
         for reader, of_source in zip(self._readers, state["sources"], strict=True):
             reader.restore(of_source)

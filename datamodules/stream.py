@@ -153,6 +153,7 @@ class TrainStream(ClipStream):
         spec: Data, processor and place among the readers.
         num_batches: Batches of an epoch on each rank.
         shuffle_buffer: Samples, still encoded, among which the next one is drawn; 1 keeps the order of the shards.
+        epoch_samples: Samples of an epoch over all ranks; of packs, those that it is expected to hold.
         first_epoch: Number of the first epoch; above 0 when a run continues.
         same_epoch: Repeat one epoch for ever, to overfit on purpose.
     Raises:
@@ -165,12 +166,14 @@ class TrainStream(ClipStream):
         *,
         num_batches: int,
         shuffle_buffer: int = 1,
+        epoch_samples: int = 0,
         first_epoch: int = 0,
         same_epoch: bool = False,
     ) -> None:
         super().__init__(spec, first_epoch=first_epoch)
         self.num_batches = num_batches
         self.shuffle_buffer = shuffle_buffer
+        self.epoch_samples = epoch_samples
         self.same_epoch = same_epoch
         check_readers(spec)
 
@@ -186,7 +189,13 @@ class TrainStream(ClipStream):
             "shuffle_buffer": self.shuffle_buffer,
             "num_batches": self.num_batches,
             "sources": [
-                {"weight": s.weight, "shards": len(s.shards), "samples": s.num_samples, "bytes": s.num_bytes}
+                {
+                    "weight": s.weight,
+                    "after": s.after,
+                    "shards": len(s.shards),
+                    "samples": s.num_samples,
+                    "bytes": s.num_bytes,
+                }
                 for s in spec.sources
             ],
         }
@@ -203,6 +212,7 @@ class TrainStream(ClipStream):
             shuffle_buffer=self.shuffle_buffer,
             suffixes=spec.processor.suffixes if spec.labels else spec.processor.asked_suffixes,
             faults=faults,
+            drawn_before=drawn_epoch * self.epoch_samples,
         )
         packing = None
         if spec.packing is not None:

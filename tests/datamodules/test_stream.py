@@ -4,6 +4,7 @@ import io
 import re
 import shutil
 from collections import Counter
+from dataclasses import replace
 from types import SimpleNamespace
 
 import av
@@ -90,6 +91,29 @@ def test_mixture_follows_its_weights(blocks, letters, processor):
     assert keys == keys_of(TrainStream(spec, num_batches=150))
     share = sum(key.startswith("l") for key in keys) / len(keys)
     assert abs(share - 0.25) < 0.075  # 300 draws: three standard deviations
+
+
+@pytest.mark.parametrize(("world_size", "num_workers"), [(1, 0), (2, 1), (1, 2)])
+def test_a_data_set_may_begin_later(blocks, letters, processor, world_size, num_workers):
+    spec = spec_of(processor, blocks, letters, world_size=world_size, num_workers=num_workers)
+    late = replace(spec, sources=(spec.sources[0], replace(spec.sources[1], after=40)))
+    for stream, workers in readers(late, lambda spec: TrainStream(spec, num_batches=60, epoch_samples=120)):
+        for batches in workers:
+            keys = keys_of(batches)
+            begin = 40 // late.readers
+            assert not any(key.startswith("l") for key in keys[:begin])
+            assert any(key.startswith("l") for key in keys[begin:])
+        assert any(key.startswith("l") for key in keys_of(stream.batches(0, 1))[:10])  # the next epoch is past it
+
+
+def test_a_stream_goes_on_across_the_beginning_of_a_data_set(blocks, letters, processor):
+    spec = spec_of(processor, blocks, letters)
+    late = replace(spec, sources=(spec.sources[0], replace(spec.sources[1], after=10)))
+    stream = TrainStream(late, num_batches=20, shuffle_buffer=4, epoch_samples=40)
+    whole = list(stream.deliveries(0, 0))
+    for done in (3, 5, 8):
+        rest = stream.deliveries(0, 0, whole[done - 1].cursor)
+        assert keys_of(delivery.batch for delivery in rest) == keys_of(delivery.batch for delivery in whole[done:])
 
 
 @settings(max_examples=25, deadline=None)
