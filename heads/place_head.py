@@ -6,7 +6,7 @@ Source: Molmo2 sheet A7.4 (greedy decoding, lengths of answers), A8 (format), A9
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 from torch import Tensor
@@ -16,9 +16,17 @@ from zoo.batch import Batch, Turn
 from zoo.constraint import GrammarConstraint
 from zoo.head import Head, Prediction, Session, TrunkOutputs, text_loss
 from zoo.heads.place_questions import Wording
-from zoo.metrics import MeanScores, Scored, Tallies
+from zoo.metrics import MeanScores, Scored, Tallies, every_object_points, nearest_object_points
 from zoo.point_grammar import PointGrammar
-from zoo.points import TAGS, PointAnswer, PointQuestion, parse
+from zoo.points import TAGS, Point, PointAnswer, PointQuestion, first_and_last, parse
+
+BlindPointer = Callable[..., list[Point]]
+
+BLIND_POINTERS: Mapping[str, BlindPointer] = {
+    "nearest_object": nearest_object_points,
+    "every_object": every_object_points,
+}
+"""Controls of answers with points (docs/metrics.md)."""
 
 
 class PlaceHead(Head):
@@ -76,10 +84,34 @@ class PlaceHead(Head):
             for turn, question, ids in zip(session.turns, questions, answers, strict=True)
         ]
 
-    def _prediction(self, key: str, turn: Turn, question: PointQuestion, text: str) -> Prediction:
+    def blind_answers(self, batch: Batch) -> dict[str, list[Prediction]]:
+        """What two pointers that see masks and read no question score, where answers are scored by masks."""
+        turns = [turn for turn in batch.turns if turn.message.head == self.name and turn.message.is_scored]
+        asked = [(turn, question_of(turn)) for turn in turns]
+        return {
+            name: [
+                self._prediction(batch.keys[turn.example], turn, question, "", blind_answer(question, pointer))
+                for turn, question in asked
+                if question.masks is not None
+            ]
+            for name, pointer in BLIND_POINTERS.items()
+        }
+
+    def _prediction(
+        self, key: str, turn: Turn, question: PointQuestion, text: str, said: PointAnswer | None = None
+    ) -> Prediction:
+        """An answer with its scores.
+
+        Args:
+            key: Of the sample.
+            turn: Where it was asked.
+            question: What it is about.
+            text: What was written.
+            said: What that means; None: as it is read.
+        """
         scored = Scored({}, {})
         if question.points is not None:
-            scored = self.scored(parse(text, question.canvas), question)
+            scored = self.scored(parse(text, question.canvas) if said is None else said, question)
         return Prediction(
             key=key,
             head=self.name,
@@ -110,6 +142,13 @@ def question_of(turn: Turn) -> PointQuestion:
     if turn.message.places is None:
         raise ValueError(f"message {turn.message.prompt!r} of head {turn.message.head} has no `places` to be read by")
     return turn.message.places
+
+
+def blind_answer(question: PointQuestion, pointer: BlindPointer) -> PointAnswer:
+    """What a pointer says that sees the masks of a question and reads nothing else of it."""
+    points = pointer(question.masks, each_frame=TAGS[question.kind] == "tracks")
+    named = [point for point in points if point.key in question.keys]
+    return PointAnswer(points=tuple(first_and_last(named) if question.kind == "ground" else named))
 
 
 def grammar_of(question: PointQuestion) -> PointGrammar:

@@ -277,6 +277,10 @@ class Head(nn.Module, ABC):
     def predict(self, session: Session, batch: Batch) -> list[Prediction]:
         """Answer the batch's turns that belong to this head."""
 
+    def blind_answers(self, batch: Batch) -> Mapping[str, list[Prediction]]:
+        """Answers of rules that need no model, by the rule's name: tests report them beside the head's own."""
+        return {}
+
     @abstractmethod
     def metrics(self) -> MetricCollection:
         """Fresh metrics, each updated with lists of this head's predictions."""

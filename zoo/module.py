@@ -5,6 +5,7 @@ Source: Molmo2 sheet A7 (loss normaliser, optimiser). How it runs in several pro
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -309,12 +310,15 @@ class ZooModule(TakesPaddedTensors, AdaptableModule):
         self._log_metrics("val")
 
     def test_step(self, batch: Batch, batch_idx: int) -> dict[str, object]:
-        result: dict[str, object] = {"predictions": self._evaluate(batch, "test"), "controls": {}}
+        controls: dict[str, list[Prediction]] = defaultdict(list)
+        for head in self.heads.values():
+            for rule, answers in head.blind_answers(batch).items():
+                controls[rule] += answers
         generator = torch.Generator().manual_seed(batch_idx)
         for control in self.controls:
             changed = batch.with_pixels(controlled_pixels(batch, control, generator))
-            result["controls"][control] = self._evaluate(changed, f"test_{control}")
-        return result
+            controls[control] += self._evaluate(changed, f"test_{control}")
+        return {"predictions": self._evaluate(batch, "test"), "controls": dict(controls)}
 
     def on_test_epoch_end(self) -> None:
         for stage in ("test", *(f"test_{control}" for control in self.controls)):

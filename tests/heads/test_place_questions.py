@@ -1,6 +1,7 @@
 """Questions for places: what is true at the shown frames, in the published format, in several wordings."""
 
 import io
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -274,6 +275,24 @@ def test_answers_are_scored_by_masks(head, kind, objects, right, worse):
     assert set(head.scored(parse(right, question.canvas), question).scores.values()) == {1.0}
     assert head.scored(parse(worse, question.canvas), question).scores["f1"] == 0.0
     assert set(head.scored(parse(right, question.canvas), question).scores) == set(head.scores)
+
+
+@pytest.mark.parametrize(
+    ("head", "kind", "objects"), [(Pointing(), "points", [0]), (Tracking(), "tracks", [1]), (Tracking(), "ground", [1])]
+)
+def test_pointers_that_read_no_question_are_scored_beside(head, kind, objects):
+    messages = ask(head, sample(entry(kind, objects)))
+    turns = [SimpleNamespace(message=message, example=0) for message in messages]
+    answers = head.blind_answers(SimpleNamespace(turns=turns, keys=["clip"]))
+    (nearest,), (every,) = answers["nearest_object"], answers["every_object"]
+    assert every.scores["recall"] > every.scores["precision"]  # it names what nobody asked for
+    assert every.scores["recall"] > nearest.scores["recall"] or nearest.scores["f1"] == 1.0
+    assert nearest.family == messages[0].family
+
+
+def test_counts_have_no_blind_pointer():
+    turns = [SimpleNamespace(message=m, example=0) for m in ask(Counting(), sample(entry("points", [0], count=1)))]
+    assert not any(Counting().blind_answers(SimpleNamespace(turns=turns, keys=["clip"])).values())
 
 
 def test_points_of_a_picture_are_scored():
