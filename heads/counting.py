@@ -5,7 +5,10 @@ Source: Molmo2 sheet A8 (wrappers; point, then count is what its paper found bes
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
+
+from torch import Tensor
 
 from zoo.head import Renderer
 from zoo.heads.place_head import PlaceHead
@@ -66,5 +69,5 @@ class Counting(PlaceHead):
         first = sorted(self.wordings, key=lambda wording: wording.style != self.style)
         return RenderPlaces(head=self.name, wordings=tuple(first), weight=self.weight, max_questions=self.max_questions)
 
-    def scored(self, said: PointAnswer, question: PointQuestion) -> Scored:
+    def scored(self, said: PointAnswer, question: PointQuestion, pixels: Callable[[], Tensor] | None = None) -> Scored:
         return count_scores(said.count, question.count, is_video=question.canvas.is_video)

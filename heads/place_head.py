@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import ClassVar
 
 from torch import Tensor
@@ -80,7 +81,7 @@ class PlaceHead(Head):
             )
         answers = session.generate(max_new_tokens=self.max_new_tokens, constraint=constraint)
         return [
-            self._prediction(batch.keys[turn.example], turn, question, self.parse(session.decode(ids)))
+            self._prediction(batch, turn, question, self.parse(session.decode(ids)))
             for turn, question, ids in zip(session.turns, questions, answers, strict=True)
         ]
 
@@ -90,7 +91,7 @@ class PlaceHead(Head):
         asked = [(turn, question_of(turn)) for turn in turns]
         return {
             name: [
-                self._prediction(batch.keys[turn.example], turn, question, "", blind_answer(question, pointer))
+                self._prediction(batch, turn, question, "", blind_answer(question, pointer))
                 for turn, question in asked
                 if question.masks is not None
             ]
@@ -98,12 +99,12 @@ class PlaceHead(Head):
         }
 
     def _prediction(
-        self, key: str, turn: Turn, question: PointQuestion, text: str, said: PointAnswer | None = None
+        self, batch: Batch, turn: Turn, question: PointQuestion, text: str, said: PointAnswer | None = None
     ) -> Prediction:
         """An answer with its scores.
 
         Args:
-            key: Of the sample.
+            batch: In which it was asked.
             turn: Where it was asked.
             question: What it is about.
             text: What was written.
@@ -111,9 +112,10 @@ class PlaceHead(Head):
         """
         scored = Scored({}, {})
         if question.points is not None:
-            scored = self.scored(parse(text, question.canvas) if said is None else said, question)
+            said = parse(text, question.canvas) if said is None else said
+            scored = self.scored(said, question, partial(batch.pixels_of, turn.example))
         return Prediction(
-            key=key,
+            key=batch.keys[turn.example],
             head=self.name,
             family=turn.message.family,
             prompt=turn.message.prompt,
@@ -126,8 +128,14 @@ class PlaceHead(Head):
         )
 
     @abstractmethod
-    def scored(self, said: PointAnswer, question: PointQuestion) -> Scored:
-        """How good an answer to a question with a known truth is."""
+    def scored(self, said: PointAnswer, question: PointQuestion, pixels: Callable[[], Tensor] | None = None) -> Scored:
+        """How good an answer to a question with a known truth is.
+
+        Args:
+            said: The answer.
+            question: What it is about.
+            pixels: Gives what was looked at, (frames, 3, height, width) uint8, for scores that need it.
+        """
 
     def metrics(self) -> MetricCollection:
         return MetricCollection({"scores": MeanScores(self.scores), "tallies": Tallies()})

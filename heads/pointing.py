@@ -5,7 +5,10 @@ Source: Molmo2 sheet A8 (format), A7.4 (192 new tokens for images, 2048 for vide
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
+
+from torch import Tensor
 
 from zoo.head import Renderer
 from zoo.heads.place_head import PlaceHead
@@ -66,7 +69,7 @@ class Pointing(PlaceHead):
             also_scored=("point_count", "count_point"),
         )
 
-    def scored(self, said: PointAnswer, question: PointQuestion) -> Scored:
+    def scored(self, said: PointAnswer, question: PointQuestion, pixels: Callable[[], Tensor] | None = None) -> Scored:
         canvas, masks, true = question.canvas, question.masks, question.points
         if canvas.times_s is None:
             return image_point_scores(said.points, true, masks)

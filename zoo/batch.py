@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -99,6 +100,14 @@ class Batch:
     def with_pixels(self, pixels: Tensor) -> Batch:
         """The same questions about other pixels, for controls."""
         return replace(self, pixels=pixels)
+
+    def pixels_of(self, example: int) -> Tensor:
+        """(frames, 3, height, width) uint8 of one example; no frames where it is text alone."""
+        ends = torch.tensor([sum(run) for run in self.runs]).cumsum(0).tolist()
+        is_seen = [bool(self.is_patch[start:end].any()) for start, end in pairwise([0, *ends])]
+        if not is_seen[example]:
+            return self.pixels[:0]
+        return self.pixels[torch.tensor(self.frames.clip, device=self.pixels.device) == sum(is_seen[:example])]
 
     def targets_of(self, head: str, device: torch.device | str) -> Tensor:
         """(targets,) bool: which of the batch's targets, in sequence order, belong to a head."""

@@ -5,8 +5,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from zoo import run_lengths
+from zoo.backbones.nearest_instance import NearestInstance
 from zoo.errors import DataError
 from zoo.heads.counting import Counting
 from zoo.heads.place_questions import STYLE_NAMES
@@ -14,6 +16,7 @@ from zoo.heads.pointing import Pointing
 from zoo.heads.tracking import Tracking
 from zoo.points import parse
 from zoo.preprocessing.prompts import DEMO_STYLES
+from zoo.segmenter import Segmenter
 from zoo.shards.decode import ShownFrames
 from zoo.shards.reader import Sample
 
@@ -278,12 +281,44 @@ def test_answers_are_scored_by_masks(head, kind, objects, right, worse):
 
 
 @pytest.mark.parametrize(
+    ("answer", "j"),
+    [(None, 1.0), ('<tracks coords="1.0 1 500 800">x</tracks>', 1.0), ("There are none.", 2 / 6)],
+    ids=["the truth", "one point is followed", "nothing"],
+)
+def test_tracks_are_scored_by_the_masks_that_a_segmenter_makes_of_them(answer, j):
+    head = Tracking(segmenter=NearestInstance(), fps=None, score_fps=None)
+    (message,) = ask(head, sample(entry("tracks", [1])))
+    said = parse(message.answer if answer is None else answer, message.places.canvas)
+    pixels = torch.zeros(len(HALVES.indices), 3, 28, 56, dtype=torch.uint8)  # of the size that the model looks at
+    scores = head.scored(said, message.places, lambda: pixels).scores
+    assert set(scores) == set(head.scores)
+    assert scores["j"] == scores["f"] == scores["j_and_f"] == pytest.approx(j)  # seen in 4 of 6 frames
+
+
+def test_masks_of_some_frames_are_scored_there():
+    rle = [{"key": 1.0, "id": 1, **run_lengths.encode(np.ones((SIZE[1], SIZE[0]), bool))}]
+    stored = {"label": "x", "kind": "tracks", "points": [[1.0, 1, 50, 25], [2.0, 1, 50, 25]], "rle": rle}
+    head = Tracking(segmenter=WholeFrame(), fps=None, score_fps=None)
+    (message,) = ask(head, sample(stored))
+    said = parse(message.answer, message.places.canvas)
+    pixels = torch.zeros(len(HALVES.indices), 3, 28, 56, dtype=torch.uint8)
+    assert head.scored(said, message.places, lambda: pixels).scores["j_and_f"] == 1.0
+
+
+class WholeFrame(Segmenter):
+    """Whatever is pointed at fills the picture."""
+
+    def segment(self, clip, prompts):
+        return {point.object_id: np.ones(clip.frames.shape[:3], bool) for point in prompts}
+
+
+@pytest.mark.parametrize(
     ("head", "kind", "objects"), [(Pointing(), "points", [0]), (Tracking(), "tracks", [1]), (Tracking(), "ground", [1])]
 )
 def test_pointers_that_read_no_question_are_scored_beside(head, kind, objects):
     messages = ask(head, sample(entry(kind, objects)))
     turns = [SimpleNamespace(message=message, example=0) for message in messages]
-    answers = head.blind_answers(SimpleNamespace(turns=turns, keys=["clip"]))
+    answers = head.blind_answers(SimpleNamespace(turns=turns, keys=["clip"], pixels_of=print))
     (nearest,), (every,) = answers["nearest_object"], answers["every_object"]
     assert every.scores["recall"] > every.scores["precision"]  # it names what nobody asked for
     assert every.scores["recall"] > nearest.scores["recall"] or nearest.scores["f1"] == 1.0
@@ -292,7 +327,7 @@ def test_pointers_that_read_no_question_are_scored_beside(head, kind, objects):
 
 def test_counts_have_no_blind_pointer():
     turns = [SimpleNamespace(message=m, example=0) for m in ask(Counting(), sample(entry("points", [0], count=1)))]
-    assert not any(Counting().blind_answers(SimpleNamespace(turns=turns, keys=["clip"])).values())
+    assert not any(Counting().blind_answers(SimpleNamespace(turns=turns, keys=["clip"], pixels_of=print)).values())
 
 
 def test_points_of_a_picture_are_scored():

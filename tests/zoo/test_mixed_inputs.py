@@ -61,6 +61,13 @@ def test_a_mixed_batch_is_what_its_examples_are_alone(module):
     assert len(batch.pixels) == sum(one.num_frames for one in examples)
 
 
+def test_a_batch_knows_the_pixels_of_each_example(module):
+    examples = [example(module.processor, kind) for kind in ("text", "image", "clip", "text", "set")]
+    batch = module.processor.collate(examples)
+    for number, one in enumerate(examples):
+        assert torch.equal(batch.pixels_of(number), one.pixels)
+
+
 def test_only_text_is_a_batch_without_frames(module):
     batch, outputs = answers_logits(module, [example(module.processor, "text")])
     assert len(batch.frames) == 0
