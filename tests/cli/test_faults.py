@@ -37,6 +37,10 @@ NESTED = [
         ["--model.optimiser.visoin.learning_rate=1"],
         "no option 'model.optimiser.visoin.learning_rate'. Near: vision. OptimiserSettings takes method, vision",
     ),
+    (
+        ["--model.optimiser.vision.learning_rat=1"],  # the beginning of a name is not the name
+        "no option 'model.optimiser.vision.learning_rat'. Near: learning_rate. Group takes",
+    ),
     (["--model.lora.language.ranc=2"], "no option 'model.lora.language.ranc'. Near: rank. LowRank takes rank, alpha"),
     (["--data.packing.max_token=3"], "no option 'data.packing.max_token'. Near: max_tokens. PackLimits takes"),
     (
@@ -56,7 +60,7 @@ IN_YAML = [
         "no option 'model.optimiser.vision.lerning_rate'. Near: learning_rate. Group takes",
     ),
     ("model: {init_args: {lora: {langage: {rank: 1}}}}", "no option 'model.lora.langage.rank'. Near: language. Lora"),
-    ("data: {init_args: {packing: {max_token: 1}}}", NESTED[2][1]),
+    ("data: {init_args: {packing: {max_token: 1}}}", NESTED[3][1]),
 ]
 
 RECIPES = [

@@ -16,7 +16,10 @@ names.install()
 
 
 class OneSentence:
-    """What our parsers share: a mistake raises `ConfigError`, which `zoo.cli.main` prints."""
+    """What our parsers share: a mistake raises `ConfigError`, which `zoo.cli.main` prints; names are typed whole."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"allow_abbrev": False, **kwargs})
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise what is wrong as one sentence; parsers of nested classes hand theirs up first."""
@@ -36,9 +39,6 @@ class OneSentence:
 
 class CommandParser(OneSentence, ArgumentParser):
     """Parser of a command that is a plain function or a constructor."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **{"allow_abbrev": False, **kwargs})
 
 
 def run_function(function: Callable[..., Any], arguments: Sequence[str], *, prog: str, summary: str) -> Any:

@@ -53,7 +53,7 @@ class RecipeCLI(LightningCLI):
 
     def __init__(self, arguments: Sequence[str], command: str | None = None) -> None:
         self.command = command
-        parser_kwargs = {"parser_mode": "omegaconf", "allow_abbrev": False}
+        parser_kwargs = {"parser_mode": "omegaconf"}
         of_command = {command: {**parser_kwargs, "prog": f"zoo {command}"}} if command else {}
         super().__init__(
             LightningModule,
