@@ -116,15 +116,15 @@ class AskPlaces:
                 f"{sample.shard}: sample {sample.key!r} has points {points.shape} and visible {visible.shape}; "
                 f"expected {(*expected, 2)} and {expected}"
             )
-        shown = [0, len(points) // 2, len(points) - 1]
-        tenths = (points[shown] / (sample.record["width"], sample.record["height"]) * 10).clip(0, 9)
+        asked = [0, len(points) // 2, len(points) - 1]
+        tenths = (points[asked] / (sample.record["width"], sample.record["height"]) * 10).clip(0, 9)
         return [
             Message(
                 head=WordGrounding.name,
                 prompt=f"Where is the {entry['text']}?",
                 answer=" ".join(
                     "".join(str(int(digit)) for digit in place) if seen else OUT_OF_VIEW
-                    for place, seen in zip(tenths[:, number], visible[shown, number], strict=True)
+                    for place, seen in zip(tenths[:, number], visible[asked, number], strict=True)
                 ),
                 family="place",
                 weight=self.weight,

@@ -42,6 +42,12 @@ class LayerCache:
     lengths: Tensor
     is_even: bool
 
+    def make_room(self, longest: int) -> None:
+        """Slots for rows of this length, and some more where they are too few."""
+        if longest > self.keys.shape[1]:
+            room = (0, 0, 0, 0, 0, longest + GROWTH - self.keys.shape[1])
+            self.keys, self.values = F.pad(self.keys, room), F.pad(self.values, room)
+
     def write(self, keys: Tensor, values: Tensor, counts: Tensor | None, longest: int) -> None:
         """Append (R, n, KV, D) keys and values.
 
@@ -51,9 +57,7 @@ class LayerCache:
             counts: (R,) int64, real tokens of each row; None: all.
             longest: Bounds the lengths afterwards; where rows are even, it is their length.
         """
-        if longest > self.keys.shape[1]:
-            room = (0, 0, 0, 0, 0, longest + GROWTH - self.keys.shape[1])
-            self.keys, self.values = F.pad(self.keys, room), F.pad(self.values, room)
+        self.make_room(longest)
         if self.is_even:
             new = slice(longest - keys.shape[1], longest)
             self.keys[:, new], self.values[:, new] = keys.to(self.keys.dtype), values.to(self.values.dtype)
@@ -85,6 +89,36 @@ class KeyValueCache:
     @property
     def num_rows(self) -> int:
         return len(self.rows)
+
+    def part(self, rows: Tensor) -> KeyValueCache:
+        """A copy of some rows, that goes on alone.
+
+        Args:
+            rows: (r,) int64.
+        """
+        part = KeyValueCache(self.rows[rows])
+        for layer, cache in self.layers.items():
+            lengths = cache.lengths[rows]
+            longest, shortest = lengths.max().item(), lengths.min().item()
+            keys, values = cache.keys[rows, :longest], cache.values[rows, :longest]
+            part.layers[layer] = LayerCache(keys=keys, values=values, lengths=lengths, is_even=longest == shortest)
+            part.longest[layer] = longest
+        return part
+
+    def take_back(self, part: KeyValueCache, rows: Tensor) -> None:
+        """Put rows that went on alone back in their places.
+
+        Args:
+            part: As `part(rows)` gave it, and more tokens since.
+            rows: (r,) int64.
+        """
+        for layer, cache in self.layers.items():
+            own, longest = part.layers[layer], part.longest[layer]
+            cache.make_room(longest)
+            cache.keys[rows, :longest], cache.values[rows, :longest] = own.keys[:, :longest], own.values[:, :longest]
+            cache.lengths = cache.lengths.index_copy(0, rows, own.lengths)
+            cache.is_even = False  # others ended before
+            self.longest[layer] = max(self.longest[layer], longest)
 
     def _places(self, index: Tensor) -> tuple[Tensor, Tensor, bool]:
         """Where each row's surviving tokens lie in a stream whose tokens have full-sequence places `index`.

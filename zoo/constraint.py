@@ -41,6 +41,20 @@ class Allowed(NamedTuple):
     has_free_text: bool
 
 
+class Choice(NamedTuple):
+    """Tokens that may come where only so many may follow.
+
+    Args:
+        ids: One by one, (n,) int64.
+        has_text: And all tokens of free text.
+        has_blanks: And those of spaces alone.
+    """
+
+    ids: Tensor
+    has_text: bool
+    has_blanks: bool
+
+
 class Vocabulary:
     """Texts of a tokenizer's tokens.
 
@@ -70,6 +84,7 @@ class Vocabulary:
         self._marked = _Sorted(self.pieces, marked)
         self._to_close: dict[tuple[PointGrammar, State], int] = {}
         self._known: OrderedDict[tuple[PointGrammar, State], Allowed] = OrderedDict()
+        self._choices: OrderedDict[tuple[PointGrammar, State, int], Choice] = OrderedDict()
 
     def allowed(self, grammar: PointGrammar, state: State) -> Allowed:
         """Tokens whose characters may all come."""
@@ -84,6 +99,26 @@ class Vocabulary:
         if len(self._known) > MAX_STATES:
             self._known.popitem(last=False)
             self._to_close.clear()
+        return found
+
+    def choice(self, grammar: PointGrammar, state: State, left: int) -> Choice:
+        """Tokens behind which an answer can be ended within `left` tokens, themselves included."""
+        # Each character of a completion takes at most one token, so a larger number leaves nothing out.
+        left = min(left, grammar.longest_completion + 1)
+        place = grammar, grammar.signature(state), left
+        if place in self._choices:
+            self._choices.move_to_end(place)
+            return self._choices[place]
+        ids, has_text = self.allowed(grammar, state)
+        has_blanks = has_text
+        if left <= grammar.longest_completion:
+            ids = [token for token in ids if self.tokens_to_close(grammar, self.after(grammar, state, token)) < left]
+            has_blanks = has_text and self.tokens_to_close(grammar, state) < left
+            has_text = has_text and self.tokens_to_close(grammar, state._replace(text="x")) < left
+        found = Choice(torch.tensor(ids, dtype=torch.int64), has_text, has_blanks)
+        self._choices[place] = found
+        if len(self._choices) > MAX_STATES:
+            self._choices.popitem(last=False)
         return found
 
     def after(self, grammar: PointGrammar, state: State, token: int) -> State:
@@ -199,12 +234,12 @@ class GrammarConstraint:
         self._states = [grammar.start for grammar in self.grammars]
         self._read = [0] * len(self.grammars)
 
-    def __call__(self, generated: Sequence[Sequence[int]]) -> Tensor:
-        """(rows, vocabulary) bool for the ids generated so far; a call's rows go on where the last call's ended."""
-        mask = torch.zeros(len(generated), self.vocab_size, dtype=torch.bool)
-        for row, ids in enumerate(generated):
+    def __call__(self, generated: Sequence[Sequence[int]], rows: Sequence[int]) -> Tensor:
+        """(rows, vocabulary) bool for the ids that rows have generated; each goes on where its last call ended."""
+        mask = torch.zeros(len(rows), self.vocab_size, dtype=torch.bool)
+        for allowed, row, ids in zip(mask, rows, generated, strict=True):
             self._advance(row, ids)
-            self._allow(mask[row], self.grammars[row], self._states[row], self.max_new_tokens - len(ids))
+            self._allow(allowed, self.grammars[row], self._states[row], self.max_new_tokens - len(ids))
         return mask
 
     def _advance(self, row: int, ids: Sequence[int]) -> None:
@@ -215,17 +250,11 @@ class GrammarConstraint:
     def _allow(self, mask: Tensor, grammar: PointGrammar, state: State, left: int) -> None:
         if grammar.is_final(state):
             mask[self.eos_id] = True
-        ids, has_free_text = self.vocabulary.allowed(grammar, state)
-        has_blanks = has_free_text
-        if left <= grammar.longest_completion:  # each of its characters takes at most one token
-            after, to_close = self.vocabulary.after, self.vocabulary.tokens_to_close
-            ids = [token for token in ids if to_close(grammar, after(grammar, state, token)) < left]
-            has_blanks = has_free_text and to_close(grammar, state) < left
-            has_free_text = has_free_text and to_close(grammar, state._replace(text="x")) < left
-        mask[torch.tensor(ids, dtype=torch.int64)] = True
-        if has_free_text:
+        choice = self.vocabulary.choice(grammar, state, left)
+        mask[choice.ids] = True
+        if choice.has_text:
             mask[self.vocabulary.free_ids] = True
-        if has_blanks:
+        if choice.has_blanks:
             mask[self.vocabulary.blank_ids] = True
         if not mask.any():
             raise ConfigError(

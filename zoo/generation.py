@@ -112,21 +112,62 @@ class GenerationSession:
             Ids of each row, without the end token. The cache holds what was fed, so a session can be appended to.
         """
         answers: list[list[int]] = [[] for _ in self.turns]
-        alive = torch.ones(len(self.turns), dtype=torch.bool, device=self.logits.device)
+        # `rows` go on; they are those at `places` of `part`, at least half of which they are.
+        rows = places = list(range(len(self.turns)))
+        part, part_rows = self, rows
         for step in range(max_new_tokens):
-            logits = self.logits
+            logits = part.logits[places]
             if constraint is not None:
-                logits = logits.masked_fill(~constraint(answers).to(logits.device), -torch.inf)
+                allowed = constraint([answers[row] for row in rows], rows)
+                logits = logits.masked_fill(~allowed.to(logits.device), -torch.inf)
             ids = sample_ids(logits, temperature, top_p, generator)
-            alive &= ids != self.tokenizer.eos_id
-            living = alive.tolist()
-            for row, (token, is_alive) in enumerate(zip(ids.tolist(), living, strict=True)):
-                if is_alive:
-                    answers[row].append(token)
-            if step + 1 == max_new_tokens or not any(living):
+            kept = [number for number, token in enumerate(ids.tolist()) if token != self.tokenizer.eos_id]
+            rows, places, ids = [rows[n] for n in kept], [places[n] for n in kept], ids[kept]
+            for row, token in zip(rows, ids.tolist(), strict=True):
+                answers[row].append(token)
+            if step + 1 == max_new_tokens or not rows:
                 break
-            self.append(ids.unsqueeze(1), None if all(living) else alive.long())
+            if 2 * len(rows) <= len(part_rows):
+                self._take_back(part, part_rows)
+                part, part_rows, places = self._part(rows), rows, list(range(len(rows)))
+            feed(part, places, ids)
+        self._take_back(part, part_rows)
         return answers
+
+    def _part(self, rows: Sequence[int]) -> GenerationSession:
+        """A session of some rows alone; what it does, `_take_back` brings here."""
+        return GenerationSession(
+            model=self.model,
+            turns=tuple(self.turns[row] for row in rows),
+            cache=self.cache.part(torch.tensor(rows, device=self.logits.device)),
+            logits=self.logits[rows],
+            position_ids=self.position_ids[rows],
+            tokenizer=self.tokenizer,
+        )
+
+    def _take_back(self, part: GenerationSession, rows: Sequence[int]) -> None:
+        if part is self:
+            return
+        index = torch.tensor(rows, device=self.logits.device)
+        self.cache.take_back(part.cache, index)
+        self.logits = self.logits.index_copy(0, index, part.logits)
+        self.position_ids = self.position_ids.index_copy(0, index, part.position_ids)
+
+
+def feed(session: GenerationSession, rows: Sequence[int], ids: Tensor) -> None:
+    """One more token in some rows of a session.
+
+    Args:
+        session: Goes on.
+        rows: Growing.
+        ids: (rows,) int64.
+    """
+    if len(rows) == len(session.turns):
+        session.append(ids.unsqueeze(1))
+        return
+    padded, counts = ids.new_zeros(len(session.turns), 1), ids.new_zeros(len(session.turns))
+    padded[rows, 0], counts[rows] = ids, 1
+    session.append(padded, counts)
 
 
 def rows_of(turns: Sequence[Turn]) -> list[list[int]]:

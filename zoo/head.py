@@ -213,8 +213,8 @@ class Session(Protocol):
 class Constraint(Protocol):
     """Which tokens may come next."""
 
-    def __call__(self, generated: Sequence[Sequence[int]]) -> Tensor:
-        """(rows, vocabulary) bool for the ids generated so far."""
+    def __call__(self, generated: Sequence[Sequence[int]], rows: Sequence[int]) -> Tensor:
+        """(rows, vocabulary) bool for the ids that rows have generated so far; finished rows are not asked for."""
 
 
 class Head(nn.Module, ABC):

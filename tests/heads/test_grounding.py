@@ -10,6 +10,7 @@ from zoo.head import Message, PatchText
 from zoo.heads.grounding import AskPlaces, LabelPatches, WordGrounding, covered_patches
 from zoo.heads.qa import QuestionAnswering
 from zoo.pruning.random import RandomPruner
+from zoo.shards.decode import ShownFrames
 from zoo.shards.reader import Sample
 
 GRID = (6, 6)
@@ -66,6 +67,9 @@ def test_a_broken_npz_names_the_sample():
         LabelPatches(0.5)(broken, np.array([0]), GRID)
 
 
+SHOWN = ShownFrames(times_s=np.arange(3) / 4, indices=np.arange(3), is_video=True)
+
+
 def placed(**changed):
     """Three frames of two objects in 144 x 72 px; the second object leaves half-way."""
     points = np.array([[[0, 0], [143.9, 71.9]], [[72, 36], [np.nan, np.nan]], [[30, 50], [np.nan, np.nan]]], np.float32)
@@ -77,7 +81,7 @@ def placed(**changed):
 
 
 def test_places_are_tenths_of_the_picture_at_the_first_middle_and_last_frame():
-    messages = AskPlaces(2.0)(placed(), np.random.default_rng(0), training=True)
+    messages = AskPlaces(2.0)(placed(), SHOWN, np.random.default_rng(0), training=True)
     assert [(m.prompt, m.answer) for m in messages] == [
         ("Where is the red cube?", "00 55 26"),
         ("Where is the blue ball?", "99 out out"),
@@ -87,18 +91,18 @@ def test_places_are_tenths_of_the_picture_at_the_first_middle_and_last_frame():
 
 @pytest.mark.parametrize(("weight", "training"), [(0.0, True), (1.0, False)])
 def test_places_are_asked_in_training_only_and_only_where_they_weigh(weight, training):
-    assert AskPlaces(weight)(placed(), np.random.default_rng(0), training=training) == []
+    assert AskPlaces(weight)(placed(), SHOWN, np.random.default_rng(0), training=training) == []
 
 
 def test_places_are_not_asked_where_labels_are_left_in_the_shard():
     bare = Sample("clip", "shard", placed().record, {})
-    assert AskPlaces(1.0)(bare, np.random.default_rng(0), training=True) == []
+    assert AskPlaces(1.0)(bare, SHOWN, np.random.default_rng(0), training=True) == []
 
 
 @pytest.mark.parametrize("visible", [np.ones((3, 1), bool), np.ones((2, 2), bool), np.ones(3, bool)])
 def test_places_of_another_number_of_objects_or_frames_name_the_sample(visible):
     with pytest.raises(DataError, match="sample 'clip' has points .* expected .3, 2, 2. and .3, 2."):
-        AskPlaces(1.0)(placed(visible=visible), np.random.default_rng(0), training=True)
+        AskPlaces(1.0)(placed(visible=visible), SHOWN, np.random.default_rng(0), training=True)
 
 
 def test_the_text_of_places_is_learnt_from():

@@ -58,7 +58,7 @@ def generate(tokenizer, grammar, *, max_new_tokens, seed, likes=""):
     liked = torch.tensor([any(c in likes for c in tokenizer.decode([i])) for i in range(tokenizer.vocab_size)])
     ids: list[int] = []
     while len(ids) < max_new_tokens:
-        mask = constraint([ids])[0]
+        mask = constraint([ids], [0])[0]
         assert not mask[tokenizer.vocab_size :].any()
         logits = torch.randn(len(mask), generator=generator)
         logits[: tokenizer.vocab_size] += 4.0 * liked
@@ -177,4 +177,4 @@ def test_a_vocabulary_that_lacks_a_character_is_named():
     with pytest.raises(ConfigError, match="the tokenizer has no token for 'T'; leave `constrained` out"):
         GrammarConstraint([grammar], tokenizer=bare, vocab_size=60, max_new_tokens=200)
     counting = PointGrammar(tag="points", keys=KEYS, styles=("count",))
-    assert GrammarConstraint([counting], tokenizer=bare, vocab_size=60, max_new_tokens=9)([[]]).sum() == 10
+    assert GrammarConstraint([counting], tokenizer=bare, vocab_size=60, max_new_tokens=9)([[]], [0]).sum() == 10

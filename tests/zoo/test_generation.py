@@ -72,9 +72,42 @@ def test_greedy_answers_stop_at_the_end_token_and_a_session_goes_on(module, batc
 def test_a_constraint_decides_what_may_come(module, batch_of):
     allowed = torch.zeros(5, module.model.language.vocab_size, dtype=torch.bool)
     allowed[:, [17, 18]] = True
-    answers = prefill(module, batch_of(module)).generate(max_new_tokens=3, constraint=lambda _: allowed)
+    answers = prefill(module, batch_of(module)).generate(max_new_tokens=3, constraint=lambda _, rows: allowed[rows])
     assert {token for answer in answers for token in answer} <= {17, 18}
     assert all(len(answer) == 3 for answer in answers)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("ends", [(1, 6, 2, 3, 9), (9, 1, 1, 1, 4), (2, 2, 2, 2, 2), (1, 9, 9, 9, 9)])
+def test_rows_that_are_finished_cost_nothing_and_are_kept(module, batch_of, ends):
+    eos = module.processor.tokenizer.eos_id
+
+    def constraint(generated, rows):
+        """Any token but the end, and from its length on the end alone, in each row."""
+        allowed = torch.ones(len(rows), module.model.language.vocab_size, dtype=torch.bool)
+        allowed[:, eos] = False
+        for number, (ids, row) in enumerate(zip(generated, rows, strict=True)):
+            if len(ids) == ends[row]:
+                allowed[number] = torch.arange(allowed.shape[1]) == eos
+        return allowed
+
+    session, whole = (prefill(module, batch_of(module, (3, 2), (3, 2))) for _ in range(2))
+    answers = session.generate(max_new_tokens=8, constraint=constraint)
+    assert [len(answer) for answer in answers] == [min(end, 8) for end in ends]
+    for step in range(8):  # the same by hand, all rows side by side
+        going = [row for row, answer in enumerate(answers) if step < len(answer)]
+        best = whole.logits.clone()
+        best[:, eos] = -torch.inf
+        assert best.argmax(-1)[going].tolist() == [answers[row][step] for row in going]
+        fed, counts = torch.zeros(5, 1, dtype=torch.int64), torch.zeros(5, dtype=torch.int64)
+        for row in going:
+            fed[row], counts[row] = answers[row][step], int(step < 7)  # the last token is not fed
+        if counts.any():
+            whole.append(fed, counts)
+    assert torch.equal(session.position_ids, whole.position_ids)
+    torch.testing.assert_close(session.logits, whole.logits, rtol=1e-4, atol=1e-4)
+    more = torch.randint(0, 400, (5, 2), generator=torch.Generator().manual_seed(2))
+    torch.testing.assert_close(session.append(more), whole.append(more), rtol=1e-4, atol=1e-4)
 
 
 @torch.no_grad()
