@@ -204,8 +204,8 @@ class Processor:
             subtitles: `start_s`, `end_s` and `text` of each line; of a clip only.
             training: Decides how many crops and images there may be.
         Raises:
-            DataError: a clip without frames, too many images, one without pixels, or a limit that leaves room for none
-                of the messages.
+            DataError: a clip without frames, too many images, one without pixels or far too long, or a limit that
+                leaves room for none of the messages.
         """
         if is_video and not len(times_s):
             raise DataError(f"{key}: 0 frames for a clip")
@@ -255,6 +255,12 @@ class Processor:
         for number, (width, height) in enumerate(sizes_px):
             if not (width and height):
                 raise DataError(f"{key}: picture {number + 1} is {width} x {height} pixels and shows nothing")
+            longest = self.inputs.max_aspect_ratio
+            if longest is not None and max(width, height) > longest * min(width, height):
+                raise DataError(
+                    f"{key}: picture {number + 1} is {width} x {height} pixels, longer than {longest:g} times its "
+                    "shorter side; cut it, or raise model.inputs.max_aspect_ratio"
+                )
 
     def _tilings(
         self, key: str, sizes_px: Sequence[tuple[int, int]], messages: Sequence[Message], *, training: bool
