@@ -6,7 +6,8 @@ Source: Molmo2 sheet A7.4 (greedy decoding, lengths of answers), A8 (format), A9
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import ClassVar
 
@@ -60,8 +61,13 @@ class PlaceHead(Head):
         openings = (opening for wording in self.wordings for opening in wording.openings)
         return any(prompt.lower().startswith(opening.lower()) for opening in openings if opening)
 
-    def constrain(self) -> None:
-        self.constrained = True
+    @contextmanager
+    def constrain(self) -> Iterator[None]:
+        before, self.constrained = self.constrained, True
+        try:
+            yield
+        finally:
+            self.constrained = before
 
     def parse(self, text: str) -> str:
         return text.strip()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
@@ -225,6 +226,7 @@ class Head(nn.Module, ABC):
         needs: What of the trunk the model half reads: `logits` at target positions, `hidden` of all tokens,
             `window_logits`, `patch_logits`; the last two are there in training only.
         asked_kind: What a typed question wants, if the answer points to anything.
+        answers: Questions can be put to it; false for a head that only teaches the trunk.
     """
 
     kind: ClassVar[str] = "head"
@@ -232,6 +234,7 @@ class Head(nn.Module, ABC):
     name: ClassVar[str]
     needs: ClassVar[frozenset[str]] = frozenset({"logits"})
     asked_kind: ClassVar[Kind] = "points"
+    answers: ClassVar[bool] = True
 
     @abstractmethod
     def renderer(self) -> Renderer:
@@ -245,8 +248,8 @@ class Head(nn.Module, ABC):
         """Whether a person who types this means this head: it begins as the head's own prompts do."""
         return False
 
-    def constrain(self) -> None:
-        """From here on, generate nothing but what `parse` can read.
+    def constrain(self) -> AbstractContextManager[None]:
+        """Inside of it, nothing is generated but what can be read as points.
 
         Raises:
             ConfigError: the head writes free text.

@@ -150,10 +150,15 @@ class Processor:
         """What the heads know about the patches of the shown frames."""
         return list(chain.from_iterable(label(sample, indices, self.grid) for label in self.labellers))
 
+    @property
+    def asked_sampling(self) -> FrameSampling:
+        """Which frames of a clip are shown when nothing is learnt."""
+        most = self.inputs.eval_max_frames
+        return self.sampling if most is None else replace(self.sampling, max_frames=most)
+
     def sampling_of(self, sample: Sample, *, training: bool) -> FrameSampling:
         """Which frames of a clip are shown: of one whose tracks have a rate, those of that rate (sheet A4.4)."""
-        most = None if training else self.inputs.eval_max_frames
-        sampling = self.sampling if most is None else replace(self.sampling, max_frames=most)
+        sampling = self.sampling if training else self.asked_sampling
         rates = [entry["fps"] for entry in sample.record.get("points", ()) if entry.get("fps") is not None]
         return replace(sampling, mode="fps", frame_rate=max(rates)) if rates else sampling
 

@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zoo.ask import ask, overlay, read_clip
+from zoo.ask import answer, ask, overlay, read_clip
 from zoo.errors import ConfigError, DataError
+from zoo.heads.grounding import WordGrounding
 from zoo.heads.pointing import Pointing
 from zoo.heads.qa import QuestionAnswering
 from zoo.layout import Frames, TokenLayout
+from zoo.preprocessing.settings import InputSettings
 from zoo.report.places import colour_of
 from zoo.shards.decode import Clip, decode_video
 from zoo.shards.encode import encode_mp4
@@ -109,6 +111,41 @@ def test_what_is_constrained_can_be_read(module_of, video, tmp_path, monkeypatch
     told = json.loads(ask("Where?", [video], checkpoint="any", head="pointing", constrained=True, out=out, json=True))
     assert told["dropped"] == {}
     assert told["count"] is not None
+
+
+def test_a_constraint_holds_for_one_question(module_of, video):
+    module = module_of(heads=[Pointing(max_new_tokens=120)])
+    assert answer(module, "Where?", [video], constrained=True).said.count is not None
+    assert not module.heads["pointing"].constrained
+
+
+def test_heads_that_only_teach_are_not_asked(module_of, video):
+    module = module_of(heads=[WordGrounding(), QuestionAnswering(max_new_tokens=3)])
+    assert answer(module, "What is it?", [video]).question == "What is it?"
+    with pytest.raises(ConfigError, match="--head grounding: this checkpoint has qa"):
+        answer(module, "What is it?", [video], head="grounding")
+    with pytest.raises(ConfigError, match="answers nothing; its heads only teach: grounding"):
+        answer(module_of(heads=[WordGrounding()]), "What is it?", [video])
+
+
+@pytest.mark.parametrize("question", ["", " \n"])
+def test_an_empty_question_is_refused(module, image, question):
+    with pytest.raises(ConfigError, match="no question; ask something in words"):
+        answer(module, question, [image])
+
+
+def test_more_images_than_are_looked_at_are_refused(module, module_of, image):
+    with pytest.raises(DataError, match="5 images; this checkpoint looks at 4 at once"):
+        read_clip([image] * 5, module)
+    with pytest.raises(DataError, match="3 images; this checkpoint looks at 2 at once"):
+        read_clip([image] * 3, module_of(inputs=InputSettings(eval_max_frames=2)))
+    with pytest.raises(DataError, match="no file; give a video, or images"):
+        read_clip([], module)
+
+
+def test_a_video_is_shown_as_in_evaluation(module_of, video):
+    module = module_of(inputs=InputSettings(eval_max_frames=2))
+    assert len(read_clip([video], module).frames) == 2
 
 
 def test_heads_are_chosen_by_name_or_by_what_is_asked(module_of, video, tmp_path, monkeypatch):
