@@ -21,22 +21,29 @@ from zoo.layout import TokenLayout
 from zoo.module import ZooModule
 from zoo.points import Canvas, Point, PointAnswer, PointQuestion, parse
 from zoo.report.places import canvas_of, draw_places
-from zoo.shards.decode import IMAGE_SUFFIXES, Clip, decode_image, decode_video
+from zoo.shards.decode import IMAGE_SUFFIXES, Clip, decode_image, decode_video, still_clip
 from zoo.shards.encode import encode_mp4
 
 logger = logging.getLogger(__name__)
 
 FRAME_HEIGHT_PX = 160
 CAPTION_PX = 40
+LEAST_WIDTH_PX = 160
+WIDEST = 4
+"""Times the height that a drawn frame may be wide."""
 VIDEO_HEIGHT_PX = 360  # least, of a video with points
 NEAREST = Image.Resampling.NEAREST
 RUNS, BUNDLED = "runs", "molmo2-tiny"
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
 
-def read_clip(media: list[Path], module: ZooModule) -> Clip:
-    """Frames of one video, or of images taken as the frames of a clip, one a second.
+def read_clip(media: list[Path], module: ZooModule, *, as_clip: bool = False) -> Clip:
+    """Frames of one video, or images.
 
+    Args:
+        media: One video, or images.
+        module: Which will look at them.
+        as_clip: Several images are the frames of a clip, one a second.
     Raises:
         DataError: no file, one that is missing or no media, a video among several files, or more images than the
             checkpoint looks at.
@@ -51,13 +58,17 @@ def read_clip(media: list[Path], module: ZooModule) -> Clip:
             return decode_video(media[0].read_bytes(), module.processor.asked_sampling)
     if any(path.suffix.lower().lstrip(".") not in IMAGE_SUFFIXES for path in media):
         raise DataError(f"{len(media)} files: give one video, or images only ({', '.join(IMAGE_SUFFIXES)})")
-    most = module.processor.asked_sampling.max_frames
+    processor = module.processor
+    most = processor.asked_sampling.max_frames if as_clip else processor.inputs.eval_max_images
     if len(media) > most:
         raise DataError(f"{len(media)} images; this checkpoint looks at {most} at once, leave some out")
-    frames = []
+    clips = []
     for path in media:
         with _named(path):
-            frames.append(decode_image(path.read_bytes()).frames[0])
+            clips.append(decode_image(path.read_bytes()))
+    frames = [clip.frames[0] for clip in clips]
+    if not as_clip:
+        return clips[0] if len(clips) == 1 else still_clip(frames)
     height, width = frames[0].shape[:2]
     same = [np.asarray(Image.fromarray(frame).resize((width, height))) for frame in frames]
     return Clip(frames=np.stack(same), times_s=np.arange(len(same), dtype=np.float64), indices=np.arange(len(same)))
@@ -114,16 +125,23 @@ class Answer:
 
 
 def answer(
-    module: ZooModule, question: str, media: list[Path], *, head: str | None = None, constrained: bool = False
+    module: ZooModule,
+    question: str,
+    media: list[Path],
+    *,
+    head: str | None = None,
+    constrained: bool = False,
+    as_clip: bool = False,
 ) -> Answer:
     """Answer a question about a video or images.
 
     Args:
         module: Who answers.
         question: What to ask, in words.
-        media: One video, or images that are taken as the frames of a clip.
+        media: One video, or images.
         head: Which head answers; None: the one that the question seems to be meant for.
         constrained: Let a head that points, counts or tracks write only what can be read as points.
+        as_clip: Several images are the frames of a clip, one a second.
 
     Raises:
         ConfigError: no question, no such head, or one that cannot be constrained.
@@ -133,7 +151,7 @@ def answer(
         raise ConfigError("no question; ask something in words, such as 'What colour is the cube?'")
     answering = _head(module, question, head)
     with answering.constrain() if constrained else nullcontext():
-        clip = read_clip(media, module)
+        clip = read_clip(media, module, as_clip=as_clip)
         canvas = canvas_of(clip)
         places = PointQuestion(canvas=canvas, kind=answering.asked_kind, style=None, keys=canvas.keys)
         message = Message(head=answering.name, prompt=question, answer="", family="asked", places=places)
@@ -149,31 +167,32 @@ def answer(
 
 
 def seen_frames(clip: Clip, layout: TokenLayout, points: Sequence[Point] = (), *, height_px: int) -> list[Image.Image]:
-    """The frames of this height with points on them, what the model no longer saw shaded."""
-    height, width = clip.frames.shape[1:3]
+    """The frames at most this high with points on them, what the model no longer saw shaded."""
     alive = layout.alive.cpu().numpy()
-    shaded = []
-    for number, frame in enumerate(clip.frames):
+    wholes = [number for number, tile in enumerate(layout.frames.tile) if tile is None]
+    shaded, scales = [], []
+    for number, frame in zip(wholes, clip.frames, strict=True):
+        height, width = frame.shape[:2]
         shade = Image.fromarray((alive[number] * 175 + 80).astype(np.uint8)).resize((width, height), NEAREST)
         picture = Image.composite(Image.fromarray(frame), Image.new("RGB", (width, height), "grey"), shade)
         shaded.append(np.asarray(picture))
-    return draw_places(replace(clip, frames=np.stack(shaded)), points, scale=height_px / height)
+        scales.append(min(height_px / height, WIDEST * height_px / width))
+    frames = tuple(shaded) if isinstance(clip.frames, tuple) else np.stack(shaded)
+    return draw_places(replace(clip, frames=frames), points, scale=scales)
 
 
 def overlay(clip: Clip, layout: TokenLayout, caption: str, points: Sequence[Point] = ()) -> Image.Image:
     """The frames side by side with their times and points, what the model no longer saw shaded, the answer below."""
     drawn = seen_frames(clip, layout, points, height_px=FRAME_HEIGHT_PX)
-    width = drawn[0].width
-    sheet = Image.new("RGB", (width * len(drawn), FRAME_HEIGHT_PX + CAPTION_PX), "white")
-    for number, picture in enumerate(drawn):
-        sheet.paste(picture, (number * width, 0))
-        ImageDraw.Draw(sheet).text(
-            (number * width + 4, 4),
-            f"{clip.times_s[number]:.1f} s",
-            fill="white",
-            stroke_width=1,
-            stroke_fill="black",
-        )
+    canvas = canvas_of(clip)
+    width = max(sum(picture.width for picture in drawn), LEAST_WIDTH_PX)
+    sheet = Image.new("RGB", (width, FRAME_HEIGHT_PX + CAPTION_PX), "white")
+    left = 0
+    for key, picture in zip(canvas.keys, drawn, strict=True):
+        sheet.paste(picture, (left, 0))
+        label = f"{key:.1f} s" if canvas.is_video else f"Image {key:g}" if len(drawn) > 1 else ""
+        ImageDraw.Draw(sheet).text((left + 4, 4), label, fill="white", stroke_width=1, stroke_fill="black")
+        left += picture.width
     ImageDraw.Draw(sheet).text((6, FRAME_HEIGHT_PX + 8), caption, fill="black", font_size=16)
     return sheet
 
@@ -195,6 +214,7 @@ def ask(
     checkpoint: str | None = None,
     head: str | None = None,
     constrained: bool = False,
+    as_clip: bool = False,
     json: bool = False,
     out: Path = Path("answer.png"),
 ) -> str:
@@ -202,14 +222,15 @@ def ask(
 
     Args:
         question: What to ask, in words.
-        media: One video, or images that are taken as the frames of a clip.
+        media: One video, or images.
         checkpoint: A checkpoint folder, the name of a bundled one, a hub id, a .ckpt file or a run folder; the newest
             run below it counts. Left out: the newest run in `runs`, and `molmo2-tiny` where there is none.
         head: Which head answers. Left out: the one whose own questions begin as this one does ("Point to the", "Count
             the", "Track the"), else the checkpoint's first.
         constrained: Let heads that point, count or track write only what can be read as points.
-        json: Print the answer as JSON: its text, points in pixels of the source and seconds, and what of them could not
-            be read.
+        as_clip: Take several images as the frames of a clip, one a second, rather than as images of their own.
+        json: Print the answer as JSON: its text, points in pixels of the source and seconds or the image's number, and
+            what of them could not be read.
         out: PNG of the frames that were looked at, with the answer and what it points to; points in a video are also
             drawn into an mp4 of the same name.
 
@@ -222,7 +243,7 @@ def ask(
     """
     if out.suffix.lower() not in PICTURES:
         raise ConfigError(f"--out {out}: the picture's name ends in one of {', '.join(PICTURES)}")
-    answered = answer(load(checkpoint), question, media, head=head, constrained=constrained)
+    answered = answer(load(checkpoint), question, media, head=head, constrained=constrained, as_clip=as_clip)
     points = answered.said.points
     out.parent.mkdir(parents=True, exist_ok=True)
     overlay(answered.clip, answered.layout, f"{question}  {answered.text}", points).save(out)

@@ -45,7 +45,7 @@ def test_an_answer_and_a_picture_come_out(kind, module, request, tmp_path, monke
 
 
 def test_images_become_the_frames_of_a_clip(module, image):
-    clip = read_clip([image, image], module)
+    clip = read_clip([image, image], module, as_clip=True)
     assert clip.frames.shape == (2, 40, 50, 3)
     assert clip.times_s.tolist() == [0, 1]
 
@@ -105,6 +105,39 @@ def test_json_gives_points_in_pixels_of_the_source(module_of, video, image, tmp_
     assert "video" not in told
 
 
+class SaysOfImages(Pointing):
+    def parse(self, text):
+        return '<points coords="1 1 500 250;2 2 500 500;3 3 500 500">x</points>'
+
+
+def test_several_images_are_looked_at_as_images(module_of, image, tmp_path, monkeypatch):
+    Image.new("RGB", (20, 80), "blue").save(tmp_path / "two.png")
+    pointing_module(module_of, monkeypatch, SaysOfImages(max_new_tokens=2))
+    out = tmp_path / "answer.png"
+    media = [image, tmp_path / "two.png"]
+    told = json.loads(ask("Point to it.", media, checkpoint="any", head="pointing", out=out, json=True))
+    assert told["points"] == [
+        {"image": 1, "object": 1, "x_px": 25.0, "y_px": 10.0},
+        {"image": 2, "object": 2, "x_px": 10.0, "y_px": 40.0},
+    ]
+    assert told["dropped"] == {"unknown_image": 1}
+    assert "video" not in told
+    with Image.open(out) as picture:
+        assert picture.size == (200 + 40, 200)
+        assert picture.getpixel((99, 39)) == colour_of(1)
+        assert picture.getpixel((200 + 19, 79)) == colour_of(2)
+
+
+@pytest.mark.parametrize("size", [(150, 1), (1, 150)])
+def test_long_images_are_drawn(module_of, tmp_path, monkeypatch, size):
+    pointing_module(module_of, monkeypatch, SaysOfImages(max_new_tokens=2))
+    Image.new("RGB", size, "red").save(tmp_path / "long.png")
+    out = tmp_path / "answer.png"
+    ask("Point to it.", [tmp_path / "long.png"], checkpoint="any", head="pointing", out=out)
+    with Image.open(out) as picture:
+        assert picture.width == (640 if size[0] > size[1] else 160)
+
+
 def test_what_is_constrained_can_be_read(module_of, video, tmp_path, monkeypatch):
     pointing_module(module_of, monkeypatch, Pointing(max_new_tokens=120))
     out = tmp_path / "answer.png"
@@ -136,9 +169,11 @@ def test_an_empty_question_is_refused(module, image, question):
 
 def test_more_images_than_are_looked_at_are_refused(module, module_of, image):
     with pytest.raises(DataError, match="5 images; this checkpoint looks at 4 at once"):
-        read_clip([image] * 5, module)
+        read_clip([image] * 5, module, as_clip=True)
+    with pytest.raises(DataError, match="21 images; this checkpoint looks at 20 at once"):
+        read_clip([image] * 21, module)
     with pytest.raises(DataError, match="3 images; this checkpoint looks at 2 at once"):
-        read_clip([image] * 3, module_of(inputs=InputSettings(eval_max_frames=2)))
+        read_clip([image] * 3, module_of(inputs=InputSettings(eval_max_images=2)))
     with pytest.raises(DataError, match="no file; give a video, or images"):
         read_clip([], module)
 
