@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 CONFIG = "config.json"
 MODEL_TYPE = "molmo2"
 HEADS = (
-    {"class_path": "qa", "init_args": {"max_new_tokens": 256}},
+    {"class_path": "qa", "init_args": {"lists_choices": True, "max_new_tokens": 256}},
     {"class_path": "caption", "init_args": {"token_weight": 0.1, "max_new_tokens": 2048}},
     {"class_path": "pointing", "init_args": {"max_new_tokens": 2048}},
     {"class_path": "counting", "init_args": {"max_new_tokens": 2048}},

@@ -48,6 +48,9 @@ class Message(NamedTuple):
         is_flat: `weight` is that of every token, however many the answer has: Molmo2's long captions (0.1), points and
             tracks (0.2; sheet A7.1).
         places: What a question for places is about, where it is to be answered; None for other questions.
+        choices: Listed below the question, where it is to be answered, so that the answer may be a letter.
+        references: All answers that will do, where `score` compares with more than one.
+        score: Name of the score of a short answer (`zoo.metrics.SHORT_SCORES`); None: right or wrong.
     """
 
     head: str
@@ -61,6 +64,9 @@ class Message(NamedTuple):
     style: str | None = None
     is_flat: bool = False
     places: PointQuestion | None = None
+    choices: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    score: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
