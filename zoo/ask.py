@@ -263,8 +263,15 @@ def load(checkpoint: str | None) -> ZooModule:
 
 
 def heads_that_answer(module: ZooModule) -> dict[str, Head]:
-    """Heads that questions can be put to, by name."""
-    return {name: head for name, head in module.heads.items() if head.answers}
+    """Heads that questions can be put to, by name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    heads = {name: head for name, head in module.heads.items() if head.answers}
+    if not heads:
+        raise ConfigError(f"this checkpoint answers nothing; its heads only teach: {', '.join(module.heads)}")
+    return heads
 
 
 def _head(module: ZooModule, question: str, name: str | None) -> Head:
@@ -275,9 +282,7 @@ def _head(module: ZooModule, question: str, name: str | None) -> Head:
     """
     heads = heads_that_answer(module)
     if name is not None and name not in heads:
-        raise ConfigError(f"--head {name}: this checkpoint has {', '.join(heads) or 'none that answers'}")
-    if not heads:
-        raise ConfigError(f"this checkpoint answers nothing; its heads only teach: {', '.join(module.heads)}")
+        raise ConfigError(f"--head {name}: this checkpoint has {', '.join(heads)}")
     if name is not None:
         return heads[name]
     return next((head for head in heads.values() if head.claims(question)), next(iter(heads.values())))

@@ -4,6 +4,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from says import Says
 
 from zoo.ask import answer, ask, overlay, read_clip
 from zoo.errors import ConfigError, DataError
@@ -58,15 +59,6 @@ def test_what_was_pruned_is_shaded():
     clip = Clip(frames=np.full((1, 64, 64, 3), 255, np.uint8), times_s=np.zeros(1), indices=np.zeros(1, np.int64))
     picture = np.asarray(overlay(clip, layout.keep(keep), "answer"))
     assert picture[60, 60].max() < picture[60, 140].min()
-
-
-class Says(Pointing):
-    """A head whose generated text is known."""
-
-    text = '<points coords="0.0 1 500 250;0.5 2 250 500;9.0 3 500 500">x</points>'
-
-    def parse(self, text):
-        return self.text
 
 
 def pointing_module(module_of, monkeypatch, head=None):
