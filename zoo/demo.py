@@ -73,7 +73,8 @@ class Shown(NamedTuple):
 def shown(answered: Answer, folder: Path) -> Shown:
     """What the page shows of an answer; its video is written into the folder."""
     clip, points, is_video = answered.clip, answered.said.points, answered.canvas.is_video
-    captions = [f"{time:.1f} s" if is_video else "" for time in clip.times_s]
+    keys = answered.canvas.keys
+    captions = [f"{key:.1f} s" if is_video else f"Image {key:g}" if len(keys) > 1 else "" for key in keys]
     pictures = seen_frames(clip, answered.layout, points, height_px=VIDEO_HEIGHT_PX)
     video = None
     if answered.has_video:
@@ -108,7 +109,7 @@ def build_page(gradio: ModuleType, module: ZooModule, *, name: str, folder: Path
         folder: Where videos are written.
     """
     heads = list(heads_that_answer(module))
-    most = module.processor.asked_sampling.max_frames
+    most, images = module.processor.asked_sampling.max_frames, module.processor.inputs.eval_max_images
 
     def respond(
         uploaded: list[tuple[str, str | None]] | None, question: str, head: str, constrained: bool
@@ -126,12 +127,12 @@ def build_page(gradio: ModuleType, module: ZooModule, *, name: str, folder: Path
 
     with gradio.Blocks(title="zoo demo", analytics_enabled=False, delete_cache=(KEPT_S, KEPT_S)) as page:
         gradio.Markdown(
-            f"# Ask {escape(Path(name).name)}\nIt looks at up to {most} frames of a video, or as many images."
+            f"# Ask {escape(Path(name).name)}\nIt looks at up to {most} frames of a video, or {images} images."
         )
         with gradio.Row():
             with gradio.Column(scale=2, min_width=320):
                 media = gradio.Gallery(
-                    label="A video, or images one a second",
+                    label="A video, or images",
                     file_types=[*(f".{suffix}" for suffix in IMAGE_SUFFIXES), "video"],
                     sources=["upload"],
                     interactive=True,

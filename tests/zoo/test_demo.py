@@ -81,6 +81,8 @@ def test_an_answer_without_points_is_text_and_frames(asked, video, image, tmp_pa
         result = shown(answer(asked, "What is it?", [file]), tmp_path)
         assert (result.video, result.rows) == (None, [])
     assert [caption for _, caption in result.frames] == [""]
+    several = shown(answer(asked, "What is it?", [image, image]), tmp_path)
+    assert [caption for _, caption in several.frames] == ["Image 1", "Image 2"]
 
 
 def test_a_mistake_is_told_without_the_folder_of_the_upload_and_as_no_html():
@@ -108,7 +110,7 @@ def test_the_page_answers(respond, video, tmp_path):
         (["clip.mp4"], " ", False, "no question; ask something in words"),
         ([], "What is it?", False, "no file; give a video, or images"),
         (None, "What is it?", False, "no file; give a video, or images"),
-        (["one.png"] * 5, "What is it?", False, "5 images; this checkpoint looks at 4 at once"),
+        (["one.png"] * 21, "What is it?", False, "21 images; this checkpoint looks at 20 at once"),
         (["clip.mp4", "one.png"], "What is it?", False, "give one video, or images only"),
         (["cut.mp4"], "What is it?", False, "^cut.mp4: corrupt or truncated video"),
         (["clip.mp4"], "What is it?", True, "the head qa writes free text"),
