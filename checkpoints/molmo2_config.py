@@ -33,8 +33,14 @@ logger = logging.getLogger(__name__)
 
 CONFIG = "config.json"
 MODEL_TYPE = "molmo2"
-HEADS = ({"class_path": "qa", "init_args": {"max_new_tokens": 256}},)
-"""What is asked of an imported module; text alone, because the released weights have no other outputs."""
+HEADS = (
+    {"class_path": "qa", "init_args": {"lists_choices": True, "max_new_tokens": 256}},
+    {"class_path": "caption", "init_args": {"token_weight": 0.1, "max_new_tokens": 2048}},
+    {"class_path": "pointing", "init_args": {"max_new_tokens": 2048}},
+    {"class_path": "counting", "init_args": {"max_new_tokens": 2048}},
+    {"class_path": "tracking", "init_args": {"max_new_tokens": 4096}},
+)
+"""What is asked of an imported module: heads without weights, which write text of the lengths of sheet A7.4."""
 
 TURN = "<|im_start|>user\n{prompt}<|im_end|>\n<|im_start|>assistant\n"
 """A user's turn (sheet A5), in vocabularies that have its tokens."""

@@ -151,6 +151,7 @@ class WordGrounding(Head):
     name: ClassVar[str] = "grounding"
     example_args: ClassVar = {"weight": 0.5, "place_weight": 1.0}
     needs: ClassVar[frozenset[str]] = frozenset({"logits", "window_logits", "patch_logits", "state_logits"})
+    answers: ClassVar[bool] = False
 
     def __init__(
         self, *, weight: float = 1.0, coverage: float = 0.2, place_weight: float = 0.0, deed_weight: float = 1.0

@@ -6,9 +6,10 @@ Source: Molmo2 sheet A7.4 (greedy decoding, lengths of answers), A8 (format), A9
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 from torch import Tensor
 from torchmetrics import MetricCollection
@@ -18,8 +19,9 @@ from zoo.constraint import GrammarConstraint
 from zoo.head import Head, Prediction, Session, TrunkOutputs, text_loss
 from zoo.heads.place_questions import Wording
 from zoo.metrics import MeanScores, Scored, Tallies, every_object_points, nearest_object_points
+from zoo.metrics.scored import Tally
 from zoo.point_grammar import PointGrammar
-from zoo.points import TAGS, Point, PointAnswer, PointQuestion, first_and_last, parse
+from zoo.points import TAGS, Point, PointAnswer, PointQuestion, Reason, first_and_last, parse
 
 BlindPointer = Callable[..., list[Point]]
 
@@ -60,8 +62,13 @@ class PlaceHead(Head):
         openings = (opening for wording in self.wordings for opening in wording.openings)
         return any(prompt.lower().startswith(opening.lower()) for opening in openings if opening)
 
-    def constrain(self) -> None:
-        self.constrained = True
+    @contextmanager
+    def constrain(self) -> Iterator[None]:
+        before, self.constrained = self.constrained, True
+        try:
+            yield
+        finally:
+            self.constrained = before
 
     def parse(self, text: str) -> str:
         return text.strip()
@@ -110,9 +117,11 @@ class PlaceHead(Head):
             text: What was written.
             said: What that means; None: as it is read.
         """
-        scored = Scored({}, {})
+        scored, dropped = Scored({}, {}), {}
         if question.points is not None:
-            said = parse(text, question.canvas) if said is None else said
+            if said is None:
+                said = parse(text, question.canvas)
+                dropped = dropped_tallies(said)
             scored = self.scored(said, question, partial(batch.pixels_of, turn.example))
         return Prediction(
             key=batch.keys[turn.example],
@@ -124,7 +133,7 @@ class PlaceHead(Head):
             correct=None,
             temporal=turn.message.temporal,
             scores=scored.scores,
-            tallies=scored.tallies,
+            tallies=scored.tallies | dropped,
         )
 
     @abstractmethod
@@ -139,6 +148,11 @@ class PlaceHead(Head):
 
     def metrics(self) -> MetricCollection:
         return MetricCollection({"scores": MeanScores(self.scores), "tallies": Tallies()})
+
+
+def dropped_tallies(said: PointAnswer) -> dict[str, Tally]:
+    """Whether anything of an answer could not be read, for each reason: over a data set, the share of such answers."""
+    return {f"dropped/{reason}": (float(reason in said.dropped), 1.0) for reason in get_args(Reason)}
 
 
 def question_of(turn: Turn) -> PointQuestion:

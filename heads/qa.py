@@ -1,7 +1,8 @@
 """Question answering: questions of a sample as branches of one tree, answers generated and compared as text.
 
-Source: Molmo2 sheet A5 (layout), A7.1 (token-weighted loss with z-loss), A7.4 (greedy decoding). Exact match after
-    case and spaces are normalised.
+Source: Molmo2 sheet A5 (layout), A7.1 (token-weighted loss with z-loss), A7.4 (greedy decoding), A9 (VQA score, relaxed
+    accuracy, ANLS, choices). Without a score of its own an answer is right if it is the true one after case and spaces
+    are normalised.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from torchmetrics import MetricCollection
 
 from zoo.batch import Batch
 from zoo.head import Head, Message, Prediction, Renderer, Session, TrunkOutputs, text_loss
-from zoo.metrics import FamilyAccuracy
+from zoo.metrics import SHORT_SCORES, FamilyAccuracy, FamilyScores, choice_index
+from zoo.metrics.short_answers import MAX_CHOICES
 from zoo.preprocessing.prompts import choice_question, drawn_choice_question
 from zoo.shards.decode import ShownFrames
 from zoo.shards.reader import Sample
@@ -66,6 +68,7 @@ class RenderQuestions:
             else:
                 prompt, answers = choice_question(prompt, choices)
             answer = answers[choices.index(answer)]
+        asked = {} if training else _scoring(annotation, is_listed=self.lists_choices)
         return Message(
             head=QuestionAnswering.name,
             prompt=prompt,
@@ -74,7 +77,37 @@ class RenderQuestions:
             temporal=annotation.get("temporal", False),
             history=tuple((turn["question"], turn["answer"]) for turn in annotation.get("history", ())),
             style=annotation.get("style"),
+            **asked,
         )
+
+
+def _scoring(annotation: dict[str, Any], *, is_listed: bool) -> dict[str, Any]:
+    """What of a message says how its answer is judged."""
+    choices = annotation.get("choices") if is_listed else None
+    return {
+        "choices": tuple(choices) if choices and len(choices) <= MAX_CHOICES else (),
+        "references": tuple(annotation.get("references", ())),
+        "score": annotation.get("score"),
+    }
+
+
+def judged(text: str, message: Message) -> tuple[bool | None, dict[str, float]]:
+    """Whether an answer is right, or by how much it is.
+
+    Args:
+        text: What was written.
+        message: With the truth.
+    Returns:
+        Right or wrong and no scores; of a message with a `score` None, and that score. Of listed choices the one that
+        is meant counts, whether by its letter or by its text.
+    """
+    truth = message.answer
+    if message.score is not None:
+        return None, {message.score: SHORT_SCORES[message.score](text, message.references or (truth,))}
+    if normalised(text) == normalised(truth):
+        return True, {}
+    meant = choice_index(text, message.choices)
+    return meant is not None and meant == choice_index(truth, message.choices), {}
 
 
 def normalised(text: str) -> str:
@@ -90,7 +123,8 @@ class QuestionAnswering(Head):
         description_weight: Loss weight of a sample's descriptions in training, over that of an answer; 0: questions
             only.
         lists_choices: Write a question's choices below it, as Molmo2 does (sheet A5): at evaluation, and in a tenth of
-            the training, as named lines of which one is the answer, "B. blue"; else in a drawn form.
+            the training, as named lines of which one is the answer, "B. blue"; else in a drawn form. An answer may then
+            be a letter, with or without its text.
         max_new_tokens: Longest answer, tokens.
         z_loss: Weight of the squared log normaliser of the logits.
     """
@@ -126,18 +160,23 @@ class QuestionAnswering(Head):
     def predict(self, session: Session, batch: Batch) -> list[Prediction]:
         answers = session.generate(max_new_tokens=self.max_new_tokens)
         return [
-            Prediction(
-                key=batch.keys[turn.example],
-                head=self.name,
-                family=turn.message.family,
-                prompt=turn.message.prompt,
-                truth=turn.message.answer,
-                answer=(text := self.parse(session.decode(ids))),
-                correct=normalised(text) == normalised(turn.message.answer),
-                temporal=turn.message.temporal,
-            )
+            self._prediction(batch.keys[turn.example], turn.message, self.parse(session.decode(ids)))
             for turn, ids in zip(session.turns, answers, strict=True)
         ]
 
+    def _prediction(self, key: str, message: Message, text: str) -> Prediction:
+        correct, scores = judged(text, message)
+        return Prediction(
+            key=key,
+            head=self.name,
+            family=message.family,
+            prompt=message.prompt,
+            truth=message.answer,
+            answer=text,
+            correct=correct,
+            temporal=message.temporal,
+            scores=scores,
+        )
+
     def metrics(self) -> MetricCollection:
-        return MetricCollection({"by_family": FamilyAccuracy()})
+        return MetricCollection({"by_family": FamilyAccuracy(), "scores": FamilyScores()})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
@@ -47,6 +48,9 @@ class Message(NamedTuple):
         is_flat: `weight` is that of every token, however many the answer has: Molmo2's long captions (0.1), points and
             tracks (0.2; sheet A7.1).
         places: What a question for places is about, where it is to be answered; None for other questions.
+        choices: Listed below the question, where it is to be answered, so that the answer may be a letter.
+        references: All answers that will do, where `score` compares with more than one.
+        score: Name of the score of a short answer (`zoo.metrics.SHORT_SCORES`); None: right or wrong.
     """
 
     head: str
@@ -60,6 +64,9 @@ class Message(NamedTuple):
     style: str | None = None
     is_flat: bool = False
     places: PointQuestion | None = None
+    choices: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    score: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -225,6 +232,7 @@ class Head(nn.Module, ABC):
         needs: What of the trunk the model half reads: `logits` at target positions, `hidden` of all tokens,
             `window_logits`, `patch_logits`; the last two are there in training only.
         asked_kind: What a typed question wants, if the answer points to anything.
+        answers: Questions can be put to it; false for a head that only teaches the trunk.
     """
 
     kind: ClassVar[str] = "head"
@@ -232,6 +240,7 @@ class Head(nn.Module, ABC):
     name: ClassVar[str]
     needs: ClassVar[frozenset[str]] = frozenset({"logits"})
     asked_kind: ClassVar[Kind] = "points"
+    answers: ClassVar[bool] = True
 
     @abstractmethod
     def renderer(self) -> Renderer:
@@ -245,8 +254,8 @@ class Head(nn.Module, ABC):
         """Whether a person who types this means this head: it begins as the head's own prompts do."""
         return False
 
-    def constrain(self) -> None:
-        """From here on, generate nothing but what `parse` can read.
+    def constrain(self) -> AbstractContextManager[None]:
+        """Inside of it, nothing is generated but what can be read as points.
 
         Raises:
             ConfigError: the head writes free text.

@@ -150,10 +150,15 @@ class Processor:
         """What the heads know about the patches of the shown frames."""
         return list(chain.from_iterable(label(sample, indices, self.grid) for label in self.labellers))
 
+    @property
+    def asked_sampling(self) -> FrameSampling:
+        """Which frames of a clip are shown when nothing is learnt."""
+        most = self.inputs.eval_max_frames
+        return self.sampling if most is None else replace(self.sampling, max_frames=most)
+
     def sampling_of(self, sample: Sample, *, training: bool) -> FrameSampling:
         """Which frames of a clip are shown: of one whose tracks have a rate, those of that rate (sheet A4.4)."""
-        most = None if training else self.inputs.eval_max_frames
-        sampling = self.sampling if most is None else replace(self.sampling, max_frames=most)
+        sampling = self.sampling if training else self.asked_sampling
         rates = [entry["fps"] for entry in sample.record.get("points", ()) if entry.get("fps") is not None]
         return replace(sampling, mode="fps", frame_rate=max(rates)) if rates else sampling
 
@@ -204,8 +209,8 @@ class Processor:
             subtitles: `start_s`, `end_s` and `text` of each line; of a clip only.
             training: Decides how many crops and images there may be.
         Raises:
-            DataError: a clip without frames, too many images, one without pixels, or a limit that leaves room for none
-                of the messages.
+            DataError: a clip without frames, too many images, one without pixels or far too long, or a limit that
+                leaves room for none of the messages.
         """
         if is_video and not len(times_s):
             raise DataError(f"{key}: 0 frames for a clip")
@@ -255,6 +260,12 @@ class Processor:
         for number, (width, height) in enumerate(sizes_px):
             if not (width and height):
                 raise DataError(f"{key}: picture {number + 1} is {width} x {height} pixels and shows nothing")
+            longest = self.inputs.max_aspect_ratio
+            if longest is not None and max(width, height) > longest * min(width, height):
+                raise DataError(
+                    f"{key}: picture {number + 1} is {width} x {height} pixels, longer than {longest:g} times its "
+                    "shorter side; cut it, or raise model.inputs.max_aspect_ratio"
+                )
 
     def _tilings(
         self, key: str, sizes_px: Sequence[tuple[int, int]], messages: Sequence[Message], *, training: bool

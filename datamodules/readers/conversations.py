@@ -17,6 +17,7 @@ from zoo.datamodules.readers.reader import Entry, MediaSource, Reader, key_of
 from zoo.datamodules.readers.turns import COLUMNS, Columns, parse_row
 from zoo.errors import ConfigError, DataError
 from zoo.shards.faults import MAX_BAD_SHARE, FaultCounter, OnBadSample
+from zoo.shards.schema import SHORT_SCORES
 
 QUICK_S = 2.0  # a plan that takes no longer shows no progress bar
 
@@ -40,8 +41,10 @@ class Conversations(Reader):
         turns: A later turn of a conversation may refer to the earlier ones (`dialogue`), or each pair of turns is a
             question of its own (`separate`).
         family: Group of questions whose row names none; metrics are reported by group.
-        columns: What the source calls its media, conversation, question, answer, choices, family, temporal or split,
-            where it is not one of the usual names.
+        score: How answers without choices are scored, `vqa_score`, `relaxed_accuracy` or `anls` (docs/metrics.md);
+            null: right or wrong.
+        columns: What the source calls its media, conversation, question, answer, choices, references (all answers that
+            will do), family, temporal or split, where it is not one of the usual names.
         val_share: Share of the samples that becomes the split val where the source has none, in [0, 1).
         test_share: The same for test.
         samples_per_shard: Samples in one tar.
@@ -59,6 +62,7 @@ class Conversations(Reader):
         media_root: str | None = None,
         turns: Literal["dialogue", "separate"] = "dialogue",
         family: str = "question",
+        score: Literal["vqa_score", "relaxed_accuracy", "anls"] | None = None,
         columns: Mapping[str, str] | None = None,
         val_share: float = 0.05,
         test_share: float = 0.0,
@@ -76,7 +80,10 @@ class Conversations(Reader):
         unknown = sorted(set(columns or {}) - set(COLUMNS))
         if unknown:
             raise ConfigError(f"conversations: columns has {', '.join(unknown)}; it takes {', '.join(COLUMNS)}")
+        if score is not None and score not in SHORT_SCORES:
+            raise ConfigError(f"conversations: score is {score!r}, expected one of {', '.join(SHORT_SCORES)}")
         self.source = source
+        self.score = score
         self.media_root = media_root
         self.turns = turns
         self.family = family
@@ -126,7 +133,10 @@ class Conversations(Reader):
             raise DataError(
                 f"{identity} is in split {split or 'train'} here and in {one.split or 'train'} in {one.where}"
             )
-        one.annotations += parsed.annotations
+        one.annotations += [self._scored(annotation) for annotation in parsed.annotations]
+
+    def _scored(self, annotation: dict[str, Any]) -> dict[str, Any]:
+        return annotation if self.score is None or "choices" in annotation else annotation | {"score": self.score}
 
     def _inside(self, path: Path) -> str:
         """A name of a file that is the same on another machine: its path from where all media are."""

@@ -19,6 +19,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "question": ("question", "query", "prompt"),
     "answer": ("answer", "response"),
     "choices": ("choices", "options"),
+    "references": ("references", "answers"),
     "family": ("family", "category", "question_type"),
     "temporal": ("temporal",),
     "split": ("split",),
@@ -114,12 +115,25 @@ def parse_row(values: Mapping[str, Any], *, columns: Columns, family: str, dialo
 
 def _plain(values: Mapping[str, Any], columns: Columns) -> dict[str, Any]:
     question, answer = columns.find(values, "question"), columns.find(values, "answer")
+    references = _references(columns.find(values, "references"))
+    if answer is None and references:
+        answer = max(references, key=references.count)  # what most people say, of several the first
     if question is None or answer is None:
         raise columns.missing(values, "conversation", "question", "answer")
     choices = columns.find(values, "choices")
-    return {"question": said(question, "question")} | (
-        {"answer": said(answer, "answer")} if choices is None else _chosen(answer, choices)
-    )
+    told = {"answer": said(answer, "answer")} if choices is None else _chosen(answer, choices)
+    return {"question": said(question, "question")} | told | ({"references": references} if references else {})
+
+
+def _references(given: Any) -> list[str]:
+    """Answers that will do: texts, or objects with an `answer`, as VQA has them."""
+    if given is None:
+        return []
+    if isinstance(given, str):
+        return [said(given, "reference")]
+    if not isinstance(given, Sequence) or isinstance(given, bytes):
+        raise DataError(f"references are {short(given)}, expected a list of answers")
+    return [said(one.get("answer") if isinstance(one, Mapping) else one, "reference") for one in given]
 
 
 def _chosen(answer: Any, choices: Any) -> dict[str, Any]:

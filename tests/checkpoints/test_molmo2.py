@@ -4,12 +4,15 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from transformers import AutoProcessor, Molmo2ForConditionalGeneration
 
 import zoo
 from tests.fakes import released
+from zoo.ask import answer
 from zoo.checkpoints.converters import checkpoint
 from zoo.checkpoints.molmo2 import released_recipe
 from zoo.checkpoints.molmo2_export import save_released
@@ -17,6 +20,7 @@ from zoo.checkpoints.pretrained import load_weights
 from zoo.cli import folders
 from zoo.errors import ConfigError, DataError
 from zoo.lora import LoraSettings, LowRank, is_adapter
+from zoo.shards.encode import encode_mp4
 
 EXACT = {"rtol": 0, "atol": 1e-4}
 """Float32, other orders of summation; what the parts disagree by is below 1e-5."""
@@ -67,7 +71,8 @@ def test_the_way_back(both, folder, tmp_path):
     text = read(images=[released.picture(50, 70)], text="<|image|>Which?", return_tensors="pt")
     assert text["pixel_values"].shape[1:] == stored["pixel_values"].shape[1:]
     assert set(text) == set(stored)
-    zoo.from_pretrained(written)
+    read_again = zoo.from_pretrained(written).state_dict()  # from many files
+    assert all(torch.equal(read_again[name], tensor) for name, tensor in ours.state_dict().items())
 
 
 def test_a_released_module_is_saved_in_our_layout_too(folder, tmp_path):
@@ -277,6 +282,25 @@ def test_convert_writes_both_layouts(plain, tmp_path):
         assert torch.equal(tensor, first.state_dict()[name].bfloat16())
     with pytest.raises(ConfigError, match="say where to write: --out FOLDER"):
         checkpoint(plain)
+
+
+def test_a_released_model_points_counts_and_tracks(plain, tmp_path):
+    """Asked as any checkpoint of ours is; a random model writes what can be read because it may write nothing else."""
+    Image.fromarray(released.picture(50, 70)).save(tmp_path / "a.png")
+    Image.fromarray(released.picture(90, 40)).save(tmp_path / "b.png")
+    (tmp_path / "c.mp4").write_bytes(encode_mp4(np.zeros((16, 48, 64, 3), np.uint8), fps=8.0))
+    module = zoo.from_pretrained(plain)
+    assert set(module.heads) == {"qa", "caption", "pointing", "counting", "tracking"}
+    asked = {"Point to the cube.": "pointing", "Count the cubes.": "counting", "Track the cube at 2 FPS.": "tracking"}
+    for question, head in asked.items():
+        module.heads[head].max_new_tokens = 60
+        for media in (["c.mp4"], ["a.png"], ["a.png", "b.png"]):
+            given = answer(module, question, [tmp_path / name for name in media], constrained=True)
+            assert given.said.dropped == {}
+            assert given.said.count is not None
+            assert given.canvas.is_video == (media == ["c.mp4"])
+    with pytest.raises(ConfigError, match="the head qa writes free text"):
+        answer(module, "What is it?", [tmp_path / "a.png"], constrained=True)
 
 
 def test_training_commands_take_a_released_folder(plain):

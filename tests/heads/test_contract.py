@@ -65,6 +65,7 @@ def test_it_learns_answers_and_is_measured_inside_a_module(name):
     with torch.no_grad():
         answers = module.answer(batch)
     assert [(p.head, p.prompt) for p in answers] == [(head.name, turn.message.prompt) for turn in asked]
+    assert bool(answers) == head.answers
     metrics = head.metrics()
     metrics.update(answers)
     scores = metrics.compute()

@@ -14,6 +14,7 @@ from zoo.heads.counting import Counting
 from zoo.heads.place_questions import STYLE_NAMES
 from zoo.heads.pointing import Pointing
 from zoo.heads.tracking import Tracking
+from zoo.metrics import Tallies
 from zoo.points import parse
 from zoo.preprocessing.prompts import DEMO_STYLES
 from zoo.segmenter import Segmenter
@@ -341,6 +342,24 @@ def test_counts_are_scored(text, scores):
     (message,) = ask(Counting(), sample({"label": "x", "kind": "points", "count": 4}))
     scored = Counting().scored(parse(text, message.places.canvas), message.places)
     assert (scored.scores["accuracy"], scored.scores["close"]) == scores
+
+
+def test_tests_count_answers_that_lost_something():
+    (message,) = ask(Pointing(), sample(entry("points", [0]), media="jpg"), IMAGE)
+    texts = ["There are none.", "blue", '<points coords="1 1 100 1400 2 100 400 3 1 1;7 1 100 100">x</points>']
+    session = SimpleNamespace(
+        turns=[SimpleNamespace(message=message, example=0)] * len(texts),
+        generate=lambda **_: range(len(texts)),
+        decode=lambda ids: texts[ids],
+    )
+    tallies = Tallies()
+    tallies.update(Pointing().predict(session, SimpleNamespace(keys=["a"], pixels_of=print)))
+    shares = {name: value.item() for name, value in tallies.compute().items() if name.startswith("dropped/")}
+    third = pytest.approx(1 / 3)
+    assert shares == {
+        **{f"dropped/{reason}": third for reason in ("no_tag", "out_of_range", "malformed", "unknown_image")},
+        **{f"dropped/{reason}": 0.0 for reason in ("repeated_id", "past_the_end")},
+    }
 
 
 @pytest.mark.parametrize(

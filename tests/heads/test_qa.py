@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
 
-from zoo.heads.qa import QuestionAnswering, normalised
+from zoo.head import Message
+from zoo.heads.qa import QuestionAnswering, judged, normalised
+from zoo.metrics import SHORT_SCORES
 from zoo.shards.reader import Sample
+from zoo.shards.schema import SHORT_SCORES as RECORDED
 
 RECORD = {
     "annotations": [
@@ -70,3 +73,52 @@ def test_listed_choices_are_answered_as_they_are_written():
         assert drawn.answer in drawn.prompt and "red" not in drawn.answer
     (hidden,) = QuestionAnswering().renderer()(sample, None, np.random.default_rng(0), training=False)
     assert (hidden.prompt, hidden.answer) == ("What colour?", "blue")
+
+
+def message(answer, **how):
+    return Message(head="qa", prompt="?", answer=answer, family="f", **how)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_right"),
+    [
+        ("B. blue", True),
+        ("b", True),
+        ("(B)", True),
+        ("Blue.", True),
+        ("the answer is B", True),
+        ("A", False),
+        ("", False),
+    ],
+)
+def test_a_listed_choice_may_be_named_by_its_letter(text, is_right):
+    assert judged(text, message("B. blue", choices=("red", "blue"))) == (is_right, {})
+
+
+def test_letters_mean_nothing_where_no_choices_are_listed():
+    assert judged("B", message("blue")) == (False, {})
+
+
+@pytest.mark.parametrize(
+    ("score", "text", "references", "expected"),
+    [
+        ("vqa_score", "a dog", ["dog", "dog", "cat"], 2 / 9 * 2),  # leaving out: 1/3, 1/3, 2/3
+        ("relaxed_accuracy", "104", ["100"], 1.0),
+        ("relaxed_accuracy", "106", ["100"], 0.0),
+        ("anls", "hallo", ["hello"], 0.8),
+        ("anls", "hallo", [], 0.8),
+    ],
+)
+def test_short_answers_are_scored_as_their_annotation_says(score, text, references, expected):
+    annotation = {"family": "f", "question": "?", "answer": "hello", "temporal": False, "score": score}
+    sample = Sample("a", "s", {"annotations": [annotation | ({"references": references} if references else {})]}, {})
+    (asked,) = QuestionAnswering().renderer()(sample, None, np.random.default_rng(0), training=False)
+    correct, scores = judged(text, asked)
+    assert correct is None
+    assert scores == {score: pytest.approx(expected)}
+    (learnt,) = QuestionAnswering().renderer()(sample, None, np.random.default_rng(0), training=True)
+    assert (learnt.score, learnt.references) == (None, ())
+
+
+def test_names_of_scores_are_those_that_records_may_have():
+    assert tuple(SHORT_SCORES) == RECORDED

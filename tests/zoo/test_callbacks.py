@@ -421,6 +421,11 @@ def test_answers_with_scores_are_averaged_apart_from_accuracy():
     ]
 
 
+def test_a_family_may_mix_scores():
+    answers = [replace(caption(1.0, 0.5), scores={"anls": 0.5}), replace(caption(1.0, 0.5), scores={"vqa_score": 1.0})]
+    assert results_of(answers, stage="test")["scored"]["caption"]["scores"] == {"anls": 0.5, "vqa_score": 1.0}
+
+
 def test_tallies_become_tables_in_the_order_of_their_bins():
     answers = [
         replace(caption(1.0, 0.5), tallies={"recall/mask_size/16-32 px": (2, 3), "f1/count/5-10": (0.5, 1)}),

@@ -135,7 +135,16 @@ def test_a_picture_without_pixels_is_one_sentence(module, is_video):
         module.processor.tree(key="a", times_s=np.zeros(1), messages=[], is_video=False, sizes_px=[(0, 8)])
 
 
-def test_a_very_long_image_is_cut_like_any(module):
+@pytest.mark.parametrize("size", [(1, 10_000), (10_000, 1)])
+def test_a_very_long_image_is_one_sentence(module, size):
+    frames = [np.zeros((8, 8, 3), np.uint8), np.zeros((*size[::-1], 3), np.uint8)]
+    sentence = f"^a: picture 2 is {size[0]} x {size[1]} pixels, longer than 200 times its shorter side; cut it, or"
+    with pytest.raises(DataError, match=sentence):
+        module.processor.example(key="a", frames=frames, times_s=np.zeros(2), messages=[QUESTION], is_video=False)
+
+
+def test_a_very_long_image_is_cut_like_any_where_that_is_asked_for(module_of):
+    module = module_of(inputs=replace(CROPPED, max_aspect_ratio=None), image_size=48)
     made = module.processor.example(
         key="a", frames=[np.zeros((1, 10_000, 3), np.uint8)], times_s=np.zeros(1), messages=[QUESTION], is_video=False
     )

@@ -253,3 +253,12 @@ def test_titles(tmp_path):
 def test_the_report_needs_no_torch():
     code = "import sys, zoo.report; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_sample_of_several_images_shows_them_all(run):
+    answered = prediction(answer='<points coords="2 1 500 500">x</points>')
+    sample = {"key": "e", "media": "media/01.jpg", "images": ["media/01.jpg"] * 2, "predictions": [answered]}
+    (run / "samples.json").write_text(json.dumps({"samples": [sample]}))
+    page = write_report(run).read_text()
+    assert page.count('class="still"') == 2
+    assert "Image 2" in page

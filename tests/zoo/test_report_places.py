@@ -4,7 +4,7 @@ import numpy as np
 
 from zoo.points import Point
 from zoo.report.places import COLOURS, canvas_of, colour_of, draw_places, has_places, strip_of_places
-from zoo.shards.decode import Clip
+from zoo.shards.decode import Clip, still_clip
 
 
 def grey(num_frames, size=(120, 80)):
@@ -72,3 +72,16 @@ def test_what_has_places():
     assert not has_places("There are none.")
     assert canvas_of(grey(1)).keys == (1.0,)
     assert canvas_of(grey(2)).keys == (0.0, 0.5)
+
+
+def test_several_images_are_drawn_each_in_its_size():
+    clip = still_clip([np.full((80, 120, 3), 90, np.uint8), np.full((200, 40, 3), 90, np.uint8)])
+    assert canvas_of(clip).sizes_px == ((120, 80), (40, 200))
+    first, second = draw_places(clip, [Point(1, 1, 30.0, 50.0), Point(2, 1, 10.0, 150.0)], scale=(1.0, 0.5))
+    assert (first.size, second.size) == ((120, 80), (20, 100))
+    assert np.asarray(first)[49, 29].tolist() == list(colour_of(1))
+    assert np.asarray(second)[74, 4].tolist() == list(colour_of(1))
+    assert np.asarray(second)[25, 10].tolist() == [90, 90, 90]  # one id in two images is no track
+    html = strip_of_places(clip, '<points coords="2 1 500 500">x</points>', "There are none.")
+    assert html.count("<figure>") == 1
+    assert "Image 2" in html

@@ -136,7 +136,10 @@ def _size(item: tuple[str, Tally]) -> tuple[int, str]:
 
 
 def _means(answers: Sequence[Prediction]) -> dict[str, float]:
-    return {name: sum(answer.scores[name] for answer in answers) / len(answers) for name in answers[0].scores}
+    """Of every score, over the answers that have it."""
+    names = dict.fromkeys(name for answer in answers for name in answer.scores)
+    given = {name: [answer.scores[name] for answer in answers if name in answer.scores] for name in names}
+    return {name: sum(scores) / len(scores) for name, scores in given.items()}
 
 
 def results_text(results: Mapping[str, Any]) -> str:

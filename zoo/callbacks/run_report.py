@@ -21,7 +21,7 @@ from zoo.callbacks.throughput import Throughput
 from zoo.errors import ConfigError
 from zoo.head import Prediction
 from zoo.report import files, write_report
-from zoo.shards.decode import media_kind, media_suffix
+from zoo.shards.decode import media_files, media_kind
 from zoo.shards.writer import write_json
 
 Stage = Literal["validate", "test", "predict"]
@@ -281,10 +281,12 @@ class RunReport(Callback):
         for number, key in enumerate(keys):
             if key not in found or media_kind(found[key]) == "text":
                 continue
-            suffix = media_suffix(found[key].files)
-            name = f"{files.MEDIA_FOLDER}/{number:02d}.{suffix}"  # keys may hold slashes
-            (self.folder / name).write_bytes(found[key].files[suffix])
-            entries.append({"key": key, "media": name, "predictions": [asdict(answer) for answer in answers[key]]})
+            # Keys may hold slashes, so files are numbered; several images are 00.0.jpg, 00.1.jpg.
+            names = {suffix: f"{files.MEDIA_FOLDER}/{number:02d}.{suffix}" for suffix in media_files(found[key])}
+            for suffix, name in names.items():
+                (self.folder / name).write_bytes(found[key].files[suffix])
+            shown = {"media": next(iter(names.values()))} | ({"images": list(names.values())} if len(names) > 1 else {})
+            entries.append({"key": key, **shown, "predictions": [asdict(answer) for answer in answers[key]]})
         sampling = asdict(pl_module.processor.sampling) if hasattr(pl_module, "processor") else None
         write_json(self.folder / files.SAMPLES, {"split": SPLIT_NAMES[stage], "sampling": sampling, "samples": entries})
 

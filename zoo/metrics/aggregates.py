@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from zoo.metrics.scored import add_tally
 from zoo.shards.schema import FAMILY_BYTES
 
 if TYPE_CHECKING:
@@ -93,8 +94,10 @@ class Tallies(Metric):
         sums: dict[str, tuple[float, float]] = {}
         for prediction in predictions:
             for name, (hits, cases) in prediction.tallies.items():
-                before = sums.get(name, (0.0, 0.0))
-                sums[name] = (before[0] + hits, before[1] + cases)
+                add_tally(sums, name, hits, cases)
+        self._add(sums)
+
+    def _add(self, sums: Mapping[str, tuple[float, float]]) -> None:
         self.tally_names.append(_as_bytes(list(sums), self.device))
         counts = torch.tensor(list(sums.values()), dtype=torch.float32, device=self.device)
         self.counts.append(counts.view(len(sums), 2))
@@ -106,6 +109,22 @@ class Tallies(Metric):
             return {}
         sums = {name: counts[own].sum(0) for name, own in _groups(names)}
         return {name: hits / cases for name, (hits, cases) in sums.items()}
+
+
+class FamilyScores(Tallies):
+    """Means of the scores that some predictions carry, by name and family."""
+
+    def update(self, predictions: Sequence[Prediction]) -> None:
+        """Add the answers' scores; names are cut at FAMILY_BYTES."""
+        sums: dict[str, tuple[float, float]] = {}
+        for prediction in predictions:
+            for name, score in prediction.scores.items():
+                add_tally(sums, f"{name}/{prediction.family}", score, 1.0)
+        self._add(sums)
+
+    def compute(self) -> dict[str, Tensor]:
+        """Means in [0, 1] under `<score>/<family>`; empty without a scored answer."""
+        return super().compute()
 
 
 def _as_bytes(names: Sequence[str], device: torch.device) -> Tensor:

@@ -8,7 +8,7 @@ Differs: contractions are completed ("dont" is "don't") only where the letters a
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 RELAXED_TOLERANCE = 0.05
 """Largest relative error of a number."""
@@ -89,6 +89,17 @@ def anls(answer: str, references: Sequence[str]) -> float:
     """
     said = answer.strip().lower()
     return max((_similarity(said, reference.strip().lower()) for reference in references), default=0.0)
+
+
+SHORT_SCORES: Mapping[str, Callable[[str, Sequence[str]], float]] = {
+    "vqa_score": vqa_score,
+    "relaxed_accuracy": relaxed_accuracy,
+    "anls": anls,
+}
+"""Scores of an answer and its references, by the names that annotations ask for them with."""
+
+MAX_CHOICES = 26
+"""That letters tell apart."""
 
 
 def choice_index(answer: str, choices: Sequence[str]) -> int | None:

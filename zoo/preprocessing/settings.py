@@ -24,6 +24,7 @@ class InputSettings:
         overlap_margins: Patches that neighbouring crops share, at their (left and top, right and bottom).
         max_images: Most images of a sample in training.
         eval_max_images: Most images of a sample when nothing is learnt.
+        max_aspect_ratio: Longer over shorter side up to which an image is taken; null: any, as in transformers.
         eval_max_frames: Most frames of a clip when nothing is learnt; null: the module's `max_frames`.
         sampling: Which frames of a clip are shown: `last_frame`, `fps` or `uniform`; see FrameSampling.
         image_columns: Write a token behind each row of an image's crops.
@@ -44,6 +45,7 @@ class InputSettings:
     overlap_margins: tuple[int, int] = (4, 4)
     max_images: int = 5
     eval_max_images: int = 20
+    max_aspect_ratio: float | None = 200.0
     eval_max_frames: int | None = None
     sampling: SamplingMode = "last_frame"
     image_columns: bool = True
@@ -63,6 +65,8 @@ class InputSettings:
             for name, low in least.items()
             if (value := getattr(self, name)) is not None and value < low
         ]
+        if self.max_aspect_ratio is not None and not self.max_aspect_ratio >= 1:
+            faults.append(f"max_aspect_ratio is {self.max_aspect_ratio}, expected 1 or more, or null")
         if not 0 <= self.pointing_crops_share <= 1:
             faults.append(f"pointing_crops_share is {self.pointing_crops_share}, expected 0 to 1")
         choices = {"frame_marks": FrameMarks, "prompts": PromptRule, "sampling": SamplingMode}

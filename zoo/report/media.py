@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from zoo.errors import ConfigError, DataError
-from zoo.shards.decode import Clip, decode_image, decode_video
+from zoo.shards.decode import Clip, decode_image, decode_video, still_clip
 from zoo.shards.sampling import FrameSampling
 
 MAX_BYTES = 4_000_000  # of a file that is put into the page; of a larger one only frames are shown
@@ -41,7 +41,7 @@ def media_html(path: Path, sampling: FrameSampling) -> str:
     data = path.read_bytes()
     is_video = path.suffix == ".mp4"
     try:
-        clip, fault = shown_clip(path, sampling), ""
+        clip, fault = shown_clip([path], sampling), ""
     except DataError as error:
         clip, fault = None, f'<p class="note">{escape(str(error))}</p>'
     parts = []
@@ -56,14 +56,17 @@ def media_html(path: Path, sampling: FrameSampling) -> str:
     return "".join([*parts, fault])
 
 
-def shown_clip(path: Path, sampling: FrameSampling) -> Clip:
-    """The frames of a video or image that a model saw.
+def shown_clip(paths: Sequence[Path], sampling: FrameSampling) -> Clip:
+    """The frames of a video, an image or several images that a model saw.
 
     Raises:
-        DataError: it cannot be decoded.
+        DataError: one cannot be decoded.
     """
-    data = path.read_bytes()
-    return decode_video(data, sampling) if path.suffix == ".mp4" else decode_image(data)
+    clips = [
+        decode_video(path.read_bytes(), sampling) if path.suffix == ".mp4" else decode_image(path.read_bytes())
+        for path in paths
+    ]
+    return clips[0] if len(clips) == 1 else still_clip([clip.frames[0] for clip in clips])
 
 
 def strip_html(clip: Clip) -> str:

@@ -213,19 +213,21 @@ def _card(folder: Path, sample: Mapping[str, Any], sampling: Any) -> str:
         answers += (
             f'<details><summary>{len(items) - SHOWN_ANSWERS} more</summary><ul class="answers">{more}</ul></details>'
         )
-    path = folder / str(sample.get("media", "no file"))
-    media = media_html(path, sampling) + _places(path, predictions, sampling)
+    images = sample.get("images")
+    names = images if isinstance(images, list) and images else [sample.get("media", "no file")]
+    paths = [folder / str(name) for name in names]
+    media = "".join(media_html(path, sampling) for path in paths) + _places(paths, predictions, sampling)
     heading = f'{escape(str(sample.get("key", "")))} <span class="family">{sum(judged)} of {len(judged)} right</span>'
     return f'<div class="card"><h3>{heading}</h3>{media}{answers}</div>'
 
 
-def _places(path: Path, predictions: Sequence[Mapping[str, Any]], sampling: Any) -> str:
+def _places(paths: Sequence[Path], predictions: Sequence[Mapping[str, Any]], sampling: Any) -> str:
     """Some answers with points, drawn."""
     drawn = [entry for entry in predictions if has_places(f"{entry.get('answer', '')} {entry.get('truth', '')}")]
-    if not drawn or not path.is_file():
+    if not drawn or not all(path.is_file() for path in paths):
         return ""
     try:
-        clip = shown_clip(path, sampling)
+        clip = shown_clip(paths, sampling)
     except DataError:  # what stands beside the clip says so
         return ""
     strips = [

@@ -32,7 +32,9 @@ def colour_of(object_id: int) -> tuple[int, int, int]:
 
 
 def canvas_of(clip: Clip) -> Canvas:
-    """What points in a clip's shown frames lie on; a single frame is an image."""
+    """What points in a clip's shown frames lie on; a single frame is an image, and so is each of several images."""
+    if isinstance(clip.frames, tuple):
+        return Canvas(sizes_px=tuple((frame.shape[1], frame.shape[0]) for frame in clip.frames))
     height, width = clip.frames.shape[1:3]
     times = tuple(map(float, clip.times_s)) if len(clip.frames) > 1 else None
     return Canvas(sizes_px=((width, height),), times_s=times)
@@ -44,40 +46,43 @@ def has_places(text: str) -> bool:
 
 
 def draw_places(
-    clip: Clip, points: Sequence[Point], *, truth: Sequence[Point] = (), scale: float = 1.0
+    clip: Clip, points: Sequence[Point], *, truth: Sequence[Point] = (), scale: float | Sequence[float] = 1.0
 ) -> list[Image.Image]:
     """The frames with points on them.
 
     Args:
-        clip: Shown frames.
+        clip: Shown frames, or images.
         points: Predictions, in pixels of the frames; each is drawn in the frame that is nearest to its time.
         truth: True points, drawn as rings.
-        scale: Enlarges the pictures.
+        scale: Enlarges the pictures; all, or each by its own.
     Returns:
         One picture a frame.
     """
-    keys = np.asarray(canvas_of(clip).keys)
-    size = (round(clip.frames.shape[2] * scale), round(clip.frames.shape[1] * scale))
-    pictures = [Image.fromarray(frame).resize(size) for frame in clip.frames]
-    radius = max(DOT * min(size), LEAST_DOT_PX)
+    canvas = canvas_of(clip)
+    keys = np.asarray(canvas.keys)
+    scales = [scale] * len(clip.frames) if isinstance(scale, int | float) else scale
+    pictures = [_enlarged(frame, by) for frame, by in zip(clip.frames, scales, strict=True)]
+    radii = [max(DOT * min(picture.size), LEAST_DOT_PX) for picture in pictures]
 
     def frame_of(point: Point) -> int:
         return int(np.abs(keys - point.key).argmin())
 
     def place(point: Point) -> tuple[float, float]:
         # Pillow's whole numbers are the middles of pixels, ours their outer edges.
-        return point.x_px * scale - 0.5, point.y_px * scale - 0.5
+        by = scales[frame_of(point)]
+        return point.x_px * by - 0.5, point.y_px * by - 0.5
 
     for point in truth:
-        _circle(pictures[frame_of(point)], place(point), 1.8 * radius, outline=(255, 255, 255))
-    for frame, picture in enumerate(pictures):
-        for object_id in {point.object_id for point in points}:
+        frame = frame_of(point)
+        _circle(pictures[frame], place(point), 1.8 * radii[frame], outline=(255, 255, 255))
+    for frame, (picture, radius) in enumerate(zip(pictures, radii, strict=True)):
+        for object_id in {point.object_id for point in points} if canvas.is_video else ():
             path = [p for p in points if p.object_id == object_id and frame_of(p) <= frame]
             if len(path) > 1:
                 line = [place(p) for p in sorted(path)]
                 ImageDraw.Draw(picture).line(line, fill=colour_of(object_id), width=max(round(radius / 2), 1))
     for point in points:
-        picture, (x, y) = pictures[frame_of(point)], place(point)
+        picture, radius, (x, y) = pictures[frame_of(point)], radii[frame_of(point)], place(point)
         _circle(picture, (x, y), radius, fill=colour_of(point.object_id), outline=(255, 255, 255))
         ImageDraw.Draw(picture).text(
             (x + radius + 1, y - radius - 8),
@@ -87,6 +92,12 @@ def draw_places(
             stroke_fill="white",
         )
     return pictures
+
+
+def _enlarged(frame: np.ndarray, scale: float) -> Image.Image:
+    """A picture of at least one pixel."""
+    height, width = frame.shape[:2]
+    return Image.fromarray(frame).resize((max(round(width * scale), 1), max(round(height * scale), 1)))
 
 
 def _circle(
@@ -107,8 +118,8 @@ def strip_of_places(clip: Clip, answer: str, truth: str) -> str:
     said, meant = parse(answer, canvas).points, parse(truth, canvas).points
     keys = np.asarray(canvas.keys)
     shown = sorted({int(np.abs(keys - point.key).argmin()) for point in (*said, *meant)})
-    scale = THUMBNAIL / max(clip.frames.shape[1:3])
-    pictures = draw_places(clip, said, truth=meant, scale=scale)
+    scales = [THUMBNAIL / max(frame.shape[:2]) for frame in clip.frames]
+    pictures = draw_places(clip, said, truth=meant, scale=scales)
     cells = [
         f'<figure><img alt="" src="{jpg_url(np.asarray(pictures[frame]), THUMBNAIL)}">'
         f"<figcaption>{escape(_caption(canvas, frame))}</figcaption></figure>"
@@ -119,4 +130,4 @@ def strip_of_places(clip: Clip, answer: str, truth: str) -> str:
 
 def _caption(canvas: Canvas, frame: int) -> str:
     text = canvas.key_text(canvas.keys[frame])
-    return f"{text} s" if canvas.is_video else text
+    return f"{text} s" if canvas.is_video else f"Image {text}"

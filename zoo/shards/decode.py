@@ -120,7 +120,7 @@ def shown_frames(sample: "Sample", choose: FrameSampling | ChooseFrames) -> Show
                 indices = np.asarray(part(times_s), dtype=np.int64)
                 return ShownFrames(times_s=times_s[indices] - part.start_s, indices=indices - part.first, is_video=True)
             case "images":
-                count = len(_image_files(sample))
+                count = len(media_files(sample))
                 return ShownFrames(times_s=np.zeros(count), indices=np.arange(count), is_video=False)
             case "text":
                 return ShownFrames(times_s=np.zeros(0), indices=np.zeros(0, np.int64), is_video=False)
@@ -176,8 +176,12 @@ def array_clip(frames: np.ndarray, *, fps: float, choose: FrameSampling | Choose
     return Clip(frames=frames[indices], times_s=times_s[indices], indices=indices)
 
 
-def _image_files(sample: "Sample") -> list[str]:
-    """Names of a sample's image files, in order."""
+def media_files(sample: "Sample") -> list[str]:
+    """Suffixes of a sample's image files, in order; of a video its own.
+
+    Raises:
+        DataError: one is missing.
+    """
     promised = sample.record.get("images")
     if promised is None:
         return [media_suffix(sample.files)]
@@ -190,7 +194,7 @@ def _image_files(sample: "Sample") -> list[str]:
 
 
 def _decode_images(sample: "Sample") -> Clip:
-    files = [sample.files[name] for name in _image_files(sample)]
+    files = [sample.files[name] for name in media_files(sample)]
     if len(files) == 1:
         return decode_image(files[0])
     return still_clip([decode_image(data).frames[0] for data in files])

@@ -27,6 +27,9 @@ MEDIA = ("mp4", *IMAGES, TEXT)
 FAMILY_BYTES = 48
 """Longest name of a question family that metrics keep apart, UTF-8 bytes."""
 
+SHORT_SCORES = ("vqa_score", "relaxed_accuracy", "anls")
+"""What a short answer may be scored by (`zoo.metrics.short_answers`)."""
+
 _TEXT = {"type": "string", "minLength": 1}
 _COUNT = {"type": "integer", "minimum": 1}
 _COUNT_OR_NONE = {"type": "integer", "minimum": 0}  # 0 where nothing is shown; `_contradictions` refuses it elsewhere
@@ -92,6 +95,9 @@ VIDEO_QA: dict[str, Any] = {
                     "temporal": {"type": "boolean"},
                     "choices": {"type": "array", "minItems": 2, "items": _TEXT},
                     "style": _TEXT,  # name of the kind of question, which prompts may begin with
+                    # How an answer is scored, where it is not right or wrong, and all answers that will do.
+                    "score": {"enum": list(SHORT_SCORES)},
+                    "references": {"type": "array", "minItems": 1, "items": _TEXT},
                     # Earlier turns of the same conversation, oldest first: what this question may refer to.
                     "history": {
                         "type": "array",

@@ -106,6 +106,20 @@ def test_choices_by_text_place_or_letter(answer):
     assert row.annotations == [note("How many?", "two", choices=["one", "two", "3"])]
 
 
+@pytest.mark.parametrize(
+    ("row", "answer", "references"),
+    [
+        ({"answers": ["cat", "dog", "dog"]}, "dog", ["cat", "dog", "dog"]),
+        ({"answers": [{"answer": "cat", "answer_id": 1}, {"answer": "dog"}]}, "cat", ["cat", "dog"]),
+        ({"answer": "a cat", "references": ["cat", 3]}, "a cat", ["cat", "3"]),
+        ({"answer": "a cat", "answers": "cat"}, "a cat", ["cat"]),
+    ],
+)
+def test_several_answers_that_will_do(row, answer, references):
+    (read,) = parse({"image": "a.jpg", "question": "What?"} | row).annotations
+    assert read == note("What?", answer, references=references)
+
+
 def test_columns_of_other_names():
     row = parse({"clip": "v.mp4", "q": "What?", "a": "red", "part": "dev"}, media="clip", question="q", answer="a",
                 split="part")  # fmt: skip
@@ -150,6 +164,7 @@ BAD = {
         "none of the choices",
     ),
     "no such place": ({"image": "a.png", "question": "Q", "answer": 2, "choices": ["x", "y"]}, "none of the choices"),
+    "references of a number": ({"image": "a.png", "question": "Q", "answers": 7}, "references are 7, expected a list"),
     "an unknown split": ({"image": "a.png", "question": "Q", "answer": "A", "split": "misc"}, "split 'misc'"),
 }
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from zoo.head import Prediction
-from zoo.metrics import FamilyAccuracy, MeanScores, Tallies
+from zoo.metrics import FamilyAccuracy, FamilyScores, MeanScores, Tallies
 
 
 def answers(families, correct, scores=()):
@@ -64,6 +64,16 @@ def test_scores_are_averaged_over_answers_not_over_batches():
 
 def test_no_answer_has_no_score():
     assert MeanScores(("f1",)).compute() == {}
+
+
+def test_scores_are_averaged_by_name_and_family():
+    metric = FamilyScores()
+    metric.update(answers(["doc", "doc"], [None, None], {"anls": 0.5}) + answers(["count"], [True]))
+    metric.update(answers(["doc"], [None], {"anls": 1.0}) + answers(["chart"], [None], {"relaxed_accuracy": 1.0}))
+    metric.update([])
+    means = {name: value.item() for name, value in metric.compute().items()}
+    assert means == pytest.approx({"anls/doc": 2 / 3, "relaxed_accuracy/chart": 1.0})
+    assert FamilyScores().compute() == {}
 
 
 def test_tallies_are_summed_before_they_are_divided():

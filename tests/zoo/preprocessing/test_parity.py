@@ -72,7 +72,14 @@ def images(generator, count, *, most=260):
 def check_images(tokenizer, pictures, *, crop_px, max_crops, margins, marks=None):
     reference, processor = (
         theirs(crop_px=crop_px, max_crops=max_crops, margins=margins, **(marks or {})),
-        ours(tokenizer, crop_px=crop_px, max_crops=max_crops, overlap_margins=margins, **OWN_MARKS.get(str(marks), {})),
+        ours(
+            tokenizer,
+            crop_px=crop_px,
+            max_crops=max_crops,
+            overlap_margins=margins,
+            max_aspect_ratio=None,
+            **OWN_MARKS.get(str(marks), {}),
+        ),
     )
     made = processor.example(
         key="a",

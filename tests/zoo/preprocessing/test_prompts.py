@@ -104,6 +104,7 @@ def test_subtitles_near_a_frame_are_shown():
     [
         ({"max_crops": -1}, "max_crops is -1"),
         ({"max_images": 0, "eval_max_frames": 0}, "max_images is 0.*eval_max_frames is 0"),
+        ({"max_aspect_ratio": 0.5}, "max_aspect_ratio is 0.5, expected 1 or more, or null"),
         ({"pointing_crops_share": 1.5}, "1.5, expected 0 to 1"),
         ({"frame_marks": "video"}, "frame_marks is 'video', expected one of frame, image, clip"),
         ({"prompts": "all"}, "prompts is 'all'"),
