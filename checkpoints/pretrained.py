@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -148,6 +149,16 @@ def processor_facts(module: ZooModule) -> dict[str, Any]:
     return json.loads(json.dumps({**plain, "pixels": pixels}))  # tuples become lists, as they come back
 
 
+def _changes(saved: Mapping[str, Any], built: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """Facts that are others now; one that is newer than the folder has its default, which changes nothing."""
+    for name, told in saved.items():
+        now = built.get(name)
+        if isinstance(told, dict) and isinstance(now, dict):
+            yield from _changes(told, now, f"{path}{name}.")
+        elif told != now:
+            yield f"{path}{name} was {told}, is {now}"
+
+
 def check_processor(module: ZooModule, folder: Path) -> None:
     """Refuse a module whose inputs would be made otherwise than those it was trained on.
 
@@ -157,7 +168,7 @@ def check_processor(module: ZooModule, folder: Path) -> None:
     """
     saved, built = _read_json(folder / PROCESSOR), processor_facts(module)
     pixels = saved.pop("pixels", None), built.pop("pixels")
-    changed = [f"{n} was {told}, is {built.get(n)}" for n, told in saved.items() if told != built.get(n)]
+    changed = list(_changes(saved, built))
     if np.shape(pixels[0]) != np.shape(pixels[1]) or not np.allclose(*pixels, rtol=1e-3, atol=1e-4):
         changed.append(f"black and white were {pixels[0]}, are {pixels[1]}")
     if changed:

@@ -46,8 +46,13 @@ def test_names_are_listed_and_told(shipped):
 
 def test_asking_takes_the_newest_run_and_else_the_bundled_one(shipped, tmp_path, monkeypatch):
     asked = []
+
+    def remember(name):
+        asked.append(name)
+        raise DataError(f"{name} is not there")
+
     monkeypatch.setattr(ask, "BUNDLED", "small-one")
-    monkeypatch.setattr(ask, "from_pretrained", asked.append)
+    monkeypatch.setattr(ask, "from_pretrained", remember)
     run = tmp_path / "here" / "runs" / "a" / "version_0" / "checkpoints"
     for _ in range(2):
         with pytest.raises(DataError, match="not there"):
