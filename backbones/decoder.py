@@ -27,7 +27,7 @@ from transformers import (
 
 from zoo.backbone import LanguageModel, LayerContext
 from zoo.errors import ConfigError
-from zoo.hub import local_folder
+from zoo.hub import local_folder, reading
 from zoo.weights import weight_files
 
 ATTENTION = "zoo_packed"
@@ -180,7 +180,7 @@ def from_hf(
     """
     folder = local_folder(name, weights=pretrained)
     numbers = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[dtype]
-    try:
+    with reading(name, "a causal language model"):
         # Else transformers may ask, at a terminal, to run a repository's code.
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         if not pretrained:
@@ -190,10 +190,6 @@ def from_hf(
             model, told = AutoModelForCausalLM.from_pretrained(
                 folder, config=config, dtype=numbers, use_safetensors=True, output_loading_info=True
             )
-    except (OSError, ValueError, RuntimeError) as error:  # absent files, other kinds of model, other sizes
-        raise ConfigError(
-            f"hf:{name}: {folder} cannot be read as a causal language model: {str(error).splitlines()[0]}"
-        ) from error
     if pretrained and told["missing_keys"]:  # transformers would leave them random
         raise ConfigError(f"hf:{name}: the weights lack {sorted(told['missing_keys'])[:3]}")
     return FolderLanguageModel(

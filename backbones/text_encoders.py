@@ -36,7 +36,7 @@ from transformers import (
 
 from zoo.backbones.tokenizers import IM_END, IM_START, words
 from zoo.errors import ConfigError, MissingLibraryError
-from zoo.hub import local_folder
+from zoo.hub import local_folder, reading
 from zoo.text_encoder import TextEncoder, TextFeatures, TextIds, TextProcessor, masked_mean
 from zoo.weights import weight_files
 
@@ -193,8 +193,10 @@ def from_hf(name: str, *, pretrained: bool = True, frozen: bool = True, max_toke
         )
     build, wrap = FAMILIES[config.model_type]
     tokenizer = _read(name, folder, partial(AutoTokenizer.from_pretrained, trust_remote_code=False))
-    model = _read(name, folder, partial(_load, build)) if pretrained else build(getattr(config, "text_config", config))
-    return wrap(model, tokenizer, frozen, max_tokens or _limit(folder, tokenizer))
+    load = partial(_load, build) if pretrained else lambda _: build(getattr(config, "text_config", config))
+    model = _read(name, folder, load)
+    limit = max_tokens or _read(name, folder, partial(_limit, tokenizer=tokenizer))
+    return wrap(model, tokenizer, frozen, limit)
 
 
 def _load(build: type[PreTrainedModel], folder: Path) -> PreTrainedModel:
@@ -208,22 +210,20 @@ def _load(build: type[PreTrainedModel], folder: Path) -> PreTrainedModel:
 
 def _read(name: str, folder: Path, load: Callable[[Path], Loaded]) -> Loaded:
     try:
-        return load(folder)
+        with reading(name, "a text encoder"):
+            return load(folder)
     except ImportError as error:  # SigLIP's first tokenizer wants sentencepiece
-        raise MissingLibraryError(f"hf:{name}: {_in_short(error)}") from error
-    except (OSError, ValueError) as error:  # transformers' words for what is absent or not as expected
-        raise ConfigError(f"hf:{name} cannot be read as a text encoder: {_in_short(error)}") from error
-
-
-def _in_short(error: Exception) -> str:
-    return shorten(str(error), width=200, placeholder=" ...")
+        raise MissingLibraryError(f"hf:{name}: {shorten(str(error), width=200, placeholder=' ...')}") from error
 
 
 def _limit(folder: Path, tokenizer: PreTrainedTokenizerBase) -> int:
     """Longest text: what sentence-transformers writes into a folder, else the tokenizer's own, at most `MAX_TOKENS`."""
     file = folder / "sentence_bert_config.json"
     if file.is_file():
-        return json.loads(file.read_text(encoding="utf-8"))["max_seq_length"]
+        longest = json.loads(file.read_text(encoding="utf-8"))["max_seq_length"]
+        if type(longest) is not int or longest < 1:
+            raise ConfigError(f"{file}: max_seq_length is {longest!r}, expected a number of tokens")
+        return longest
     return min(tokenizer.model_max_length, MAX_TOKENS)
 
 

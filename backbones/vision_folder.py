@@ -7,6 +7,7 @@ tower is one entry of `FAMILIES`. Differs: pooling heads, text towers and mask t
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from transformers import AutoConfig, PreTrainedConfig
 from zoo.backbones.dinov2 import network_of_config, resampled_positions, timm_weights
 from zoo.backbones.vit import TimmVisionEncoder, siglip_network
 from zoo.errors import ConfigError
-from zoo.hub import local_folder
+from zoo.hub import local_folder, reading
 from zoo.weights import check_fit, read_weights
 
 PREPROCESSOR = "preprocessor_config.json"
@@ -196,21 +197,18 @@ class FolderVisionEncoder(TimmVisionEncoder):
         return {"class_path": f"hf:{folder}", "init_args": arguments}
 
 
-def _read_config(folder: Path, name: str) -> PreTrainedConfig:
-    try:
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError) as error:  # transformers' words for absent files and unknown kinds of model
-        raise ConfigError(
-            f"hf:{name}: cannot be read as a vision model of transformers: {str(error).splitlines()[0]}"
-        ) from error
-    return getattr(config, "vision_config", config)
-
-
-def _read_statistics(folder: Path, config: PreTrainedConfig) -> dict[str, Sequence[float]]:
+def _read_statistics(folder: Path, config: PreTrainedConfig) -> dict[str, tuple[float, ...]]:
     """Mean and standard deviation of pixels: the folder's own, else those the family was published with."""
     family = FAMILIES.get(config.model_type, _SIGLIP)
-    told = json.loads((folder / PREPROCESSOR).read_text("utf-8")) if (folder / PREPROCESSOR).is_file() else {}
-    return {"mean": told.get("image_mean", family.mean), "std": told.get("image_std", family.std)}
+    file = folder / PREPROCESSOR
+    told = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    found = {
+        "mean": tuple(map(float, told.get("image_mean", family.mean))),
+        "std": tuple(map(float, told.get("image_std", family.std))),
+    }
+    if any(len(values) != 3 for values in found.values()) or not all(0 < value < math.inf for value in found["std"]):
+        raise ConfigError(f"{file}: {found}; expected a mean and a positive standard deviation of three colours")
+    return found
 
 
 def from_hf(
@@ -235,15 +233,17 @@ def from_hf(
         ConfigError: no such folder, no tower of these families, or weights that are not exactly its own.
     """
     folder = local_folder(name, weights=pretrained)
-    config = _read_config(folder, name)
-    encoder = FolderVisionEncoder(
-        config=config,
-        **_read_statistics(folder, config),
-        image_size=image_size,
-        feature_blocks=feature_blocks,
-        norm_features=norm_features,
-        activation_checkpointing=activation_checkpointing,
-    )
+    with reading(name, "a vision model of transformers"):
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        config = getattr(config, "vision_config", config)
+        encoder = FolderVisionEncoder(
+            config=config,
+            **_read_statistics(folder, config),
+            image_size=image_size,
+            feature_blocks=feature_blocks,
+            norm_features=norm_features,
+            activation_checkpointing=activation_checkpointing,
+        )
     if pretrained:
         encoder.load(read_weights(folder), str(folder))
     return encoder

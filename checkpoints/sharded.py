@@ -1,7 +1,8 @@
-"""Sharded checkpoints: folders into which the processes of an `fsdp2` run write their slices, read as whole weights.
+"""Sharded checkpoints: folders into which the processes of a run write their slices, read as whole weights.
 
-Source: torch.distributed.checkpoint's layout, with Lightning's `meta.pt` beside it. The index of that layout is a
-pickle; what it would import is looked through first, so that opening a stranger's folder runs no code of theirs.
+Source: for `fsdp2`, torch.distributed.checkpoint's layout with Lightning's `meta.pt` beside it; for DeepSpeed its own,
+in which weights are whole and only optimiser states are in slices. The index of the first is a pickle; what it would
+import is looked through first, so that opening a stranger's folder runs no code of theirs.
 """
 
 from __future__ import annotations
@@ -20,6 +21,11 @@ INDEX = ".metadata"
 
 EXTRA = "meta.pt"
 """Lightning's file of everything but weights and optimiser states."""
+
+ZERO = Path("checkpoint") / "mp_rank_00_model_states.pt"
+"""DeepSpeed's file of weights and everything else but optimiser states."""
+
+ZERO_WEIGHTS = "module"
 
 WEIGHTS = "state_dict."
 """What the names of weights begin with."""
@@ -55,7 +61,12 @@ UNREADABLE = (
 
 def is_sharded(path: Path) -> bool:
     """Whether a path is a folder of slices and no plain file."""
-    return (path / INDEX).is_file() and (path / EXTRA).is_file()
+    return is_zero(path) or ((path / INDEX).is_file() and (path / EXTRA).is_file())
+
+
+def is_zero(path: Path) -> bool:
+    """Whether it is one of DeepSpeed's."""
+    return (path / ZERO).is_file()
 
 
 def check_index(folder: Path) -> None:
@@ -77,10 +88,13 @@ def read_sharded(folder: Path) -> dict[str, Any]:
     Training that goes on from a folder reads optimiser states too, which are pickles: of one's own runs only.
 
     Args:
-        folder: Written by an `fsdp2` run of any number of processes; this one reads it alone, into memory.
+        folder: Written by a run of any number of processes; this one reads it alone, into memory.
     Raises:
         ConfigError: it cannot be read safely, or a slice is missing.
     """
+    if is_zero(folder):
+        saved = read_extra(folder)
+        return {"state_dict": saved.pop(ZERO_WEIGHTS, {}), **saved}
     check_index(folder)
     reader = slices.FileSystemReader(folder)
     stored = reader.read_metadata().state_dict_metadata
@@ -91,7 +105,19 @@ def read_sharded(folder: Path) -> dict[str, Any]:
     }
     try:
         slices.load({WEIGHTS.rstrip("."): weights}, storage_reader=reader, no_dist=True)
-        extra = torch.load(folder / EXTRA, map_location="cpu", weights_only=True)
     except (OSError, pickle.UnpicklingError, slices.CheckpointException) as error:
         raise ConfigError(f"{folder} is not a whole checkpoint: {str(error).splitlines()[0]}") from error
-    return {"state_dict": weights, **extra}
+    return {"state_dict": weights, **read_extra(folder)}
+
+
+def read_extra(folder: Path) -> dict[str, Any]:
+    """What the first process saved by itself: the state of the run, and with DeepSpeed the weights.
+
+    Raises:
+        ConfigError: it cannot be read safely, or was not written to its end.
+    """
+    try:
+        return torch.load(folder / (ZERO if is_zero(folder) else EXTRA), map_location="cpu", weights_only=True)
+    except (OSError, *UNREADABLE, RuntimeError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ConfigError(f"{folder} is not a whole checkpoint: {reason}") from error

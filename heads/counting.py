@@ -33,7 +33,7 @@ class Counting(PlaceHead):
     """Counts things. Where a record does not say how, training counts in all three ways, evaluation in one.
 
     Args:
-        weight: Loss weight of each token of an answer with points (sheet A7.1); a number alone weighs as any answer.
+        weight: Loss weight of each token of an answer with points; a number alone weighs as any answer.
         max_questions: Things of a training sample that are counted at once.
         style: How evaluation counts where a record does not say: `point_count`, `count_point` or `count`.
         max_new_tokens: Longest answer, tokens.

@@ -35,7 +35,7 @@ class Pointing(PlaceHead):
     """Points to things.
 
     Args:
-        weight: Loss weight of each token of an answer (sheet A7.1).
+        weight: Loss weight of each token of an answer.
         max_questions: Things of a training sample that are asked for at once.
         max_new_tokens: Longest answer, tokens; published: 192 for images, 2048 for videos.
         constrained: Generate only what can be read as points in the shown frames.

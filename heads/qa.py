@@ -122,7 +122,7 @@ class QuestionAnswering(Head):
         max_questions: Questions of a training sample that are asked at once, as branches of one tree; tests ask all.
         description_weight: Loss weight of a sample's descriptions in training, over that of an answer; 0: questions
             only.
-        lists_choices: Write a question's choices below it, as Molmo2 does (sheet A5): at evaluation, and in a tenth of
+        lists_choices: Write a question's choices below it, as Molmo2 does: at evaluation, and in a tenth of
             the training, as named lines of which one is the answer, "B. blue"; else in a drawn form. An answer may then
             be a letter, with or without its text.
         max_new_tokens: Longest answer, tokens.

@@ -36,7 +36,7 @@ class Tracking(PlaceHead):
     """Follows things through a clip.
 
     Args:
-        weight: Loss weight of each token of an answer (sheet A7.1).
+        weight: Loss weight of each token of an answer.
         max_questions: Tracks of a training sample that are asked for at once.
         fps: Frames a second that tracks cover, where a record does not say; only shown frames are named. null: all
             shown frames, and the prompt says nothing of it.

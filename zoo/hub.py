@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from textwrap import shorten
 
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import (
@@ -12,13 +15,20 @@ from huggingface_hub.errors import (
     LocalEntryNotFoundError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
+    StrictDataclassError,
 )
 from huggingface_hub.utils import validate_repo_id
 
-from zoo.errors import ConfigError
+from zoo.errors import ConfigError, ZooError
 
 FETCHED = ("*.json", "*.txt", "*.jinja", "*.model", "*.md")
 """Files of a repository that are fetched, beside weights in safetensors; never a pickle."""
+
+UNREADABLE = (
+    *(OSError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RuntimeError),
+    StrictDataclassError,
+)
+"""What transformers raises over files that are absent, of another model, or say something else than they should."""
 
 
 def is_hub_id(name: str) -> bool:
@@ -101,3 +111,22 @@ def upload_folder(
             f"the hub did not take {repository}: {str(error).splitlines()[0]} Log in with hf auth login, or check the "
             "network"
         ) from error
+
+
+@contextmanager
+def reading(name: str, kind: str) -> Iterator[None]:
+    """Inside, what transformers raises over the files of a folder becomes one sentence.
+
+    Args:
+        name: Of the folder, as it was given behind `hf:`.
+        kind: What it is read as, with its article.
+    Raises:
+        ConfigError: the files are not of such a model.
+    """
+    try:
+        yield
+    except ZooError:
+        raise
+    except UNREADABLE as error:
+        reason = shorten(str(error), width=200, placeholder=" ...") or type(error).__name__
+        raise ConfigError(f"hf:{name} cannot be read as {kind}: {reason}") from error

@@ -162,7 +162,7 @@ class VideoLanguageModel(nn.Module):
         if len(batch.frames):
             features, vectors, layout = self.see(batch, pruning)
             stream, position_ids = self._splice(stream, vectors, layout, int(batch.is_patch.sum()))
-        elif torch.is_grad_enabled() and torch.distributed.is_initialized():
+        elif self._is_waited_for():
             stream = stream.with_states(stream.states + self._nothing_seen().to(stream.states.dtype))
         window_layout = layout
         stream, layout = self.language(stream, layout=layout, pruning=pruning, cache=cache)
@@ -176,20 +176,18 @@ class VideoLanguageModel(nn.Module):
             pruning=pruning,
         )
 
-    def _nothing_seen(self) -> Tensor:
-        """Zero, out of one grey frame.
+    def _is_waited_for(self) -> bool:
+        """Whether others want a gradient of every weight, also from a process whose batch is text only."""
+        return torch.is_grad_enabled() and torch.distributed.is_initialized()
 
-        Processes that train together wait for the gradient of every weight, also from one whose batch is text only.
-        """
+    def _nothing_seen(self) -> Tensor:
+        """Zero, out of one grey frame."""
         height, width = self.vision.image_size
         frame = Frames(clip=(0,), time_s=(0.0,), size_px=((width, height),), window=(self.connector.image_window,))
         pixels = torch.full((1, 3, height, width), 128, dtype=torch.uint8, device=self.extra_embedding.weight.device)
         pruning = PruningPass(pruners=tuple(self.pruners), clip_seeds=(0,), training=self.training)
         features = self.vision(pixels, TokenLayout.of_frames(frame, self.vision.grid, pixels.device), pruning)
-        parts = [self._pool(features)[0], *pruning.losses]
-        if self.patch_projection is not None:
-            parts.append(self.patch_projection(features.states))
-        return sum(part.sum() * 0 for part in parts)
+        return sum(part.sum() * 0 for part in [self._pool(features)[0], *pruning.losses])
 
     def units(self) -> tuple[nn.Module, ...]:
         """Blocks and layers, in the order in which they run."""
@@ -231,10 +229,16 @@ class VideoLanguageModel(nn.Module):
         weights = batch.loss_weights[done.stream.index]
         read = self.needs if self.training and done.features is not None else frozenset()
         wanted = labels != IGNORE_INDEX
+        logits = self.language.logits(done.stream.states[wanted])
+        if done.features is None and self.patch_projection is not None and self._is_waited_for():
+            # Here and not behind the grey frame: DeepSpeed sums gradients in the order in which they come, which must
+            # be that of a process with frames.
+            nothing = self.patch_projection.weight.new_zeros(self.patch_projection.in_features)
+            logits = logits + self.patch_projection(nothing).sum() * 0
         return TrunkOutputs(
             hidden=done.stream.states,
             index=done.stream.index,
-            logits=self.language.logits(done.stream.states[wanted]),
+            logits=logits,
             targets=labels[wanted],
             weights=weights[wanted],
             total_weight=weights.sum(),

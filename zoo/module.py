@@ -17,7 +17,7 @@ from lightning.pytorch import Callback
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
-from zoo import sharding
+from zoo import sharding, zero
 from zoo.adaptation import NO_ADAPTERS, AdaptableModule
 from zoo.backbone import Connector, LanguageModel, VisionEncoder
 from zoo.batch import Batch
@@ -176,6 +176,8 @@ class ZooModule(TakesPaddedTensors, AdaptableModule):
                 f"model.optimiser.method: muon turns whole matrices, {sharding.NAME} keeps slices; say adamw, or "
                 "trainer.strategy: ddp"
             )
+        own_clipping = bool(settings.clip_norm) and self.trainer.gradient_clip_val is None
+        zero.check_optimiser(self.trainer.strategy, method=settings.method, clips_components=own_clipping)
         groups = parameter_groups(self.components(), settings)
         optimizer = build_optimizer(groups, settings)
         total = int(min(self.trainer.estimated_stepping_batches, 2**31))

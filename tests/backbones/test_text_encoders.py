@@ -177,6 +177,27 @@ def test_other_kinds_of_model_are_refused(tmp_path):
         from_hf(str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("config.json", "null"),
+        ("config.json", '{"model_type": ["bert"]}'),
+        ("config.json", '{"model_type": "bert", "hidden_size": "wide"}'),
+        ("config.json", '{"model_type": "bert", "hidden_size": 48, "num_attention_heads": 0}'),
+        ("sentence_bert_config.json", "{"),
+        ("sentence_bert_config.json", "{}"),
+        ("sentence_bert_config.json", '{"max_seq_length": "long"}'),
+    ],
+)
+def test_a_configuration_that_says_something_else_is_told(file, text, tmp_path):
+    BertConfig(**SIZES).save_pretrained(tmp_path)
+    words_tokenizer().save_pretrained(tmp_path)
+    (tmp_path / file).write_text(text)
+    with pytest.raises(ConfigError, match=r"cannot be read as a text encoder|expected a number of tokens") as caught:
+        from_hf(str(tmp_path), pretrained=False)
+    assert "\n" not in str(caught.value)
+
+
 def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="cannot be read as a text encoder"):
         from_hf(str(tmp_path))

@@ -4,6 +4,8 @@ import json
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from transformers import (
     Dinov2Config,
@@ -182,4 +184,44 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
 def test_an_activation_that_does_not_run_here_is_refused(tmp_path):
     SiglipVisionModel(SiglipVisionConfig(**SIGLIP, hidden_act="relu")).save_pretrained(tmp_path)
     with pytest.raises(ConfigError, match="activation 'relu'; its published"):
+        from_hf(str(tmp_path))
+
+
+@pytest.fixture(scope="module")
+def configured(tmp_path_factory):
+    """A folder for every family, with a configuration and no weights."""
+    folders = {name: tmp_path_factory.mktemp("configured") for name in ("siglip", "siglip2", "dinov2")}
+    for name, folder in folders.items():
+        TOWERS[name]().config.save_pretrained(folder)
+    return {name: (folder, json.loads((folder / "config.json").read_text())) for name, folder in folders.items()}
+
+
+some_json = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 70) | st.floats(-2, 70) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_any_configuration_is_a_tower_or_told_in_one_sentence(configured, data):
+    folder, good = configured[data.draw(st.sampled_from(sorted(configured)))]
+    changes = data.draw(st.dictionaries(st.sampled_from(sorted(good)), some_json, max_size=2))
+    whole = data.draw(st.just({**good, **changes}) | some_json)
+    (folder / "config.json").write_text(json.dumps(whole))
+    try:
+        from_hf(str(folder), pretrained=False)
+    except ConfigError as error:
+        assert "\n" not in str(error)  # noqa: PT017 - both outcomes are right
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{", "null", '{"image_mean": 3}', '{"image_mean": [1, 2]}', '{"image_std": [1, 0, 1]}', '{"image_std": ["a"]}'],
+)
+def test_statistics_that_are_none_are_refused(text, tmp_path):
+    built("dinov2").save_pretrained(tmp_path)
+    (tmp_path / "preprocessor_config.json").write_text(text)
+    with pytest.raises(ConfigError, match=r"cannot be read as a vision model|expected a mean and a positive"):
         from_hf(str(tmp_path))

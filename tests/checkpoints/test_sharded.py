@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch.distributed import checkpoint as slices
 from trunk_fixtures import build_module
 
-from zoo.checkpoints.sharded import EXTRA, INDEX, check_index, is_sharded, read_sharded
+from zoo.checkpoints.sharded import EXTRA, INDEX, ZERO, ZERO_WEIGHTS, check_index, is_sharded, read_sharded
 from zoo.errors import ConfigError
 
 
@@ -75,3 +75,31 @@ def test_a_scribbled_index_is_read_or_told(start, junk, folder):
     (spoilt / INDEX).write_bytes(whole[:start] + junk + whole[start + len(junk) :])
     with suppress(ConfigError):
         check_index(spoilt)
+
+
+@pytest.fixture
+def of_deepspeed(tmp_path) -> Path:
+    """What the first process of a DeepSpeed run leaves; tests/zoo/test_zero.py reads what a run left."""
+    path = tmp_path / "zero.ckpt"
+    (path / ZERO).parent.mkdir(parents=True)
+    torch.save({ZERO_WEIGHTS: build_module().state_dict(), "global_step": 7, "optimizer": None}, path / ZERO)
+    return path
+
+
+def test_weights_of_deepspeed_are_whole_already(of_deepspeed):
+    assert is_sharded(of_deepspeed)
+    saved = read_sharded(of_deepspeed)
+    assert saved["global_step"] == 7
+    build_module().load_state_dict(saved["state_dict"], strict=True)
+
+
+@pytest.mark.parametrize("spoil", ["planted", "cut"])
+def test_a_file_of_deepspeed_that_is_not_whole_or_not_safe_is_refused(spoil, of_deepspeed, capsys):
+    file = of_deepspeed / ZERO
+    if spoil == "cut":
+        file.write_bytes(file.read_bytes()[:500])
+    else:
+        torch.save({ZERO_WEIGHTS: Planted()}, file)
+    with pytest.raises(ConfigError, match=r"zero\.ckpt is not a whole checkpoint"):
+        read_sharded(of_deepspeed)
+    assert "run" not in capsys.readouterr().out

@@ -76,10 +76,10 @@ def _best(newest: Path) -> Path:
     """What the callbacks saved in a checkpoint say was best; the newest itself where they measured nothing."""
     import torch
 
-    from zoo.checkpoints.sharded import EXTRA, is_sharded
+    from zoo.checkpoints.sharded import is_sharded, read_extra
 
     if is_sharded(newest):
-        callbacks = torch.load(newest / EXTRA, map_location="cpu", weights_only=True).get("callbacks", {})
+        callbacks = read_extra(newest).get("callbacks", {})
     else:
         callbacks = torch.load(newest, map_location="cpu", weights_only=True, mmap=True).get("callbacks", {})
     for state in callbacks.values():
