@@ -2,15 +2,16 @@ import sys
 
 import pytest
 
-from zoo import registry
+from zoo import bundled, registry
 from zoo.cli import recipes
 
 
-def test_list_shows_every_component_and_recipe(zoo):
+def test_list_shows_every_component_recipe_and_checkpoint(zoo):
     out = zoo("list").out
     rows = [line.split()[:2] for line in out.splitlines()[1:]]
     offered = [[c.kind, c.name] for kind in registry.kinds() for c in registry.components(kind)]
-    assert rows == offered + [["recipe", name] for name in recipes.names()]
+    shipped = [["checkpoint", name] for name in bundled.names()]
+    assert rows == offered + [["recipe", name] for name in recipes.names()] + shipped
     assert out.splitlines()[0].split()[:3] == ["kind", "name", "origin"]
 
 
