@@ -25,10 +25,11 @@ FETCHED = ("*.json", "*.txt", "*.jinja", "*.model", "*.md")
 """Files of a repository that are fetched, beside weights in safetensors; never a pickle."""
 
 UNREADABLE = (
-    *(OSError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RuntimeError),
-    StrictDataclassError,
+    *(OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError),
+    *(AssertionError, StrictDataclassError),  # timm asserts what it is given
 )
-"""What transformers raises over files that are absent, of another model, or say something else than they should."""
+"""What transformers and timm raise over files that are absent, of another model, or say something else than they
+should."""
 
 
 def is_hub_id(name: str) -> bool:
@@ -115,7 +116,7 @@ def upload_folder(
 
 @contextmanager
 def reading(name: str, kind: str) -> Iterator[None]:
-    """Inside, what transformers raises over the files of a folder becomes one sentence.
+    """Inside, what transformers and timm raise over the files of a folder becomes one sentence.
 
     Args:
         name: Of the folder, as it was given behind `hf:`.

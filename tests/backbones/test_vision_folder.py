@@ -216,6 +216,14 @@ def test_any_configuration_is_a_tower_or_told_in_one_sentence(configured, data):
         assert "\n" not in str(error)  # noqa: PT017 - both outcomes are right
 
 
+@pytest.mark.parametrize("patch_size", [[], None, 0, "7", 1e9])
+def test_a_patch_without_a_size_is_told_in_one_sentence(patch_size, configured):
+    folder, good = configured["siglip2"]
+    (folder / "config.json").write_text(json.dumps({**good, "patch_size": patch_size}))
+    with pytest.raises(ConfigError, match="cannot be read as a vision model"):
+        from_hf(str(folder), pretrained=False)
+
+
 @pytest.mark.parametrize(
     "text",
     ["{", "null", '{"image_mean": 3}', '{"image_mean": [1, 2]}', '{"image_std": [1, 0, 1]}', '{"image_std": ["a"]}'],
