@@ -112,7 +112,7 @@ class Tallies(Metric):
 
 
 class FamilyScores(Tallies):
-    """Means of the scores that some predictions carry, by name and family."""
+    """Means of the scores that some predictions carry, under `<score>/<family>`; empty without a scored answer."""
 
     def update(self, predictions: Sequence[Prediction]) -> None:
         """Add the answers' scores; names are cut at FAMILY_BYTES."""
@@ -121,10 +121,6 @@ class FamilyScores(Tallies):
             for name, score in prediction.scores.items():
                 add_tally(sums, f"{name}/{prediction.family}", score, 1.0)
         self._add(sums)
-
-    def compute(self) -> dict[str, Tensor]:
-        """Means in [0, 1] under `<score>/<family>`; empty without a scored answer."""
-        return super().compute()
 
 
 def _as_bytes(names: Sequence[str], device: torch.device) -> Tensor:
