@@ -29,6 +29,7 @@ class AttentionPool(Connector):
         intermediate_size: Width of the projector; `language` takes the language model's MLP width.
         norm_output: Put a layer norm behind the projector. For training from nothing: without it vectors grew to
             thousands, which no layer of the language model can add anything to.
+        output_scale: What the layer norm's weight begins at: the size a channel of the language model's own embeddings.
     """
 
     example_args: ClassVar = {"head_dim": 16}
@@ -41,6 +42,7 @@ class AttentionPool(Connector):
         head_dim: int = 72,
         intermediate_size: int | Literal["language"] = "language",
         norm_output: bool = False,
+        output_scale: float = 1.0,
     ) -> None:
         super().__init__()
         self.image_window = tuple(image_window)
@@ -48,6 +50,7 @@ class AttentionPool(Connector):
         self.head_dim = head_dim
         self._intermediate_size = intermediate_size
         self._norm_output = norm_output
+        self._output_scale = output_scale
 
     def build(self, *, vision_size: int, num_features: int, hidden_size: int, intermediate_size: int) -> None:
         if vision_size % self.head_dim:
@@ -66,6 +69,8 @@ class AttentionPool(Connector):
             nn.init.normal_(layer.weight, std=layer.in_features**-0.5)
         for layer in (self.gate, self.up):
             layer.weight.data.mul_(GATE_GAIN)
+        if self._norm_output:
+            nn.init.constant_(self.norm.weight, self._output_scale)
 
     def forward(self, features: Tensor, table: Tensor) -> Tensor:
         valid = table >= 0  # (W, K)

@@ -7,6 +7,7 @@ so have no counterpart there, the loader is timed with and without them. The sid
 each batch the quickest round counts, because other programs can only slow it down.
 """
 
+import gc
 import io
 import statistics
 import time
@@ -131,11 +132,13 @@ def measure_loading(
     clips = _clips(source, processor, keys)
     groups = [clips[start : start + batch_size] for start in range(0, count, batch_size)]
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as in a loader worker
+    torch.set_num_threads(1)  # as in a loader worker, where garbage is not looked for in what was there before
+    gc.freeze()
     try:
         _round(streams, groups)
         turns = [_round(streams, groups) for _ in range(rounds)]
     finally:
+        gc.unfreeze()
         torch.set_num_threads(threads)
     return LoadingCost(samples=count, frames=sum(len(indices) for _, indices in clips), rounds=tuple(turns))
 

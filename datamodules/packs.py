@@ -5,31 +5,16 @@ A6.5.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from zoo.datamodules.preparation import PackingProcessor, materialise, plan
+from zoo.datamodules.preparation import PackingProcessor, Planned, Preparation, plan
 from zoo.errors import ConfigError, DataError
 from zoo.packing import Packer, PackLimits, PackSize
-from zoo.shards.faults import FaultCounter
 from zoo.shards.reader import Sample, Shard, ignore_error, read_shard
 
 SAMPLES_JUDGED = 64
 """Of each source, to estimate how many packs an epoch fills."""
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """A sample that waits for its pack.
-
-    Args:
-        sample: Still encoded.
-        tree: Its text, tokenised.
-    """
-
-    sample: Sample
-    tree: Any
 
 
 class Packing:
@@ -39,29 +24,12 @@ class Packing:
 
     Args:
         limits: What a pack holds.
-        processor: Of the module that is fed.
-        faults: Told of samples that cannot be planned or decoded.
-        seed: Of the stream.
-        epoch: Decides what is asked about a sample.
-        labels: Read label arrays where a head wants them.
+        preparation: Plans within these limits, and decodes.
     """
 
-    def __init__(
-        self,
-        limits: PackLimits,
-        processor: PackingProcessor,
-        faults: FaultCounter,
-        *,
-        seed: int,
-        epoch: int,
-        labels: bool,
-    ) -> None:
+    def __init__(self, limits: PackLimits, preparation: Preparation) -> None:
         self.packer: Packer[Planned] = Packer(limits)
-        self.processor = processor
-        self.faults = faults
-        self.seed = seed
-        self.epoch = epoch
-        self.labels = labels
+        self.preparation = preparation
 
     @property
     def waiting(self) -> list[Sample]:
@@ -76,45 +44,25 @@ class Packing:
         Raises:
             DataError: a sample cannot be planned any more.
         """
-        plans = [planned for sample in waiting if (planned := self.planned(sample)) is not None]
-        pool = [(planned, self.processor.size(planned.tree)) for planned in plans]
-        self.packer = Packer(self.packer.limits, pool)
+        plans = [planned for sample in waiting if (planned := self.preparation.planned(sample)) is not None]
+        self.packer = Packer(self.packer.limits, [(planned, self._size(planned)) for planned in plans])
 
     def groups(self, samples: Iterable[Sample]) -> Iterator[list[Any]]:
         """The examples of each pack; when the samples end, the pool is emptied."""
         for sample in samples:
             pack = self._add(sample)
-            if pack and (examples := self._decoded(pack)):
+            if pack and (examples := self.preparation.decode(pack)):
                 yield examples
         for pack in self.packer.flush():
-            if examples := self._decoded(pack):
+            if examples := self.preparation.decode(pack):
                 yield examples
 
     def _add(self, sample: Sample) -> list[Planned] | None:
-        try:
-            planned = self.planned(sample)
-        except DataError as error:
-            self.faults.report(error)
-            return None
-        if planned is None:
-            return None
-        self.faults.num_good += 1
-        return self.packer.add(planned, self.processor.size(planned.tree))
+        planned = self.preparation.plan(sample)
+        return None if planned is None else self.packer.add(planned, self._size(planned))
 
-    def planned(self, sample: Sample) -> Planned | None:
-        """A sample with its tree, a pure function of both; None where no head asks anything about it."""
-        tree = plan(sample, self.processor, seed=self.seed, epoch=self.epoch, max_tokens=self.packer.limits.max_tokens)
-        return None if tree is None else Planned(sample, tree)
-
-    def _decoded(self, pack: Iterable[Planned]) -> list[Any]:
-        examples = []
-        for planned in pack:
-            try:
-                examples.append(materialise(planned.sample, planned.tree, self.processor, labels=self.labels))
-            except DataError as error:
-                self.faults.num_good -= 1  # as it was counted when it was planned
-                self.faults.report(error)
-        return examples
+    def _size(self, planned: Planned) -> PackSize:
+        return self.preparation.processor.size(planned.tree)
 
 
 def check_frames(limits: PackLimits, processor: PackingProcessor) -> None:
@@ -165,12 +113,12 @@ def _first_sizes(limits: PackLimits, processor: PackingProcessor, shards: Iterab
     samples = (s for shard in shards for s in read_shard(shard.path, suffixes=suffixes, report=ignore_error))
     for sample in islice(samples, SAMPLES_JUDGED):
         try:
-            tree = plan(sample, processor, seed=seed, epoch=0, max_tokens=limits.max_tokens)
+            planned = plan(sample, processor, seed=seed, epoch=0, max_tokens=limits.max_tokens)
         except DataError as error:
             fault = str(error)
             continue
-        if tree is not None:
-            sizes.append(processor.size(tree))
+        if planned is not None:
+            sizes.append(processor.size(planned.tree))
     if not sizes:
         raise DataError(f"packing: none of the first {SAMPLES_JUDGED} samples can be packed; the last: {fault}")
     return sizes

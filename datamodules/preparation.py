@@ -1,11 +1,15 @@
-"""From an encoded sample to an example, at once or in two phases.
+"""From an encoded sample to an example, in two phases.
 
-Packing plans before it decodes: `plan` needs the questions and the table of the video, `materialise` decodes what a
-pack holds. What is asked is drawn from (seed, epoch, sample key) alone, planned or not.
+`plan` needs the questions and the table of the video, `materialise` decodes the frames. Packing puts planned samples
+together before any is decoded; all others are planned a batch at a time as well, because planning one by one, between
+decoding, takes twice as long (the processor's caches are full of frames then). What is asked is drawn from (seed,
+epoch, sample key) alone.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol
 from zlib import crc32
 
@@ -13,7 +17,8 @@ import numpy as np
 
 from zoo.errors import DataError, ZooError
 from zoo.packing import PackSize
-from zoo.shards.decode import Clip, ShownFrames, decode_sample, shown_frames
+from zoo.shards.decode import ShownFrames, decode_sample, shown_frames
+from zoo.shards.faults import FaultCounter
 from zoo.shards.reader import Sample
 from zoo.shards.sampling import FrameSampling
 
@@ -54,36 +59,103 @@ class PackingProcessor(SampleProcessor, Protocol):
     def size(self, tree: Any) -> PackSize: ...
 
 
-def prepare(
-    sample: Sample, processor: SampleProcessor, *, seed: int, epoch: int, training: bool, labels: bool
-) -> Any | None:
-    """Decode, sample frames and render questions; None where no head asks anything about the sample.
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A sample that waits to be decoded.
 
     Args:
-        sample: As read from a shard.
+        sample: Still encoded.
+        shown: Which of its frames are to be decoded.
+        tree: Its text, tokenised.
+    """
+
+    sample: Sample
+    shown: ShownFrames
+    tree: Any
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preparation:
+    """Both phases for the samples of one reader and epoch.
+
+    Args:
         processor: Of the module that is fed.
+        faults: Told of samples that cannot be planned or decoded.
         seed: Of the stream.
         epoch: Another epoch draws other questions; evaluation passes 0.
         training: Also render text that is only learnt from.
         labels: Also render what the label arrays say about the shown frames.
-    Raises:
-        DataError: names shard and key.
+        max_tokens: Of a pack; what is beyond is cut off the tree.
     """
-    with _noted(sample):
-        shown = shown_frames(sample, processor.sampling_of(sample, training=training))
-        messages = _messages(sample, shown, processor, seed=seed, epoch=epoch, training=training)
-        if not messages:
+
+    processor: SampleProcessor
+    faults: FaultCounter
+    seed: int
+    epoch: int
+    training: bool
+    labels: bool
+    max_tokens: int | None = None
+
+    def planned(self, sample: Sample) -> Planned | None:
+        """A sample with its tree, a pure function of both; None where no head asks anything about it.
+
+        Raises:
+            DataError: see `plan`.
+        """
+        return plan(
+            sample,
+            self.processor,
+            seed=self.seed,
+            epoch=self.epoch,
+            max_tokens=self.max_tokens,
+            training=self.training,
+        )
+
+    def plan(self, sample: Sample) -> Planned | None:
+        """The same, where a bad sample is reported; a good one counts as such until it fails to decode."""
+        try:
+            planned = self.planned(sample)
+        except DataError as error:
+            self.faults.report(error)
             return None
-        clip = decode_sample(sample, processor.sampling_of(sample, training=training))
-        with _placed(sample):
-            tree = processor.plan(sample, times_s=shown.times_s, messages=messages, training=training)
-        return _with_frames(sample, tree, clip, processor, labels=labels)
+        self.faults.num_good += planned is not None
+        return planned
+
+    def decode(self, planned: Iterable[Planned]) -> list[Any]:
+        """Examples of the samples that decode."""
+        examples = []
+        for each in planned:
+            try:
+                made = materialise(each, self.processor, labels=self.labels)
+            except DataError as error:
+                self.faults.num_good -= 1
+                self.faults.report(error)
+            else:
+                examples.append(made)
+        return examples
+
+    def batches(self, samples: Iterator[Sample], size: int) -> Iterator[list[Any]]:
+        """Groups of so many examples, the last of which may be smaller; no more samples are read than a group takes."""
+        while group := self._batch(samples, size):
+            yield group
+
+    def _batch(self, samples: Iterator[Sample], size: int) -> list[Any]:
+        group: list[Any] = []
+        while drawn := list(islice(samples, size - len(group))):
+            group += self.decode([planned for sample in drawn if (planned := self.plan(sample)) is not None])
+        return group
 
 
 def plan(
-    sample: Sample, processor: PackingProcessor, *, seed: int, epoch: int, max_tokens: int, training: bool = True
-) -> Any | None:
-    """The message tree that training makes of a sample, without decoding; None where no head asks anything.
+    sample: Sample,
+    processor: SampleProcessor,
+    *,
+    seed: int,
+    epoch: int,
+    max_tokens: int | None = None,
+    training: bool = True,
+) -> Planned | None:
+    """What is asked about a sample, without decoding; None where no head asks anything.
 
     Args:
         sample: As read from a shard.
@@ -101,32 +173,28 @@ def plan(
         if not messages:
             return None
         with _placed(sample):
-            return processor.plan(
+            tree = processor.plan(
                 sample, times_s=shown.times_s, messages=messages, max_tokens=max_tokens, training=training
             )
+        return Planned(sample, shown, tree)
 
 
-def materialise(sample: Sample, tree: Any, processor: PackingProcessor, *, labels: bool, training: bool = True) -> Any:
+def materialise(planned: Planned, processor: SampleProcessor, *, labels: bool) -> Any:
     """Decode the frames that a planned tree is about.
 
     Args:
-        sample: The planned sample.
-        tree: From `plan`.
+        planned: From `plan`.
         processor: Of the module that is fed.
         labels: Also render what the label arrays say about the shown frames.
-        training: As the tree was planned.
     Raises:
         DataError: names shard and key.
     """
+    sample = planned.sample
     with _noted(sample):
-        clip = decode_sample(sample, processor.sampling_of(sample, training=training))
-        return _with_frames(sample, tree, clip, processor, labels=labels)
-
-
-def _with_frames(sample: Sample, tree: Any, clip: Clip, processor: SampleProcessor, *, labels: bool) -> Any:
-    known = processor.labels(sample, clip.indices) if labels else ()
-    with _placed(sample):
-        return processor.with_frames(tree, clip.frames, known)
+        clip = decode_sample(sample, planned.shown)
+        known = processor.labels(sample, clip.indices) if labels else ()
+        with _placed(sample):
+            return processor.with_frames(planned.tree, clip.frames, known)
 
 
 @contextmanager

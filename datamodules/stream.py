@@ -6,13 +6,13 @@ training batch comes with its reader's cursor: plain data from which a later run
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
 
 from zoo.datamodules.packs import Packing
-from zoo.datamodules.preparation import SampleProcessor, prepare
+from zoo.datamodules.preparation import Preparation, SampleProcessor
 from zoo.datamodules.sources import MixedReader, Source
 from zoo.errors import ConfigError, DataError
 from zoo.packing import PackLimits
@@ -117,30 +117,17 @@ class ClipStream(ABC):
         self.next_epoch += 1
         return self.next_epoch - 1
 
-    def _examples(
-        self, samples: Iterable[Sample], faults: FaultCounter, *, epoch: int, training: bool
-    ) -> Iterator[Any]:
+    def _preparation(self, faults: FaultCounter, *, epoch: int, training: bool) -> Preparation:
         spec = self.spec
-        for sample in samples:
-            try:
-                example = prepare(
-                    sample,
-                    spec.processor,
-                    seed=spec.seed,
-                    epoch=epoch,
-                    training=training,
-                    labels=training and spec.labels,
-                )
-            except DataError as error:
-                faults.report(error)
-                continue
-            if example is not None:
-                faults.num_good += 1
-                yield example
-
-    def _by_number(self, examples: Iterator[Any]) -> Iterator[list[Any]]:
-        while group := list(islice(examples, self.spec.batch_size)):
-            yield group
+        return Preparation(
+            processor=spec.processor,
+            faults=faults,
+            seed=spec.seed,
+            epoch=epoch,
+            training=training,
+            labels=training and spec.labels,
+            max_tokens=spec.packing.max_tokens if training and spec.packing is not None else None,
+        )
 
 
 class TrainStream(ClipStream):
@@ -214,11 +201,8 @@ class TrainStream(ClipStream):
             faults=faults,
             drawn_before=drawn_epoch * self.epoch_samples,
         )
-        packing = None
-        if spec.packing is not None:
-            packing = Packing(
-                spec.packing, spec.processor, faults, seed=spec.seed, epoch=drawn_epoch, labels=spec.labels
-            )
+        preparation = self._preparation(faults, epoch=drawn_epoch, training=True)
+        packing = None if spec.packing is None else Packing(spec.packing, preparation)
         done = 0
         if cursor is not None:
             done, (faults.num_good, faults.num_bad) = cursor["batches"], cursor["faults"]
@@ -226,10 +210,7 @@ class TrainStream(ClipStream):
             if packing is not None:
                 packing.resume(samples.read_again(cursor["waiting"]))
         quota = self.num_batches // spec.workers + (worker < self.num_batches % spec.workers)
-        if packing is None:
-            groups = self._by_number(self._examples(samples, faults, epoch=drawn_epoch, training=True))
-        else:
-            groups = packing.groups(samples)
+        groups = preparation.batches(samples, spec.batch_size) if packing is None else packing.groups(samples)
         for number, group in enumerate(islice(groups, quota - done), start=done + 1):
             batch = spec.processor.collate(group)
             cursor = {
@@ -272,26 +253,26 @@ class EvalStream(ClipStream):
 
     def deliveries(self, worker: int, epoch: int, cursor: Cursor | None = None) -> Iterator[Delivery]:
         assert cursor is None, "an evaluation starts anew"
-        faults = FaultCounter(self.spec.on_bad_sample)
-        samples = self._dealt(self.spec.rank * self.spec.workers + worker, faults)
-        for group in self._by_number(self._examples(samples, faults, epoch=0, training=False)):
-            yield Delivery(self.spec.processor.collate(group), worker, epoch, None)
+        spec, faults = self.spec, FaultCounter(self.spec.on_bad_sample)
+        reader = spec.rank * spec.workers + worker
+        preparation = self._preparation(faults, epoch=0, training=False)
+        for group in preparation.batches(self._dealt(reader, faults), spec.batch_size):
+            yield Delivery(spec.processor.collate(group), worker, epoch, None)
+        has_share = reader < sum(source.num_samples for source in spec.sources)
+        if (has_share or faults.num_bad) and not faults.num_good:
+            raise DataError(
+                f"{spec.sources[0].folder}: no sample to evaluate "
+                f"({faults.num_bad} bad; others hold no question for the heads in use)"
+            )
 
     def _dealt(self, reader: int, faults: FaultCounter) -> Iterator[Sample]:
-        before = dealt = 0
+        before = 0
         for source in self.spec.sources:
             for shard in source.shards:
                 mine = _every(self.spec.readers, (reader - before) % self.spec.readers)
                 suffixes = self.spec.processor.asked_suffixes
-                for sample in read_shard(shard.path, suffixes=suffixes, wanted=mine, report=faults.report):
-                    dealt += 1
-                    yield sample
+                yield from read_shard(shard.path, suffixes=suffixes, wanted=mine, report=faults.report)
                 before += shard.num_samples
-        if (dealt or faults.num_bad) and not faults.num_good:
-            raise DataError(
-                f"{self.spec.sources[0].folder}: no sample to evaluate "
-                f"({faults.num_bad} bad; others hold no question for the heads in use)"
-            )
 
 
 def check_readers(spec: StreamSpec) -> None:

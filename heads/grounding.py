@@ -146,21 +146,35 @@ class WordGrounding(Head):
         coverage: Least share of a patch that an object covers to count, in (0, 1].
         place_weight: Of the text of a place over that of an answer; 0 leaves places out.
         deed_weight: Of the loss of what things do, beside that of how they look.
+        patch_weight: Of the loss of patches, beside that of windows; 0 where the vision encoder stays as it is, which
+            alone learns from them.
     """
 
     name: ClassVar[str] = "grounding"
     example_args: ClassVar = {"weight": 0.5, "place_weight": 1.0}
-    needs: ClassVar[frozenset[str]] = frozenset({"logits", "window_logits", "patch_logits", "state_logits"})
     answers: ClassVar[bool] = False
 
     def __init__(
-        self, *, weight: float = 1.0, coverage: float = 0.2, place_weight: float = 0.0, deed_weight: float = 1.0
+        self,
+        *,
+        weight: float = 1.0,
+        coverage: float = 0.2,
+        place_weight: float = 0.0,
+        deed_weight: float = 1.0,
+        patch_weight: float = 1.0,
     ) -> None:
         super().__init__()
         self.weight = weight
         self.coverage = coverage
         self.place_weight = place_weight
         self.deed_weight = deed_weight
+        self.patch_weight = patch_weight
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Logits over the whole vocabulary are dear: none are made for a loss that does not count."""
+        asked = {"window_logits": 1.0, "patch_logits": self.patch_weight, "state_logits": self.deed_weight}
+        return frozenset({"logits", *(name for name, weight in asked.items() if weight)})
 
     def renderer(self) -> Renderer:
         return AskPlaces(self.place_weight)
@@ -177,7 +191,7 @@ class WordGrounding(Head):
         deeds = self._words(outputs.state_logits, outputs.layout, outputs, batch, take_time=True)
         places = text_loss(outputs, batch, head=self.name, z_loss=0.0)["loss"]
         return {
-            "loss": self.weight * (windows + patches + self.deed_weight * deeds) + places,
+            "loss": self.weight * (windows + self.patch_weight * patches + self.deed_weight * deeds) + places,
             "windows": windows.detach(),
             "patches": patches.detach(),
             "deeds": deeds.detach(),

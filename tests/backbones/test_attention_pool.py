@@ -78,3 +78,10 @@ def test_every_weight_gets_a_gradient(pool):
 def test_heads_that_do_not_divide_the_channels_are_refused():
     with pytest.raises(ConfigError, match="head_dim 72 does not divide 64"):
         AttentionPool().build(vision_size=64, num_features=1, hidden_size=8, intermediate_size=8)
+
+
+def test_normed_vectors_begin_at_the_size_that_is_asked_for():
+    pool = AttentionPool(head_dim=8, norm_output=True, output_scale=0.14)
+    pool.build(vision_size=16, num_features=2, hidden_size=12, intermediate_size=20)
+    vectors = pool(torch.randn(30, 32), torch.randint(0, 30, (7, 9)))
+    torch.testing.assert_close(vectors.pow(2).mean(1).sqrt(), torch.full((7,), 0.14), rtol=1e-3, atol=0)

@@ -1,5 +1,6 @@
 """Loaders: what a run that goes on from a saved place sees is what it would have seen."""
 
+import gc
 import io
 import warnings
 from dataclasses import replace
@@ -13,7 +14,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from zoo.datamodules.loader import check_settings, loader
 from zoo.datamodules.shards import ShardDataModule
 from zoo.datamodules.sources import Source
-from zoo.datamodules.stream import EvalStream, StreamSpec, TrainStream
+from zoo.datamodules.stream import Delivery, EvalStream, StreamSpec, TrainStream
 from zoo.errors import ConfigError, DataError
 from zoo.packing import PackLimits
 from zoo.shards.reader import read_split
@@ -125,6 +126,17 @@ def test_a_finished_epoch_leaves_nothing_and_is_not_repeated(blocks, processor):
     asked_twice = resumed()
     iter(asked_twice)  # as Lightning does where it knows that the epoch was over
     assert seen(asked_twice) == epochs[1]
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_garbage_is_not_looked_for_in_what_a_worker_inherits(blocks, processor, monkeypatch, num_workers):
+    def frozen(stream, worker, epoch, cursor=None):
+        yield Delivery(gc.get_freeze_count(), worker, epoch, None)
+
+    monkeypatch.setattr(TrainStream, "deliveries", frozen)
+    counts = list(loader(stream_of(processor, blocks, num_batches=2, num_workers=num_workers)))
+    before = gc.get_freeze_count()  # of this process
+    assert all(count > before + 10_000 if num_workers else count == before for count in counts)
 
 
 def test_a_state_before_the_first_batch_is_the_beginning(blocks, processor):

@@ -7,6 +7,7 @@ import pytest
 from zoo.datamodules import preparation
 from zoo.datamodules.loader import loader
 from zoo.datamodules.packs import Packing, check_frames, expected_packs
+from zoo.datamodules.preparation import Preparation
 from zoo.datamodules.shards import ShardDataModule
 from zoo.datamodules.sources import Source
 from zoo.datamodules.stream import StreamSpec, TrainStream
@@ -22,8 +23,17 @@ def samples_of(folder, split="train"):
     return [sample for shard in read_split(folder, split) for sample in read_shard(shard.path)]
 
 
-def packing(processor, *, policy="skip", limits=LIMITS, epoch=0, **arguments):
-    return Packing(limits, processor, FaultCounter(policy), seed=0, epoch=epoch, labels=False, **arguments)
+def packing(processor, *, policy="skip", limits=LIMITS, epoch=0):
+    preparation = Preparation(
+        processor=processor,
+        faults=FaultCounter(policy),
+        seed=0,
+        epoch=epoch,
+        training=True,
+        labels=False,
+        max_tokens=limits.max_tokens,
+    )
+    return Packing(limits, preparation)
 
 
 def keys_of(groups):
@@ -56,11 +66,11 @@ def test_packs_are_those_of_the_epoch(blocks, packing_processor):
 
 
 def test_planned_questions_are_those_of_an_unpacked_stream(blocks, packing_processor):
-    sample = samples_of(blocks)[0]
-    unpacked = preparation.prepare(sample, packing_processor, seed=0, epoch=0, training=True, labels=False)
-    planned = packing(packing_processor).planned(sample)
-    assert planned.tree["draw"] == unpacked["draw"]
-    assert planned.tree["times_s"].tolist() == unpacked["times_s"].tolist()
+    groups = list(packing(packing_processor).groups(samples_of(blocks)))
+    draws = {example["key"]: example["draw"] for example in chain.from_iterable(groups)}
+    stream = TrainStream(spec_of(packing_processor, blocks, packing=None, batch_size=5), num_batches=6)
+    unpacked = [pair for batch in stream for pair in zip(batch.keys, batch.draws, strict=True)]
+    assert dict(unpacked) == draws
 
 
 def test_nothing_is_decoded_before_its_pack_is_emitted(blocks, packing_processor, monkeypatch):
@@ -139,7 +149,7 @@ def test_bad_samples_are_skipped_when_planned_and_when_decoded(damaged, packing_
     warnings = [record.getMessage() for record in caplog.records]
     assert any("sample 'no_table'" in text and "shard-000000.tar" in text for text in warnings)
     assert any("sample 'no_frames'" in text and "shard-000000.tar" in text for text in warnings)
-    assert (packs.faults.num_good, packs.faults.num_bad) == (3, 2)
+    assert (packs.preparation.faults.num_good, packs.preparation.faults.num_bad) == (3, 2)
 
 
 @pytest.mark.parametrize("bad", ["no_table", "no_frames"])
@@ -161,7 +171,7 @@ def test_a_tree_that_does_not_fit_names_shard_and_key(blocks, packing_processor)
             raise DataError(f"{sample.key}: no question fits beside {len(times_s)} frames into {max_tokens} tokens")
 
     with pytest.raises(DataError, match=r"shard-000000\.tar: sample t00: no question fits .* into 240 tokens"):
-        packing(Full()).planned(samples_of(blocks)[0])
+        packing(Full()).preparation.planned(samples_of(blocks)[0])
 
 
 def test_samples_that_nobody_asks_about_are_passed_over(blocks, packing_processor):
@@ -178,7 +188,7 @@ def test_a_bug_while_planning_names_the_sample(blocks, packing_processor):
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError) as caught:
-        packing(Broken()).planned(samples_of(blocks)[0])
+        packing(Broken()).preparation.planned(samples_of(blocks)[0])
     assert "'t00'" in caught.value.__notes__[0]
 
 

@@ -1,13 +1,12 @@
-"""Samples of every kind out of one shard become examples of one batch, planned and decoded or at once."""
+"""Samples of every kind out of one shard become examples of one batch, planned and then decoded."""
 
 import io
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from zoo.datamodules.preparation import materialise, plan, prepare
+from zoo.datamodules.preparation import materialise, plan
 from zoo.errors import DataError
 from zoo.preprocessing.settings import InputSettings
 from zoo.shards.encode import encode_mp4
@@ -51,16 +50,13 @@ def processor(module_of):
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_every_kind_is_planned_as_it_is_prepared(shard, processor, training):
+def test_every_kind_is_planned_and_decoded(shard, processor, training):
     prepared = []
     for sample in read_shard(shard):
-        tree = plan(sample, processor, seed=0, epoch=0, max_tokens=4000, training=training)
-        made = materialise(sample, tree, processor, labels=False, training=training)
-        at_once = prepare(sample, processor, seed=0, epoch=0, training=training, labels=False)
-        assert made.prefix == at_once.prefix == tree.prefix
-        assert made.branches == at_once.branches
-        assert torch.equal(made.pixels, at_once.pixels)
-        assert len(made.pixels) == tree.num_frames
+        planned = plan(sample, processor, seed=0, epoch=0, max_tokens=4000, training=training)
+        made = materialise(planned, processor, labels=False)
+        assert (made.prefix, made.branches) == (planned.tree.prefix, planned.tree.branches)
+        assert len(made.pixels) == planned.tree.num_frames
         prepared.append(made)
     by_key = {made.key: made for made in prepared}
     assert [len(by_key[key].tilings) for key in ("one", "set", "text", "clip")] == [1, 2, 0, 0]
@@ -76,12 +72,12 @@ def test_an_image_of_another_size_than_recorded_names_shard_and_key(shard, proce
     sample = next(read_shard(shard))
     other = Sample(sample.key, "there.tar", sample.record | {"width": 40}, sample.files)
     with pytest.raises(DataError, match=r"^there\.tar: sample one: images of 20 x 12 pixels, the record says 40 x 12"):
-        materialise(other, plan(other, processor, seed=0, epoch=0, max_tokens=4000), processor, labels=False)
+        materialise(plan(other, processor, seed=0, epoch=0, max_tokens=4000), processor, labels=False)
 
 
 def test_too_many_images_name_shard_and_key(shard, module_of):
     processor = module_of(inputs=InputSettings(max_images=1)).processor
     samples = {sample.key: sample for sample in read_shard(shard)}
     with pytest.raises(DataError, match=r"shard-000000\.tar: sample set: 2 images, 1 are allowed"):
-        prepare(samples["set"], processor, seed=0, epoch=0, training=True, labels=False)
-    assert prepare(samples["set"], processor, seed=0, epoch=0, training=False, labels=False).num_frames == 2
+        plan(samples["set"], processor, seed=0, epoch=0)
+    assert plan(samples["set"], processor, seed=0, epoch=0, training=False).tree.num_frames == 2

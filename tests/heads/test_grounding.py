@@ -136,9 +136,9 @@ def labelled_batch(module, deeds=None):
     return module.processor.collate([example, example])
 
 
-def build(pruner=None):
+def build(pruner=None, **weights):
     module = build_module(pruner)
-    heads = [QuestionAnswering(), WordGrounding(weight=2.0)]
+    heads = [QuestionAnswering(), WordGrounding(weight=2.0, **weights)]
     model = module.model
     return type(module)(
         vision=model.vision,
@@ -191,6 +191,18 @@ def test_deeds_are_read_from_the_states_that_saw_all_frames():
     torch.testing.assert_close(terms["loss"], looks["loss"] + 2.0 * expected)
     queries = next(p for name, p in module.model.language.named_parameters() if "q_proj" in name)
     assert torch.autograd.grad(expected, queries)[0].abs().sum() > 0  # through the language model's attention
+
+
+def test_logits_that_no_loss_counts_are_not_made():
+    module = build(patch_weight=0.0, deed_weight=0.0)
+    batch = labelled_batch(module, deeds="moved left")
+    outputs = module(batch)
+    assert outputs.patch_logits is None
+    assert outputs.state_logits is None
+    assert module.model.patch_projection is None
+    terms = module.heads["grounding"].loss(outputs, batch)
+    torch.testing.assert_close(terms["loss"], 2.0 * terms["windows"], check_device=False)
+    assert terms["windows"] > 0
 
 
 def test_windows_that_a_pruner_dropped_are_left_out():

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from zoo.batch import Batch
 from zoo.bench.padding import padded_batch, rows_within, single_annotations
-from zoo.datamodules.preparation import materialise, plan
+from zoo.datamodules.preparation import Planned, materialise, plan
 from zoo.errors import ConfigError
 from zoo.module import ZooModule
 from zoo.packing import Packer, PackLimits
@@ -158,17 +158,17 @@ def measure_packing(
     """
     processor = module.processor
     most = max(annotations)
-    planned = partial(plan, processor=processor, seed=0, epoch=0, max_tokens=limits.max_tokens)
+    asking = partial(plan, processor=processor, seed=0, epoch=0, max_tokens=limits.max_tokens)
     asked: list[MessageTree] = []
-    chosen: list[tuple[Sample, MessageTree]] = []
+    chosen: list[Planned] = []
     for sample in samples:
-        tree = planned(sample, training=False)
-        if tree is None:
+        planned = asking(sample, training=False)
+        if planned is None:
             continue
-        asked.append(tree)
-        if len(chosen) < clips and len(_first(tree, most).branches) == most:
-            chosen.append((sample, tree))
-    trees = [tree for sample in drawn if (tree := planned(sample)) is not None]
+        asked.append(planned.tree)
+        if len(chosen) < clips and len(_first(planned.tree, most).branches) == most:
+            chosen.append(planned)
+    trees = [planned.tree for sample in drawn if (planned := asking(sample)) is not None]
     if not chosen or len(chosen) < clips or rounds < 1:
         raise ConfigError(
             f"bench: {len(chosen)} of {len(asked)} samples hold {most} annotations, asked for {clips} clips and "
@@ -180,8 +180,8 @@ def measure_packing(
     try:
         for number in annotations:
             examples = [
-                materialise(sample, _first(tree, number), processor, labels=False, training=False)
-                for sample, tree in chosen
+                materialise(replace(planned, tree=_first(planned.tree, number)), processor, labels=False)
+                for planned in chosen
             ]
             rows.append(
                 PackingRow(

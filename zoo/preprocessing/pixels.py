@@ -56,10 +56,23 @@ def _resize(frames: np.ndarray, out: np.ndarray) -> None:
     if frames.shape == out.shape:
         out[:] = frames
         return
+    if frames.shape[1:3] == (2 * out.shape[1], 2 * out.shape[2]):
+        _halve(frames, out)
+        return
     pixels = torch.from_numpy(frames).permute(0, 3, 1, 2).float()
     resized = F.interpolate(pixels, size=out.shape[1:3], mode="bilinear", antialias=False)
     # numpy turns float32 into uint8 in a fifth of torch's time; between black and white there is nothing to clip.
     np.copyto(out, resized.round_().permute(0, 2, 3, 1).numpy(), casting="unsafe")
+
+
+def _halve(frames: np.ndarray, out: np.ndarray) -> None:
+    """The same at half the size, where every pixel is the mean of four: in whole numbers, in two thirds of the time."""
+    lines = np.ascontiguousarray(frames).reshape(out.shape[0] * out.shape[1], 2, -1)
+    pairs = torch.from_numpy(np.add(lines[:, 0], lines[:, 1], dtype=np.int16)).view(-1, 2, 3)
+    sums = pairs[:, 0] + pairs[:, 1]
+    is_odd = (sums >> 2).bitwise_and_(1)  # a half is rounded to the even neighbour, as `round` does
+    means = sums.add_(is_odd).add_(1).bitwise_right_shift_(2)
+    np.copyto(out, means.view(out.shape).numpy(), casting="unsafe")
 
 
 def check_picture(frame: np.ndarray, number: int = 0) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from av import Packet, VideoFrame
     from av.codec.context import CodecContext
     from av.container import InputContainer
+    from av.video.reformatter import VideoReformatter
 
     from zoo.shards.reader import Sample
 
@@ -59,17 +60,19 @@ class _Kept(threading.local):
 
     def __init__(self) -> None:
         self.decoders: dict[bytes, CodecContext] = {}
+        self.reformatter: VideoReformatter | None = None  # to RGB; setting one up costs as much as a small frame
 
 
 _kept = _Kept()
 
 
-def decode_sample(sample: "Sample", choose: FrameSampling | ChooseFrames) -> Clip:
+def decode_sample(sample: "Sample", choose: "FrameSampling | ChooseFrames | ShownFrames") -> Clip:
     """Decode the sampled frames of a sample read from a shard.
 
     Args:
         sample: Holds one media file, several images, or text alone.
-        choose: Sampling rule, or a function from the times of all stored frames to indices.
+        choose: Sampling rule, a function from the times of all stored frames to indices, or what `shown_frames` gave
+            for this sample.
     Raises:
         DataError: names shard and key: no media file, a corrupt or truncated one,
             or another number of frames or images than recorded.
@@ -77,9 +80,10 @@ def decode_sample(sample: "Sample", choose: FrameSampling | ChooseFrames) -> Cli
     with _named(sample):
         match media_kind(sample):
             case "video":
+                index = choose.index if isinstance(choose, ShownFrames) else None
                 part = _Part(sample.record, choose)
                 data = sample.files[media_suffix(sample.files)]
-                return part.of(decode_video(data, part, expected_frames=part.stored_frames))
+                return part.of(decode_video(data, part, expected_frames=part.stored_frames, index=index))
             case "images":
                 return _decode_images(sample)
             case "text":
@@ -94,11 +98,13 @@ class ShownFrames:
         times_s: (frames,) float64, seconds after the sample's first frame; 0 for images.
         indices: (frames,) int64, places among the sample's frames or images; label arrays are indexed by them.
         is_video: Frames of a clip rather than images.
+        index: Of a plain mp4 its table of packets, which decoding would read again.
     """
 
     times_s: np.ndarray
     indices: np.ndarray
     is_video: bool
+    index: Mp4Index | None = None
 
 
 def shown_frames(sample: "Sample", choose: FrameSampling | ChooseFrames) -> ShownFrames:
@@ -116,9 +122,12 @@ def shown_frames(sample: "Sample", choose: FrameSampling | ChooseFrames) -> Show
             case "video":
                 part = _Part(sample.record, choose)
                 data = sample.files[media_suffix(sample.files)]
-                times_s = frame_times(data, expected_frames=part.stored_frames)
+                index = read_index(data)
+                times_s = frame_times(data, expected_frames=part.stored_frames, index=index)
                 indices = np.asarray(part(times_s), dtype=np.int64)
-                return ShownFrames(times_s=times_s[indices] - part.start_s, indices=indices - part.first, is_video=True)
+                return ShownFrames(
+                    times_s=times_s[indices] - part.start_s, indices=indices - part.first, is_video=True, index=index
+                )
             case "images":
                 count = len(media_files(sample))
                 return ShownFrames(times_s=np.zeros(count), indices=np.arange(count), is_video=False)
@@ -172,7 +181,7 @@ def array_clip(frames: np.ndarray, *, fps: float, choose: FrameSampling | Choose
     if not (math.isfinite(fps) and fps > 0):
         raise DataError(f"a video as an array needs its frames per second above 0, got {fps}")
     times_s = np.arange(len(frames)) / fps
-    indices = np.asarray((choose.indices if isinstance(choose, FrameSampling) else choose)(times_s), dtype=np.int64)
+    indices = np.asarray(_chosen(choose)(times_s), dtype=np.int64)
     return Clip(frames=frames[indices], times_s=times_s[indices], indices=indices)
 
 
@@ -200,22 +209,32 @@ def _decode_images(sample: "Sample") -> Clip:
     return still_clip([decode_image(data).frames[0] for data in files])
 
 
+def _chosen(choose: FrameSampling | ChooseFrames | ShownFrames) -> ChooseFrames:
+    match choose:
+        case FrameSampling():
+            return choose.indices
+        case ShownFrames():
+            return lambda times_s: choose.indices
+        case _:
+            return choose
+
+
 class _Part:
     """Chooses among the frames of a file that a sample is about: all of them, or its `clip`.
 
     Args:
         record: Of the sample.
-        choose: Sampling rule, or a function from the times of the sample's frames to indices.
+        choose: Sampling rule, a function from the times of the sample's frames to indices, or the frames themselves.
     """
 
-    def __init__(self, record: Mapping[str, Any], choose: FrameSampling | ChooseFrames) -> None:
+    def __init__(self, record: Mapping[str, Any], choose: FrameSampling | ChooseFrames | ShownFrames) -> None:
         clip = record.get("clip")
         self.is_whole = clip is None
         self.first = 0 if clip is None else clip["first_frame"]
         self.stop = None if clip is None else self.first + record["num_frames"]
         self.stored_frames: int | None = record.get("num_frames") if clip is None else clip["stored_frames"]
         self.start_s = 0.0  # known when the times are
-        self.choose = choose.indices if isinstance(choose, FrameSampling) else choose
+        self.choose = _chosen(choose)
 
     def __call__(self, times_s: np.ndarray) -> np.ndarray:
         if self.is_whole:
@@ -266,21 +285,26 @@ def decode_image(data: bytes) -> Clip:
     return Clip(frames=pixels[None], times_s=np.zeros(1), indices=np.zeros(1, np.int64))
 
 
-def decode_video(data: bytes, choose: FrameSampling | ChooseFrames, *, expected_frames: int | None = None) -> Clip:
+def decode_video(
+    data: bytes,
+    choose: FrameSampling | ChooseFrames,
+    *,
+    expected_frames: int | None = None,
+    index: Mp4Index | None = None,
+) -> Clip:
     """Decode chosen frames of a video file held in memory.
 
     Args:
         data: The file's bytes, in any container that PyAV reads and that stores presentation times.
         choose: Sampling rule, or a function from the times of all stored frames to indices.
         expected_frames: Number of frames that a record promises; None where nothing is promised.
+        index: What `read_index` gave for the file, where that was asked before.
     Raises:
         DataError: no video, corrupt or truncated bytes, or another number of frames than expected.
     """
     import av
 
-    if isinstance(choose, FrameSampling):
-        choose = choose.indices
-    index = read_index(data)
+    choose, index = _chosen(choose), index or read_index(data)
     try:
         if index is not None:
             return _decode_indexed(data, index, choose, expected_frames)
@@ -289,18 +313,19 @@ def decode_video(data: bytes, choose: FrameSampling | ChooseFrames, *, expected_
         raise DataError(f"corrupt or truncated video of {len(data)} bytes: {error.strerror}") from error
 
 
-def frame_times(data: bytes, *, expected_frames: int | None = None) -> np.ndarray:
+def frame_times(data: bytes, *, expected_frames: int | None = None, index: Mp4Index | None = None) -> np.ndarray:
     """(frames,) float64 times of all stored frames of a video, seconds after the first; nothing is decoded.
 
     Args:
         data: The file's bytes.
         expected_frames: Number of frames that a record promises; None where nothing is promised.
+        index: What `read_index` gave for the file, where that was asked before.
     Raises:
         DataError: no video, a damaged table, or another number of frames than expected.
     """
     import av
 
-    index = read_index(data)
+    index = index or read_index(data)
     if index is not None:
         return _indexed_times(index, expected_frames)[1]
     try:
@@ -450,7 +475,7 @@ def _to_rgb(decoded: Iterator["VideoFrame"], wanted: Sequence[int]) -> np.ndarra
     """Convert the wanted frames to (frames, height, width, 3) uint8, in the order of their times."""
     from av.video.reformatter import VideoReformatter
 
-    reformatter = VideoReformatter()  # its set-up costs as much as a small frame: once a clip, not once a frame
+    reformatter = _kept.reformatter = _kept.reformatter or VideoReformatter()
     slots = {pts: slot for slot, pts in enumerate(wanted)}
     frames: np.ndarray | None = None
     for frame in decoded:

@@ -9,7 +9,6 @@ edits that cut, other codecs, colour boxes, anything damaged) is answered with N
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import accumulate, chain, islice, pairwise, repeat
 
 Span = tuple[int, int]
@@ -38,7 +37,6 @@ class Mp4Index:
     keys: Sequence[int]
 
 
-@lru_cache(maxsize=1)  # a clip's times are asked for first, to say what is shown, and its frames right after
 def read_index(data: bytes) -> Mp4Index | None:
     """Read the sample table of the only video track.
 

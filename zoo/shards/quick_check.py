@@ -17,6 +17,9 @@ Check = Callable[[Sequence[Any]], bool]
 
 _ANNOTATIONS = frozenset({"$schema", "title", "description"})
 
+_TEXT, _INTEGER, _BOOLEAN = frozenset({str}), frozenset({int}), frozenset({bool})
+_NUMBER, _ARRAY, _OBJECT = frozenset({int, float}), frozenset({list}), frozenset({dict})
+
 
 def column_check(schema: Schema) -> Check:
     """The check of the values that one schema describes.
@@ -58,11 +61,11 @@ def _enum(allowed: Sequence[Any]) -> Check:
     if not all(isinstance(value, str) for value in allowed):
         raise ValueError(f"an enumeration of something else than texts: {allowed}")
     texts = frozenset(allowed)
-    return lambda values: _are(values, str) and texts.issuperset(values)
+    return lambda values: _are(values, _TEXT) and texts.issuperset(values)
 
 
-def _are(values: Sequence[Any], *kinds: type) -> bool:
-    return set(map(type, values)).issubset(kinds)
+def _are(values: Sequence[Any], kinds: frozenset[type]) -> bool:
+    return kinds.issuperset(map(type, values))
 
 
 def _where(labels: Sequence[Any], label: Any, values: Sequence[Any]) -> list[Any]:
@@ -74,25 +77,25 @@ def _string(schema: Schema) -> Check:
     least, pattern = schema.get("minLength", 0), schema.get("pattern")
     if pattern is not None:
         search = re.compile(pattern).search
-        return lambda values: _are(values, str) and all(len(value) >= least and search(value) for value in values)
+        return lambda values: _are(values, _TEXT) and all(len(value) >= least and search(value) for value in values)
     if least == 1:
-        return lambda values: _are(values, str) and "" not in values
-    return lambda values: _are(values, str) and all(len(value) >= least for value in values)
+        return lambda values: _are(values, _TEXT) and "" not in values
+    return lambda values: _are(values, _TEXT) and all(len(value) >= least for value in values)
 
 
 def _number(schema: Schema) -> Check:
     _know(schema, {"type", "minimum", "maximum", "exclusiveMinimum"})
-    kinds = (int,) if schema["type"] == "integer" else (int, float)
+    kinds = _INTEGER if schema["type"] == "integer" else _NUMBER
     low, high = schema.get("minimum", float("-inf")), schema.get("maximum", float("inf"))
     above = schema.get("exclusiveMinimum")
     return lambda values: (
-        _are(values, *kinds) and all(low <= value <= high and (above is None or value > above) for value in values)
+        _are(values, kinds) and all(low <= value <= high and (above is None or value > above) for value in values)
     )
 
 
 def _boolean(schema: Schema) -> Check:
     _know(schema, {"type"})
-    return lambda values: _are(values, bool)
+    return lambda values: _are(values, _BOOLEAN)
 
 
 def _array(schema: Schema) -> Check:
@@ -101,7 +104,7 @@ def _array(schema: Schema) -> Check:
     inner = column_check(schema["items"]) if "items" in schema else lambda values: True
 
     def check(values: Sequence[Any]) -> bool:
-        if not _are(values, list):
+        if not _are(values, _ARRAY):
             return False
         if values and not least <= min(map(len, values)) <= max(map(len, values)) <= most:
             return False
@@ -119,7 +122,7 @@ def _object(schema: Schema) -> Check:
     plans: dict[tuple[str, ...], list[Check | None]] = {}  # by the valid names that were met
 
     def check(values: Sequence[Any]) -> bool:
-        if not _are(values, dict):
+        if not _are(values, _OBJECT):
             return False
         names_of = list(map(tuple, values))
         for names in set(names_of):

@@ -21,6 +21,16 @@ def test_images_of_several_sizes_are_squashed_as_alone():
         assert torch.equal(one, squash([image], (20, 30))[0])
 
 
+@pytest.mark.parametrize("layout", ["together", "apart", "flipped"])
+def test_half_the_size_is_what_bilinear_rounds_to(layout):
+    frames = np.random.default_rng(0).integers(0, 256, (3, 24, 40, 3), dtype=np.uint8)
+    frames[0, :2, :8:2, 0] = [[0, 255, 1, 2], [0, 255, 1, 0]]  # sums at the ends of the range, and halves
+    given = {"together": frames, "apart": list(frames), "flipped": frames[:, ::-1, ::-1]}[layout]
+    pixels = torch.from_numpy(np.stack(list(given))).permute(0, 3, 1, 2).float()
+    expected = torch.nn.functional.interpolate(pixels, size=(12, 20), mode="bilinear").round().to(torch.uint8)
+    assert torch.equal(squash(given, (12, 20)), expected)
+
+
 def test_nothing_is_squashed_to_nothing():
     assert squash((), (4, 6)).shape == (0, 3, 4, 6)
 
