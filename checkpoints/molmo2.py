@@ -13,7 +13,7 @@ from accelerate import init_empty_weights
 from torch import Tensor, nn
 
 from zoo.checkpoints.molmo2_config import recipe_of_released
-from zoo.checkpoints.molmo2_layout import Group, NormNames, Shape, check_stored, groups
+from zoo.checkpoints.molmo2_layout import Group, NormNames, Shape, as_released, check_stored, groups
 from zoo.checkpoints.recipe import Spec, build_module
 from zoo.errors import ConfigError
 from zoo.lora import base_name, is_adapter
@@ -44,7 +44,7 @@ def released_recipe(folder: Path) -> Spec:
         ConfigError: see `load_released`.
         DataError: see `load_released`.
     """
-    stored = stored_tensors(weight_files(folder))
+    stored = as_released(stored_tensors(weight_files(folder)))
     return recipe_of_released(folder, {name: tensor.shape for name, tensor in stored.items()})
 
 
@@ -59,7 +59,7 @@ def fill_released(module: ZooModule, folder: Path, *, spare: Collection[str] = (
         ConfigError: the weights are not exactly the module's.
         DataError: a file is missing or cut short.
     """
-    stored = stored_tensors(weight_files(folder))
+    stored = as_released(stored_tensors(weight_files(folder)))
     names = {base_name(name): name for name, _ in module.named_parameters(remove_duplicate=False)}
     own = {plain: module.get_parameter(name) for plain, name in names.items() if not is_adapter(name)}
     wanted = {name: parameter for name, parameter in own.items() if not name.startswith(tuple(spare))}

@@ -18,6 +18,7 @@ from zoo.backbones.tokenizers import PROMPT, text_ids
 from zoo.checkpoints.molmo2_inputs import files_of, input_arguments
 from zoo.checkpoints.molmo2_layout import (
     BLOCK,
+    EMBEDDING,
     HEAD,
     PROJECTOR,
     TEXT,
@@ -186,7 +187,7 @@ def _connector(config: Any, sizes: _Sizes, folder: Path) -> Spec:
 def _language(config: Any, sizes: _Sizes) -> Spec:
     text = config.text_config
     vocab_size = sizes.of(HEAD)
-    rows = sizes.of(f"{TEXT}wte.embedding") + sizes.of(f"{TEXT}wte.new_embedding")
+    rows = sizes.of(EMBEDDING) + sizes.of(f"{TEXT}wte.new_embedding")
     rope = dict(text.rope_parameters)
     theta = rope.pop("rope_theta")
     patch_id = config.image_patch_id

@@ -1,6 +1,6 @@
 """Names and shapes of a released Molmo2's weights, and where each of them lies in a module of ours; read both ways.
 
-Source: Molmo2 sheet A2.2 and A2.3. One `Group` says: these stored tensors, one below the other, are those weights of
+Source: Molmo2 sheet A2.2 to A2.4. One `Group` says: these stored tensors, one below the other, are those weights of
     ours, one below the other. So joined queries, keys and values, the gate behind the other half of an MLP, and the
     embedding with its extra rows need no code of their own, and reading and writing cannot disagree.
 """
@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from zoo.errors import ConfigError
 
 Shape = tuple[int, ...]
+Stored = TypeVar("Stored")
 
 TEXT = "model.transformer."
 VISION = "model.vision_backbone.image_vit."
@@ -20,6 +22,17 @@ POOLING = "model.vision_backbone.image_pooling_2d."
 PROJECTOR = "model.vision_backbone.image_projector."
 HEAD = "lm_head.weight"
 BLOCK = f"{VISION}transformer.resblocks."
+
+EMBEDDING = f"{TEXT}wte.embedding"
+
+TRAINERS = ("transformer.", "vision_backbone.")
+"""How names begin in the files of Molmo2's own trainer."""
+
+TRAINERS_HEAD = "transformer.ff_out.weight"
+PART_OF_LAYER = dict.fromkeys(("att_proj", "attn_out", "q_norm", "k_norm"), "self_attn") | dict.fromkeys(
+    ("ff_proj", "ff_out"), "mlp"
+)
+"""Weights of a layer that lie in a part of it in released files, and in the layer itself in the trainer's."""
 
 OUR_TEXT = "model.language.model."
 OUR_VISION = "model.vision.vit."
@@ -85,7 +98,7 @@ def groups(*, num_layers: int, num_blocks: int, norms: NormNames) -> tuple[Group
         *_vision(num_blocks),
         *_connector(),
         Group(
-            stored=(f"{TEXT}wte.embedding", f"{TEXT}wte.new_embedding"),
+            stored=(EMBEDDING, f"{TEXT}wte.new_embedding"),
             own=(f"{OUR_TEXT}model.embed_tokens.weight", OUR_EXTRA),
         ),
         *(group for layer in range(num_layers) for group in _layer(layer, norms)),
@@ -137,6 +150,29 @@ def _layer(layer: int, norms: NormNames) -> Iterator[Group]:
     }
     for stored, own in pairs.items():
         yield Group(stored=(f"{theirs}{stored}.weight",), own=tuple(f"{ours}{name}.weight" for name in own))
+
+
+def as_released(stored: Mapping[str, Stored]) -> dict[str, Stored]:
+    """Tensors by the names that released files have.
+
+    Args:
+        stored: By those names or by those of Molmo2's own trainer. Where no output head is stored it is the embedding.
+    """
+    found = {_released_name(name): tensor for name, tensor in stored.items()}
+    if HEAD not in found and EMBEDDING in found:
+        found[HEAD] = found[EMBEDDING]
+    return found
+
+
+def _released_name(name: str) -> str:
+    if not name.startswith(TRAINERS):
+        return name
+    if name == TRAINERS_HEAD:
+        return HEAD
+    parts = name.split(".")
+    if parts[1] == "blocks" and len(parts) > 3 and parts[3] in PART_OF_LAYER:
+        parts.insert(3, PART_OF_LAYER[parts[3]])
+    return ".".join(("model", *parts))
 
 
 def stored_block(name: str) -> int | None:

@@ -18,6 +18,7 @@ from torch import Tensor
 from torchmetrics import MetricCollection
 
 from zoo.batch import Batch
+from zoo.decoding import GREEDY, Decoding
 from zoo.head import Head, Message, Prediction, Renderer, Session, TrunkOutputs, text_loss
 from zoo.heads.qa import normalised
 from zoo.metrics import MeanScores
@@ -109,6 +110,7 @@ class Caption(Head):
             null: the module's `answer_weight` divides `weight` over them.
         max_new_tokens: Longest caption, tokens.
         z_loss: Weight of the squared log normaliser of the logits.
+        decoding: How the tokens of an answer are chosen: greedily, or drawn.
     """
 
     name: ClassVar[str] = "caption"
@@ -123,6 +125,7 @@ class Caption(Head):
         token_weight: float | None = None,
         max_new_tokens: int = 384,
         z_loss: float = 1e-4,
+        decoding: Decoding = GREEDY,
     ) -> None:
         super().__init__()
         self.prompt = prompt
@@ -131,6 +134,7 @@ class Caption(Head):
         self.token_weight = token_weight
         self.max_new_tokens = max_new_tokens
         self.z_loss = z_loss
+        self.decoding = decoding
 
     def renderer(self) -> Renderer:
         return RenderCaption(self.prompt, self.weight, self.style, self.token_weight)
@@ -142,7 +146,7 @@ class Caption(Head):
         return text_loss(outputs, batch, head=self.name, z_loss=self.z_loss)
 
     def predict(self, session: Session, batch: Batch) -> list[Prediction]:
-        captions = session.generate(max_new_tokens=self.max_new_tokens)
+        captions = session.generate(max_new_tokens=self.max_new_tokens, decoding=self.decoding)
         predictions = []
         for turn, ids in zip(session.turns, captions, strict=True):
             text = self.parse(session.decode(ids))

@@ -15,6 +15,7 @@ from torch import Tensor
 from torchmetrics import MetricCollection
 
 from zoo.batch import Batch
+from zoo.decoding import GREEDY, Decoding
 from zoo.head import Head, Message, Prediction, Renderer, Session, TrunkOutputs, text_loss
 from zoo.metrics import SHORT_SCORES, FamilyAccuracy, FamilyScores, choice_index
 from zoo.metrics.short_answers import MAX_CHOICES
@@ -127,6 +128,7 @@ class QuestionAnswering(Head):
             be a letter, with or without its text.
         max_new_tokens: Longest answer, tokens.
         z_loss: Weight of the squared log normaliser of the logits.
+        decoding: How the tokens of an answer are chosen: greedily, or drawn.
     """
 
     name: ClassVar[str] = "qa"
@@ -140,6 +142,7 @@ class QuestionAnswering(Head):
         lists_choices: bool = False,
         max_new_tokens: int = 12,
         z_loss: float = 1e-4,
+        decoding: Decoding = GREEDY,
     ) -> None:
         super().__init__()
         self.max_questions = max_questions
@@ -147,6 +150,7 @@ class QuestionAnswering(Head):
         self.lists_choices = lists_choices
         self.max_new_tokens = max_new_tokens
         self.z_loss = z_loss
+        self.decoding = decoding
 
     def renderer(self) -> Renderer:
         return RenderQuestions(self.max_questions, self.description_weight, self.lists_choices)
@@ -158,7 +162,7 @@ class QuestionAnswering(Head):
         return text_loss(outputs, batch, head=self.name, z_loss=self.z_loss)
 
     def predict(self, session: Session, batch: Batch) -> list[Prediction]:
-        answers = session.generate(max_new_tokens=self.max_new_tokens)
+        answers = session.generate(max_new_tokens=self.max_new_tokens, decoding=self.decoding)
         return [
             self._prediction(batch.keys[turn.example], turn.message, self.parse(session.decode(ids)))
             for turn, ids in zip(session.turns, answers, strict=True)

@@ -1,6 +1,6 @@
 """Generation over a filled cache: every row is a turn, rows may differ in length, and questions can follow answers.
 
-Source: DESIGN contract of head sessions; Molmo2 sheet A7.4 (greedy for benchmarks, temperature and top-p for captions).
+Source: DESIGN contract of head sessions.
 """
 
 from __future__ import annotations
@@ -13,32 +13,12 @@ from torch import Tensor
 
 from zoo.batch import Turn
 from zoo.cache import KeyValueCache
+from zoo.decoding import GREEDY, Decoding
 from zoo.head import Constraint
 from zoo.processor import TextTokenizer
 
 if TYPE_CHECKING:
     from zoo.model import VideoLanguageModel
-
-
-def sample_ids(logits: Tensor, temperature: float, top_p: float, generator: torch.Generator | None) -> Tensor:
-    """Draw one id a row.
-
-    Args:
-        logits: (rows, vocabulary).
-        temperature: 0 takes the largest logit.
-        top_p: Draw from the smallest set of ids whose probability reaches this share, in (0, 1].
-        generator: Source of randomness.
-    Returns:
-        (rows,) int64.
-    """
-    if temperature == 0:
-        return logits.argmax(-1)
-    probabilities = (logits.float() / temperature).softmax(-1)
-    if top_p < 1:
-        ordered, order = probabilities.sort(dim=-1, descending=True)
-        outside = ordered.cumsum(-1) - ordered >= top_p  # an id stays while the mass before it is short of the share
-        probabilities = torch.zeros_like(probabilities).scatter(-1, order, ordered.masked_fill(outside, 0.0))
-    return torch.multinomial(probabilities, 1, generator=generator).squeeze(1)
 
 
 class GenerationSession:
@@ -95,8 +75,7 @@ class GenerationSession:
         self,
         *,
         max_new_tokens: int,
-        temperature: float = 0.0,
-        top_p: float = 1.0,
+        decoding: Decoding = GREEDY,
         generator: torch.Generator | None = None,
         constraint: Constraint | None = None,
     ) -> list[list[int]]:
@@ -104,8 +83,7 @@ class GenerationSession:
 
         Args:
             max_new_tokens: Longest answer.
-            temperature: 0 is greedy.
-            top_p: Share of probability to draw from.
+            decoding: How ids are chosen.
             generator: Source of randomness.
             constraint: Which ids may come next.
         Returns:
@@ -120,7 +98,7 @@ class GenerationSession:
             if constraint is not None:
                 allowed = constraint([answers[row] for row in rows], rows)
                 logits = logits.masked_fill(~allowed.to(logits.device), -torch.inf)
-            ids = sample_ids(logits, temperature, top_p, generator)
+            ids = decoding.next_ids(logits, [answers[row] for row in rows], generator)
             kept = [number for number, token in enumerate(ids.tolist()) if token != self.tokenizer.eos_id]
             rows, places, ids = [rows[n] for n in kept], [places[n] for n in kept], ids[kept]
             for row, token in zip(rows, ids.tolist(), strict=True):

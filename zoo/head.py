@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics import MetricCollection
 
+from zoo.decoding import GREEDY, Decoding
 from zoo.errors import ConfigError
 from zoo.points import Kind
 
@@ -209,12 +210,11 @@ class Session(Protocol):
         self,
         *,
         max_new_tokens: int,
-        temperature: float = 0.0,
-        top_p: float = 1.0,
+        decoding: Decoding = GREEDY,
         generator: torch.Generator | None = None,
         constraint: Constraint | None = None,
     ) -> list[list[int]]:
-        """Ids of each row's answer, without the end token; greedy at temperature 0."""
+        """Ids of each row's answer, without the end token."""
 
 
 class Constraint(Protocol):

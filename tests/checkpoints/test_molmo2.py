@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from transformers import AutoProcessor, Molmo2ForConditionalGeneration
 
 import zoo
@@ -255,6 +256,49 @@ FOREIGN = {
 def test_a_configuration_of_another_model_is_refused(plain, tmp_path, message):
     with pytest.raises(ConfigError, match=message):
         zoo.from_pretrained(edited(plain, tmp_path / "edited", FOREIGN[message]))
+
+
+def rewritten(folder, target, tensors):
+    """A copy of a released folder with other tensors."""
+    edited(folder, target, lambda config: None)
+    save_file({name: tensor.clone() for name, tensor in tensors.items()}, target / "model.safetensors")
+    return target
+
+
+def trainers_name(name):
+    """Molmo2's conversion script read backwards: what its own trainer calls a released tensor."""
+    if name == "lm_head.weight":
+        return "transformer.ff_out.weight"
+    return name.removeprefix("model.").replace(".self_attn.", ".").replace(".mlp.", ".")
+
+
+def test_names_of_the_trainer_are_read(plain, tmp_path):
+    tensors = load_file(plain / "model.safetensors")
+    renamed = {trainers_name(name): tensor for name, tensor in tensors.items()}
+    assert len(renamed) == len(tensors)
+    assert not renamed.keys() & tensors.keys()
+    ours, native = zoo.from_pretrained(plain), zoo.from_pretrained(rewritten(plain, tmp_path / "native", renamed))
+    state = native.state_dict()
+    assert all(torch.equal(state[name], tensor) for name, tensor in ours.state_dict().items())
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("names", [lambda name: name, trainers_name])
+def test_without_an_output_head_it_is_the_embedding(plain, tmp_path, names):
+    tensors = load_file(plain / "model.safetensors")
+    table = "model.transformer.wte."
+    vocabulary = len(tensors["lm_head.weight"])
+    rows = torch.cat([tensors[f"{table}embedding"], tensors[f"{table}new_embedding"]])
+    tensors |= {
+        f"{table}embedding": rows[:vocabulary],
+        f"{table}new_embedding": rows[vocabulary:],
+    }  # as they are released
+    whole = tensors | {"lm_head.weight": rows[:vocabulary].clone()}
+    expected = zoo.from_pretrained(rewritten(plain, tmp_path / "whole", whole))
+    stored = {names(name): tensor for name, tensor in tensors.items() if name != "lm_head.weight"}
+    module = zoo.from_pretrained(rewritten(plain, tmp_path / "tied", stored))
+    inputs = released.inputs("text")
+    assert torch.equal(module.logits(**inputs), expected.logits(**inputs))
 
 
 def test_a_file_that_was_cut_short_is_refused(plain, tmp_path):

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from zoo.generation import sample_ids
+from zoo.decoding import Decoding
 from zoo.pruning.random import RandomPruner
 
 
@@ -114,20 +114,27 @@ def test_rows_that_are_finished_cost_nothing_and_are_kept(module, batch_of, ends
 def test_sampling_repeats_with_its_generator(module, batch_of):
     draws = [
         prefill(module, batch_of(module)).generate(
-            max_new_tokens=4, temperature=1.0, top_p=0.9, generator=torch.Generator().manual_seed(seed)
+            max_new_tokens=4,
+            decoding=Decoding(temperature=1.0, top_p=0.9),
+            generator=torch.Generator().manual_seed(seed),
         )
         for seed in (1, 1, 2)
     ]
     assert draws[0] == draws[1] != draws[2]
 
 
-def test_top_p_draws_only_from_the_smallest_sufficient_set():
-    logits = torch.tensor([[0.5, 0.3, 0.15, 0.05]]).log().expand(2000, 4)
-    ids = sample_ids(logits, 1.0, 0.7, torch.Generator().manual_seed(0))
-    assert set(ids.tolist()) == {0, 1}
-    assert (ids == 0).float().mean().item() == pytest.approx(0.5 / 0.8, abs=0.04)  # 4 sigma at 2000 draws
+@torch.no_grad()
+def test_a_penalty_is_taken_off_what_a_row_has_said(module, batch_of):
+    def answers(penalty):
+        session = prefill(module, batch_of(module))
+        goes_on = torch.ones_like(session.logits, dtype=torch.bool)
+        goes_on[:, module.processor.tokenizer.eos_id] = False
+        return session.generate(
+            max_new_tokens=6,
+            decoding=Decoding(frequency_penalty=penalty),
+            constraint=lambda _, rows: goes_on[rows],
+        )
 
-
-def test_temperature_zero_is_greedy():
-    logits = torch.randn(7, 11)
-    assert torch.equal(sample_ids(logits, 0.0, 1.0, None), logits.argmax(-1))
+    plain, varied, stuck = map(answers, (0.0, 1e4, -1e4))
+    assert all(len(set(answer)) == len(answer) == 6 for answer in varied)
+    assert stuck == [answer[:1] * 6 for answer in plain]
