@@ -85,10 +85,10 @@ def relaxed_accuracy(answer: str, references: Sequence[str]) -> float:
 
 def anls(answer: str, references: Sequence[str]) -> float:
     """Average normalised Levenshtein similarity of one answer: 1 minus the edit distance to the nearest reference over
-    the longer one's length; 0 from a half on. Upper case does not matter.
+    the longer one's length; 0 from a half on. Upper case does not matter, and white space counts as one space.
     """
-    said = answer.strip().lower()
-    return max((_similarity(said, reference.strip().lower()) for reference in references), default=0.0)
+    said, *true = (" ".join(text.lower().split()) for text in (answer, *references))
+    return max((_similarity(said, reference) for reference in true), default=0.0)
 
 
 SHORT_SCORES: Mapping[str, Callable[[str, Sequence[str]], float]] = {

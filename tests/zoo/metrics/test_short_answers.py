@@ -65,6 +65,7 @@ def test_anls_is_the_similarity_to_the_nearest_reference_above_a_half():
     assert anls("abcd", ["abxy"]) == 0.0  # two of four: a half is nothing
     assert anls("abcde", ["abcxy"]) == pytest.approx(0.6)
     assert anls("hello", ["yellow", "Hello"]) == 1.0
+    assert anls(" a  big\ncat", ["A big cat "]) == 1.0
     assert anls("", ["word"]) == 0.0
     assert anls("", [""]) == 1.0
     assert anls("word", []) == 0.0
