@@ -44,15 +44,27 @@ class Splits:
     predict: str = "test"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Share:
+    """How much of the training a data set is.
+
+    Args:
+        weight: How often training draws from it, relative to the others.
+        after: Samples that training draws, over all ranks, before it first draws from this one; so pictures may come
+            before clips.
+    """
+
+    weight: float = 1.0
+    after: int = 0
+
+
 class ShardDataModule(LightningDataModule):
     """Train, validate, test and predict on folders of WebDataset shards.
 
     Args:
-        path: Folder of a data set, or several with their weights: how often training draws from each, relative to the
-            others. Evaluation reads once each of them that holds its split.
+        path: Folder of a data set, or several with their weights or shares. Evaluation reads once each of them that
+            holds its split.
         mixture: Instead of `path`, groups of data sets with rates, within a group each by the root of its size.
-        after: Samples that training draws, over all ranks, before it first draws from a data set, by path; so pictures
-            may come before clips. Others are drawn from the start.
         missing: What becomes of a data set that is not there: the end, or a mixture without it, which is told.
         generator: Makes the data when the folder lacks it: the generator of a single path, or generators by path.
         batch_size: Samples a training batch on each rank, where `packing` is not given.
@@ -70,9 +82,8 @@ class ShardDataModule(LightningDataModule):
     def __init__(
         self,
         *,
-        path: str | dict[str, float] | None = None,
+        path: str | dict[str, float | Share] | None = None,
         mixture: dict[str, Group] | None = None,
-        after: dict[str, int] | None = None,
         missing: Literal["raise", "skip"] = "raise",
         generator: ShardGenerator | dict[str, ShardGenerator] | None = None,
         batch_size: int = 16,
@@ -87,18 +98,18 @@ class ShardDataModule(LightningDataModule):
     ) -> None:
         super().__init__()
         self.mixture = mixture
-        self.after = dict(after or {})
         self.missing = missing
         if (path is None) == (mixture is None):
             given = "neither" if path is None else "both"
             raise ConfigError(f"shards: {given} of path and mixture; name the data set under one of them")
         if mixture is not None:
             check_groups(mixture)
-            self.fixed_weights: dict[str, float] | None = None
+            self.shares: dict[str, Share] | None = None
             self.paths = tuple(one for group in mixture.values() for one in group.paths)
         else:
-            self.fixed_weights = dict(path) if isinstance(path, Mapping) else {str(path): 1.0}
-            self.paths = tuple(self.fixed_weights)
+            given = path if isinstance(path, Mapping) else {str(path): 1.0}
+            self.shares = {p: s if isinstance(s, Share) else Share(weight=s) for p, s in given.items()}
+            self.paths = tuple(self.shares)
         single = isinstance(generator, ShardGenerator)
         self.generators = dict.fromkeys(self.paths, generator) if single else dict(generator or {})
         self.batch_size = batch_size
@@ -122,14 +133,13 @@ class ShardDataModule(LightningDataModule):
             faults.append(f"epoch_samples is {self.epoch_samples}, expected 1 or more, or null for all")
         if not self.paths:
             faults.append("path names no data set")
-        faults += [f"weight of {path} is {weight}, expected a number above 0"
-                   for path, weight in (self.fixed_weights or {}).items() if not 0 < weight < float("inf")]  # fmt: skip
+        for path, share in (self.shares or {}).items():
+            if not 0 < share.weight < float("inf"):
+                faults.append(f"weight of {path} is {share.weight}, expected a number above 0")
+            if share.after < 0:
+                faults.append(f"{path} comes after {share.after} samples, expected 0 or more")
         if len(self.generators) > 1 and len(set(map(id, self.generators.values()))) == 1:
             faults.append(f"one generator for {len(self.paths)} paths, expected one for each by its path")
-        faults += [f"after {samples} samples {path}, expected 0 or more" for path, samples in self.after.items()
-                   if samples < 0]  # fmt: skip
-        faults += [f"after names {path}, which is not among the paths {', '.join(self.paths)}"
-                   for path in self.after.keys() - set(self.paths)]  # fmt: skip
         faults += [f"a generator for {path}, which is not among the paths {', '.join(self.paths)}"
                    for path in self.generators.keys() - set(self.paths)]  # fmt: skip
         if faults:
@@ -171,21 +181,22 @@ class ShardDataModule(LightningDataModule):
         folders = self._folders(stage)
         # Evaluation reads every sample once, whatever the weights.
         weights = self.weights(folders) if stage == "train" else dict.fromkeys(folders, 1.0)
-        first = min(self.after.get(path, 0) for path in folders)
+        after = {path: share.after for path, share in (self.shares or {}).items()}
+        first = min(after.get(path, 0) for path in folders)
         if stage == "train" and first:
             raise ConfigError(
                 f"shards: no data set to begin with, the first comes after {first} samples; lower `after`"
             )
         return [
-            Source(folder=p, shards=tuple(read_split(p, split)), weight=weights[p], after=self.after.get(p, 0))
+            Source(folder=p, shards=tuple(read_split(p, split)), weight=weights[p], after=after.get(p, 0))
             for p in folders
         ]
 
     def weights(self, folders: Collection[str]) -> dict[str, float]:
         """How often training draws from each of these data sets, relative to the others."""
         if self.mixture is None:
-            assert self.fixed_weights is not None
-            return {path: self.fixed_weights[path] for path in folders}
+            assert self.shares is not None
+            return {path: self.shares[path].weight for path in folders}
         groups = without(self.mixture, frozenset(self.paths) - frozenset(folders))
         return weights_of(groups, lambda path: sum(s.num_samples for s in read_split(path, self.splits.train)))
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
-from zoo.datamodules.shards import ShardDataModule, Splits
+from zoo.datamodules.shards import ShardDataModule, Share, Splits
 from zoo.errors import ConfigError, DataError
 from zoo.generator import GeneratedSample, ShardGenerator
 from zoo.shards.encode import encode_mp4
@@ -193,7 +193,7 @@ def test_a_split_that_no_data_set_has_is_an_error(tmp_path, processor, monkeypat
         ({"path": {"a": 0.0}}, "weight of a is 0.0"),
         ({"path": {"a": 1.0, "b": 1.0}, "generator": Frames(clips=2)}, "one generator for 2 paths"),
         ({"path": "a", "generator": {"b": Frames(clips=2)}}, "a generator for b, which is not among the paths a"),
-        ({"path": "d", "after": {"e": -1}}, "after -1 samples e.*after names e, which is not among the paths d"),
+        ({"path": {"d": Share(weight=0, after=-1)}}, "weight of d is 0.*d comes after -1 samples, expected 0 or more"),
         ({"path": "d", "epoch_samples": 0}, "epoch_samples is 0"),
         ({"path": "d", "seed": -1}, "seed is -1"),
     ],
@@ -217,7 +217,7 @@ def test_what_is_missing_is_said_before_training(blocks, letters, processor, tmp
 
 
 def test_one_data_set_must_be_there_from_the_start(blocks, letters, processor):
-    data = ShardDataModule(path={str(blocks): 1.0, str(letters): 1.0}, after={str(blocks): 9, str(letters): 7})
+    data = ShardDataModule(path={str(blocks): Share(after=9), str(letters): Share(after=7)})
     data.processor = processor
     with pytest.raises(ConfigError, match="the first comes after 7 samples"):
         data.train_dataloader()
