@@ -7,11 +7,14 @@ Run, with a data set of each tabletop generator:
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
+from zoo import from_pretrained
+from zoo.ask import answer, overlay
 from zoo.backbones.tokenizers import words
 from zoo.batch import Batch
 from zoo.head import Message
@@ -27,6 +30,7 @@ from zoo.shards.sampling import FrameSampling
 
 HERE = Path(__file__).parent
 GAP = 12
+QUESTIONS = ("How many objects moved?", "Point to the objects that moved.", "Track the objects that moved.")
 TEXT = (40, 40, 40)
 COLOURS = {"patch": (0, 114, 178), "mark": (86, 180, 233), "text": (170, 170, 170), "question": (230, 159, 0)}
 COLOURS["answer"] = (0, 158, 115)
@@ -207,6 +211,24 @@ def with_entry(folder: Path, kind: str, most: int) -> tuple[Sample, str]:
     raise SystemExit(f"{folder} holds no entry of kind {kind}")
 
 
+def answers(sample: Sample, questions: Sequence[str]) -> Image.Image:
+    """What the bundled model says about a clip, drawn as `zoo ask` draws it."""
+    module = from_pretrained("molmo2-tiny")
+    with TemporaryDirectory() as folder:
+        video = Path(folder) / "clip.mp4"
+        video.write_bytes(sample.files["mp4"])
+        said = [answer(module, question, [video], constrained=True) for question in questions]
+    return stacked([overlay(a.clip, a.layout, f"{a.question}  {a.text}"[:190], a.said.points) for a in said])
+
+
+def with_movers(folder: Path, fewest: int) -> Sample:
+    """The first clip in which so many objects moved."""
+    for sample in samples(folder):
+        if sum(thing["moved"] for thing in sample.record["meta"]["objects"]) >= fewest:
+            return sample
+    raise SystemExit(f"{folder} holds no clip in which {fewest} objects moved")
+
+
 def main(clips: Path, stills: Path) -> None:
     """Write all pictures beside this file."""
     tokens = [tokens_of_a_clip(next(samples(clips))), tokens_of_an_image(next(samples(stills)))]
@@ -215,6 +237,7 @@ def main(clips: Path, stills: Path) -> None:
     asked = {"points": stills, "tracks": clips}
     rows = [places(*with_entry(folder, kind, 3), kind) for kind, folder in asked.items()]
     stacked(rows).save(HERE / "places.png")
+    answers(with_movers(clips, 2), QUESTIONS).save(HERE / "answers.png")
 
 
 if __name__ == "__main__":
