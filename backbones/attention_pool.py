@@ -29,7 +29,9 @@ class AttentionPool(Connector):
         intermediate_size: Width of the projector; `language` takes the language model's MLP width.
         norm_output: Put a layer norm behind the projector. For training from nothing: without it vectors grew to
             thousands, which no layer of the language model can add anything to.
-        output_scale: What the layer norm's weight begins at: the size a channel of the language model's own embeddings.
+        output_scale: What the layer norm's weight begins at: the size of a channel of the language model's embeddings.
+    Raises:
+        ConfigError: a scale without the norm that it belongs to.
     """
 
     example_args: ClassVar = {"head_dim": 16}
@@ -45,6 +47,8 @@ class AttentionPool(Connector):
         output_scale: float = 1.0,
     ) -> None:
         super().__init__()
+        if output_scale != 1.0 and not norm_output:
+            raise ConfigError(f"attention_pool: output_scale {output_scale} without a norm; set norm_output to true")
         self.image_window = tuple(image_window)
         self.video_window = tuple(video_window)
         self.head_dim = head_dim

@@ -12,7 +12,7 @@ import torch
 from accelerate import init_empty_weights
 from torch import Tensor, nn
 
-from zoo.checkpoints.molmo2_config import recipe_of_released
+from zoo.checkpoints.molmo2_config import CONFIG, read_json, recipe_of_released
 from zoo.checkpoints.molmo2_layout import Group, NormNames, Shape, as_released, check_stored, groups
 from zoo.checkpoints.recipe import Spec, build_module
 from zoo.errors import ConfigError
@@ -44,8 +44,21 @@ def released_recipe(folder: Path) -> Spec:
         ConfigError: see `load_released`.
         DataError: see `load_released`.
     """
-    stored = as_released(stored_tensors(weight_files(folder)))
+    stored = stored_weights(folder)
     return recipe_of_released(folder, {name: tensor.shape for name, tensor in stored.items()})
+
+
+def stored_weights(folder: Path) -> dict[str, StoredTensor]:
+    """Every tensor of a released Molmo2, by the released names.
+
+    Raises:
+        ConfigError: a tensor is there under two names.
+        DataError: a file is missing or cut short.
+    """
+    told = read_json(folder / CONFIG)
+    text = told.get("text_config")
+    is_tied = any(isinstance(part, dict) and part.get("tie_word_embeddings") is True for part in (told, text))
+    return as_released(stored_tensors(weight_files(folder)), str(folder), is_tied=is_tied)
 
 
 def fill_released(module: ZooModule, folder: Path, *, spare: Collection[str] = ()) -> None:
@@ -59,7 +72,7 @@ def fill_released(module: ZooModule, folder: Path, *, spare: Collection[str] = (
         ConfigError: the weights are not exactly the module's.
         DataError: a file is missing or cut short.
     """
-    stored = as_released(stored_tensors(weight_files(folder)))
+    stored = stored_weights(folder)
     names = {base_name(name): name for name, _ in module.named_parameters(remove_duplicate=False)}
     own = {plain: module.get_parameter(name) for plain, name in names.items() if not is_adapter(name)}
     wanted = {name: parameter for name, parameter in own.items() if not name.startswith(tuple(spare))}

@@ -152,14 +152,22 @@ def _layer(layer: int, norms: NormNames) -> Iterator[Group]:
         yield Group(stored=(f"{theirs}{stored}.weight",), own=tuple(f"{ours}{name}.weight" for name in own))
 
 
-def as_released(stored: Mapping[str, Stored]) -> dict[str, Stored]:
+def as_released(stored: Mapping[str, Stored], source: str, *, is_tied: bool) -> dict[str, Stored]:
     """Tensors by the names that released files have.
 
     Args:
-        stored: By those names or by those of Molmo2's own trainer. Where no output head is stored it is the embedding.
+        stored: By those names or by those of Molmo2's own trainer, which writes no output head where it is the
+            embedding.
+        source: What the error calls the files.
+        is_tied: Take the embedding for an output head that is missing, whoever wrote the files.
+    Raises:
+        ConfigError: a tensor is there under both names.
     """
     found = {_released_name(name): tensor for name, tensor in stored.items()}
-    if HEAD not in found and EMBEDDING in found:
+    if len(found) < len(stored):
+        twice = next(name for name in stored if (other := _released_name(name)) != name and other in stored)
+        raise ConfigError(f"{source} holds {twice} twice, also as {_released_name(twice)}; take one of them out")
+    if HEAD not in found and EMBEDDING in found and (is_tied or any(name.startswith(TRAINERS) for name in stored)):
         found[HEAD] = found[EMBEDDING]
     return found
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from zoo.datamodules.preparation import PackingProcessor, Planned, Preparation, plan
+from zoo.datamodules.preparation import Planned, Preparation, SampleProcessor, plan
 from zoo.errors import ConfigError, DataError
 from zoo.packing import Packer, PackLimits, PackSize
 from zoo.shards.reader import Sample, Shard, ignore_error, read_shard
@@ -44,7 +44,7 @@ class Packing:
         Raises:
             DataError: a sample cannot be planned any more.
         """
-        plans = [planned for sample in waiting if (planned := self.preparation.planned(sample)) is not None]
+        plans = [planned for sample in waiting if (planned := self.preparation.plan(sample)) is not None]
         self.packer = Packer(self.packer.limits, [(planned, self._size(planned)) for planned in plans])
 
     def groups(self, samples: Iterable[Sample]) -> Iterator[list[Any]]:
@@ -58,14 +58,14 @@ class Packing:
                 yield examples
 
     def _add(self, sample: Sample) -> list[Planned] | None:
-        planned = self.preparation.plan(sample)
+        planned = self.preparation.plan_or_report(sample)
         return None if planned is None else self.packer.add(planned, self._size(planned))
 
     def _size(self, planned: Planned) -> PackSize:
         return self.preparation.processor.size(planned.tree)
 
 
-def check_frames(limits: PackLimits, processor: PackingProcessor) -> None:
+def check_frames(limits: PackLimits, processor: SampleProcessor) -> None:
     """Refuse limits that a single clip may exceed.
 
     Raises:
@@ -81,7 +81,7 @@ def check_frames(limits: PackLimits, processor: PackingProcessor) -> None:
 
 def expected_packs(
     limits: PackLimits,
-    processor: PackingProcessor,
+    processor: SampleProcessor,
     sources: Iterable[tuple[Iterable[Shard], float]],
     *,
     samples: int,
@@ -107,7 +107,7 @@ def expected_packs(
     return int(samples / total * max(tokens / limits.max_tokens, frames / limits.max_frames))
 
 
-def _first_sizes(limits: PackLimits, processor: PackingProcessor, shards: Iterable[Shard], seed: int) -> list[PackSize]:
+def _first_sizes(limits: PackLimits, processor: SampleProcessor, shards: Iterable[Shard], seed: int) -> list[PackSize]:
     sizes, fault = [], "no head asks anything about them"
     suffixes = processor.asked_suffixes
     samples = (s for shard in shards for s in read_shard(shard.path, suffixes=suffixes, report=ignore_error))

@@ -2,8 +2,8 @@
 
 `plan` needs the questions and the table of the video, `materialise` decodes the frames. Packing puts planned samples
 together before any is decoded; all others are planned a batch at a time as well, because planning one by one, between
-decoding, takes twice as long (the processor's caches are full of frames then). What is asked is drawn from (seed,
-epoch, sample key) alone.
+decoding, takes twice as long (the CPU's caches are full of frames then). What is asked is drawn from (seed, epoch,
+sample key) alone.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -24,7 +24,7 @@ from zoo.shards.sampling import FrameSampling
 
 
 class SampleProcessor(Protocol):
-    """What the streams need of `zoo.processor.Processor`; picklable."""
+    """What the streams need of `zoo.processor.Processor`; picklable. Trees are `zoo.message_tree.MessageTree`."""
 
     sampling: FrameSampling
     suffixes: Collection[str]
@@ -51,10 +51,6 @@ class SampleProcessor(Protocol):
     def labels(self, sample: Sample, indices: np.ndarray) -> Sequence[Any]: ...
 
     def collate(self, examples: Sequence[Any]) -> Any: ...
-
-
-class PackingProcessor(SampleProcessor, Protocol):
-    """What packing needs beside; trees are `zoo.message_tree.MessageTree`."""
 
     def size(self, tree: Any) -> PackSize: ...
 
@@ -85,7 +81,7 @@ class Preparation:
         epoch: Another epoch draws other questions; evaluation passes 0.
         training: Also render text that is only learnt from.
         labels: Also render what the label arrays say about the shown frames.
-        max_tokens: Of a pack; what is beyond is cut off the tree.
+        max_tokens: Of a pack; what is beyond is cut off the tree. None cuts nothing.
     """
 
     processor: SampleProcessor
@@ -96,11 +92,11 @@ class Preparation:
     labels: bool
     max_tokens: int | None = None
 
-    def planned(self, sample: Sample) -> Planned | None:
-        """A sample with its tree, a pure function of both; None where no head asks anything about it.
+    def plan(self, sample: Sample) -> Planned | None:
+        """What is asked about a sample, a pure function of it; None where no head asks anything.
 
         Raises:
-            DataError: see `plan`.
+            DataError: names shard and key.
         """
         return plan(
             sample,
@@ -111,10 +107,10 @@ class Preparation:
             training=self.training,
         )
 
-    def plan(self, sample: Sample) -> Planned | None:
+    def plan_or_report(self, sample: Sample) -> Planned | None:
         """The same, where a bad sample is reported; a good one counts as such until it fails to decode."""
         try:
-            planned = self.planned(sample)
+            planned = self.plan(sample)
         except DataError as error:
             self.faults.report(error)
             return None
@@ -141,8 +137,9 @@ class Preparation:
 
     def _batch(self, samples: Iterator[Sample], size: int) -> list[Any]:
         group: list[Any] = []
-        while drawn := list(islice(samples, size - len(group))):
-            group += self.decode([planned for sample in drawn if (planned := self.plan(sample)) is not None])
+        # Planned while they are drawn: whoever draws asks after a pass whether any of its samples was good.
+        while drawn := [self.plan_or_report(sample) for sample in islice(samples, size - len(group))]:
+            group += self.decode(planned for planned in drawn if planned is not None)
         return group
 
 
@@ -162,7 +159,7 @@ def plan(
         processor: Of the module that is fed.
         seed: Of the stream.
         epoch: Another epoch draws other questions.
-        max_tokens: Of a pack; what is beyond is cut off the tree.
+        max_tokens: Of a pack; what is beyond is cut off the tree. None cuts nothing.
         training: False asks all that a test would ask, in the stored order.
     Raises:
         DataError: names shard and key.

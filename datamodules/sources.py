@@ -106,7 +106,7 @@ class SourceReader:
                     return self._pop()
             if self._buffer:
                 return self._pop()
-            if self.faults.num_good == self._good_before:
+            if self.faults.num_good <= self._good_before:  # below it where planned samples failed to decode
                 raise DataError(
                     f"{self.source.folder}: a pass over {len(self._order)} shards gave no sample to learn from "
                     f"({self.faults.num_bad} bad so far; others hold no question for the heads in use)"

@@ -146,7 +146,11 @@ class Caption(Head):
         return text_loss(outputs, batch, head=self.name, z_loss=self.z_loss)
 
     def predict(self, session: Session, batch: Batch) -> list[Prediction]:
-        captions = session.generate(max_new_tokens=self.max_new_tokens, decoding=self.decoding)
+        captions = session.generate(
+            max_new_tokens=self.max_new_tokens,
+            decoding=self.decoding,
+            generator=self.decoding.generator(batch.keys, session.logits.device),
+        )
         predictions = []
         for turn, ids in zip(session.turns, captions, strict=True):
             text = self.parse(session.decode(ids))

@@ -162,7 +162,11 @@ class QuestionAnswering(Head):
         return text_loss(outputs, batch, head=self.name, z_loss=self.z_loss)
 
     def predict(self, session: Session, batch: Batch) -> list[Prediction]:
-        answers = session.generate(max_new_tokens=self.max_new_tokens, decoding=self.decoding)
+        answers = session.generate(
+            max_new_tokens=self.max_new_tokens,
+            decoding=self.decoding,
+            generator=self.decoding.generator(batch.keys, session.logits.device),
+        )
         return [
             self._prediction(batch.keys[turn.example], turn.message, self.parse(session.decode(ids)))
             for turn, ids in zip(session.turns, answers, strict=True)

@@ -6,8 +6,10 @@ frequency penalty of 0.1, which is vLLM's.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from zlib import crc32
 
 import torch
 from torch import Tensor
@@ -32,11 +34,22 @@ class Decoding:
     frequency_penalty: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (self.temperature >= 0 and 0 < self.top_p <= 1):
+        if not (0 <= self.temperature < math.inf and 0 < self.top_p <= 1 and math.isfinite(self.frequency_penalty)):
             raise ConfigError(
-                f"decoding: temperature {self.temperature} and top_p {self.top_p}; expected 0 or more, and above 0 up "
-                "to 1"
+                f"decoding: temperature {self.temperature}, top_p {self.top_p} and frequency_penalty "
+                f"{self.frequency_penalty}; expected 0 or more, above 0 up to 1, and a number"
             )
+
+    def generator(self, keys: Sequence[str], device: torch.device) -> torch.Generator | None:
+        """Randomness for the answers about some samples, so that they and training draw nothing from one another.
+
+        Args:
+            keys: Of the samples.
+            device: Of the logits.
+        """
+        if self.temperature == 0:
+            return None
+        return torch.Generator(device).manual_seed(crc32("\n".join(keys).encode()))
 
     def next_ids(
         self, logits: Tensor, answers: Sequence[Sequence[int]], generator: torch.Generator | None = None
@@ -50,11 +63,12 @@ class Decoding:
         Returns:
             (rows,) int64.
         """
+        logits = logits.float()  # in bfloat16 a tenth is lost beside a logit of 40
         if self.frequency_penalty:
             logits = logits - self.frequency_penalty * _counts(answers, logits)
         if self.temperature == 0:
             return logits.argmax(-1)
-        probabilities = (logits.float() / self.temperature).softmax(-1)
+        probabilities = (logits / self.temperature).softmax(-1)
         if self.top_p < 1:
             ordered, order = probabilities.sort(dim=-1, descending=True)
             outside = ordered.cumsum(-1) - ordered >= self.top_p  # an id stays while the mass before it is short of it

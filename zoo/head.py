@@ -230,7 +230,8 @@ class Head(nn.Module, ABC):
     Class attributes:
         name: Under which messages, losses and metrics of this head appear.
         needs: What of the trunk the model half reads: `logits` at target positions, `hidden` of all tokens,
-            `window_logits`, `patch_logits`; the last two are there in training only.
+            `window_logits`, `patch_logits`, `state_logits`; the last three are there in training only. A property where
+            it depends on the head's arguments.
         asked_kind: What a typed question wants, if the answer points to anything.
         answers: Questions can be put to it; false for a head that only teaches the trunk.
     """

@@ -30,6 +30,7 @@ from zoo.shards.sampling import FrameSampling
 
 HERE = Path(__file__).parent
 GAP = 12
+CAPTION = 190  # characters that fit below eight frames
 QUESTIONS = ("How many objects moved?", "Point to the objects that moved.", "Track the objects that moved.")
 TEXT = (40, 40, 40)
 COLOURS = {"patch": (0, 114, 178), "mark": (86, 180, 233), "text": (170, 170, 170), "question": (230, 159, 0)}
@@ -218,7 +219,7 @@ def answers(sample: Sample, questions: Sequence[str]) -> Image.Image:
         video = Path(folder) / "clip.mp4"
         video.write_bytes(sample.files["mp4"])
         said = [answer(module, question, [video], constrained=True) for question in questions]
-    return stacked([overlay(a.clip, a.layout, f"{a.question}  {a.text}"[:190], a.said.points) for a in said])
+    return stacked([overlay(a.clip, a.layout, f"{a.question}  {a.text}"[:CAPTION], a.said.points) for a in said])
 
 
 def with_movers(folder: Path, fewest: int) -> Sample:

@@ -85,3 +85,8 @@ def test_normed_vectors_begin_at_the_size_that_is_asked_for():
     pool.build(vision_size=16, num_features=2, hidden_size=12, intermediate_size=20)
     vectors = pool(torch.randn(30, 32), torch.randint(0, 30, (7, 9)))
     torch.testing.assert_close(vectors.pow(2).mean(1).sqrt(), torch.full((7,), 0.14), rtol=1e-3, atol=0)
+
+
+def test_a_scale_without_a_norm_is_refused():
+    with pytest.raises(ConfigError, match="output_scale 0.14 without a norm; set norm_output to true"):
+        AttentionPool(output_scale=0.14)

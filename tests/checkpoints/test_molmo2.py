@@ -283,8 +283,8 @@ def test_names_of_the_trainer_are_read(plain, tmp_path):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("names", [lambda name: name, trainers_name])
-def test_without_an_output_head_it_is_the_embedding(plain, tmp_path, names):
+@pytest.mark.parametrize("is_the_trainers", [False, True])
+def test_a_tied_output_head_is_the_embedding(plain, tmp_path, is_the_trainers):
     tensors = load_file(plain / "model.safetensors")
     table = "model.transformer.wte."
     vocabulary = len(tensors["lm_head.weight"])
@@ -293,12 +293,24 @@ def test_without_an_output_head_it_is_the_embedding(plain, tmp_path, names):
         f"{table}embedding": rows[:vocabulary],
         f"{table}new_embedding": rows[vocabulary:],
     }  # as they are released
-    whole = tensors | {"lm_head.weight": rows[:vocabulary].clone()}
+    whole = tensors | {"lm_head.weight": rows[:vocabulary]}
     expected = zoo.from_pretrained(rewritten(plain, tmp_path / "whole", whole))
-    stored = {names(name): tensor for name, tensor in tensors.items() if name != "lm_head.weight"}
-    module = zoo.from_pretrained(rewritten(plain, tmp_path / "tied", stored))
+    named = trainers_name if is_the_trainers else str
+    stored = {named(name): tensor for name, tensor in tensors.items() if name != "lm_head.weight"}
+    folder = rewritten(plain, tmp_path / "headless", stored)
+    if not is_the_trainers:
+        with pytest.raises(ConfigError, match=r"lacks lm_head\.weight"):
+            zoo.from_pretrained(folder)
+        folder = edited(folder, tmp_path / "tied", lambda config: config.update(tie_word_embeddings=True))
     inputs = released.inputs("text")
-    assert torch.equal(module.logits(**inputs), expected.logits(**inputs))
+    assert torch.equal(zoo.from_pretrained(folder).logits(**inputs), expected.logits(**inputs))
+
+
+def test_a_tensor_under_two_names_is_refused(plain, tmp_path):
+    tensors = load_file(plain / "model.safetensors")
+    both = tensors | {"transformer.ln_f.weight": tensors["model.transformer.ln_f.weight"]}
+    with pytest.raises(ConfigError, match=r"holds transformer\.ln_f\.weight twice, also as model\.transformer\.ln_f"):
+        zoo.from_pretrained(rewritten(plain, tmp_path / "both", both))
 
 
 def test_a_file_that_was_cut_short_is_refused(plain, tmp_path):

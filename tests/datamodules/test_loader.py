@@ -134,9 +134,12 @@ def test_garbage_is_not_looked_for_in_what_a_worker_inherits(blocks, processor, 
         yield Delivery(gc.get_freeze_count(), worker, epoch, None)
 
     monkeypatch.setattr(TrainStream, "deliveries", frozen)
-    counts = list(loader(stream_of(processor, blocks, num_batches=2, num_workers=num_workers)))
+    made = loader(stream_of(processor, blocks, num_batches=2, num_workers=num_workers))
+    first, second = list(made), list(made)
+    assert first == second  # what an epoch leaves behind is garbage
+    assert len(first) == max(1, num_workers)
     before = gc.get_freeze_count()  # of this process
-    assert all(count > before + 10_000 if num_workers else count == before for count in counts)
+    assert all(count > before + 10_000 if num_workers else count == before for count in first)
 
 
 def test_a_state_before_the_first_batch_is_the_beginning(blocks, processor):

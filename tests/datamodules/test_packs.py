@@ -171,7 +171,7 @@ def test_a_tree_that_does_not_fit_names_shard_and_key(blocks, packing_processor)
             raise DataError(f"{sample.key}: no question fits beside {len(times_s)} frames into {max_tokens} tokens")
 
     with pytest.raises(DataError, match=r"shard-000000\.tar: sample t00: no question fits .* into 240 tokens"):
-        packing(Full()).preparation.planned(samples_of(blocks)[0])
+        packing(Full()).preparation.plan(samples_of(blocks)[0])
 
 
 def test_samples_that_nobody_asks_about_are_passed_over(blocks, packing_processor):
@@ -188,7 +188,7 @@ def test_a_bug_while_planning_names_the_sample(blocks, packing_processor):
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError) as caught:
-        packing(Broken()).preparation.planned(samples_of(blocks)[0])
+        packing(Broken()).preparation.plan(samples_of(blocks)[0])
     assert "'t00'" in caught.value.__notes__[0]
 
 

@@ -294,6 +294,15 @@ def test_a_split_without_any_good_sample_does_not_loop_for_ever(damaged, process
         list(EvalStream(spec))
 
 
+def test_a_batch_may_be_longer_than_a_pass(make_dataset, tmp_path, processor, blocks):
+    few = make_dataset(tmp_path / "few", train=[["a", "b", "c"]])
+    keys = keys_of(TrainStream(spec_of(processor, few, batch_size=7), num_batches=3))
+    assert len(keys) == 21
+    assert all(sorted(keys[start : start + 3]) == ["a", "b", "c"] for start in range(0, 21, 3))  # pass by pass
+    mixed = TrainStream(spec_of(processor, few, blocks, weights=[9.0, 1.0], batch_size=16), num_batches=2)
+    assert len(keys_of(mixed)) == 32
+
+
 def test_a_bug_in_a_processor_keeps_its_traceback_and_names_the_sample(blocks, processor):
     class Broken(type(processor)):
         def plan(self, sample, **arguments):

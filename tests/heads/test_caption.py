@@ -100,8 +100,9 @@ class Says:
 
     def __init__(self, turns, texts):
         self.turns, self.texts = turns, texts
+        self.logits = torch.zeros(len(texts), 1)
 
-    def generate(self, *, max_new_tokens, decoding):
+    def generate(self, *, max_new_tokens, decoding, generator):
         return list(range(len(self.texts)))
 
     def decode(self, ids):

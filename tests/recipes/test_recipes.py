@@ -10,6 +10,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, SiglipVisionConfig, Sigl
 import zoo
 from zoo.backbones.tokenizers import words
 from zoo.cli import main
+from zoo.cli.training import RecipeCLI
 from zoo.datamodules.mixture import Group, Member, check_groups, weights_of
 from zoo.envs.tabletop import Tabletop
 from zoo.optimisation import OptimiserSettings
@@ -111,6 +112,13 @@ def test_its_printed_config_is_a_recipe_again(recipe, capsys, tmp_path):
     again.write_text(printed)
     assert main(["fit", "--config", str(again), "--print_config"]) == 0
     assert yaml.safe_load(capsys.readouterr().out) == parsed
+
+
+def test_pictures_come_before_clips():
+    data = RecipeCLI(["--config", "molmo2/tiny"]).datamodule
+    steps = data.shares["data/tabletop"].after / data.batch_size
+    assert data.shares["data/tabletop_stills"].after == 0
+    assert 0 < steps < written("molmo2/tiny")["trainer"]["max_steps"]
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

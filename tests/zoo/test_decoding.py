@@ -27,6 +27,23 @@ def test_a_penalty_counts_how_often_an_id_was_there():
     assert ids.tolist() == [0, 1, 0]
 
 
+def test_a_penalty_counts_beside_large_logits_of_few_bits():
+    logits = torch.tensor([[40.0, 40.0]], dtype=torch.bfloat16)
+    assert Decoding(frequency_penalty=0.1).next_ids(logits, [[0]]).tolist() == [1]
+
+
+def test_draws_about_the_same_samples_are_the_same_and_leave_torch_alone():
+    logits, drawn = torch.zeros(50, 9), Decoding(temperature=1.0)
+    before = torch.get_rng_state()
+    first, again, other = (
+        drawn.next_ids(logits, [[]] * 50, drawn.generator(keys, logits.device)) for keys in ("ab", "ab", "ac")
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert torch.equal(before, torch.get_rng_state())
+    assert GREEDY.generator("ab", logits.device) is None
+
+
 def test_what_must_not_come_does_not_come():
     logits = torch.tensor([[-torch.inf, 1.0, 0.0]]).expand(50, 3)
     drawn = Decoding(temperature=2.0, frequency_penalty=-5.0).next_ids(logits, [[0, 0]] * 50)
@@ -34,8 +51,16 @@ def test_what_must_not_come_does_not_come():
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"temperature": -1.0}, {"top_p": 0.0}, {"top_p": 1.5}, {"temperature": float("nan")}]
+    "arguments",
+    [
+        {"temperature": -1.0},
+        {"temperature": float("inf")},
+        {"temperature": float("nan")},
+        {"top_p": 0.0},
+        {"top_p": 1.5},
+        {"frequency_penalty": float("nan")},
+    ],
 )
 def test_values_out_of_range_are_refused(arguments):
-    with pytest.raises(ConfigError, match="expected 0 or more, and above 0 up to 1"):
+    with pytest.raises(ConfigError, match="expected 0 or more, above 0 up to 1, and a number"):
         Decoding(**arguments)

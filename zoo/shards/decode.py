@@ -56,11 +56,11 @@ class Clip:
 
 
 class _Kept(threading.local):
-    """Decoders by configuration, apart for each thread: a decoder has a state while it works on a clip."""
+    """What is dear to set up, apart for each thread: it has a state while it works on a clip."""
 
     def __init__(self) -> None:
-        self.decoders: dict[bytes, CodecContext] = {}
-        self.reformatter: VideoReformatter | None = None  # to RGB; setting one up costs as much as a small frame
+        self.decoders: dict[bytes, CodecContext] = {}  # by configuration
+        self.reformatter: VideoReformatter | None = None  # to RGB; a new one costs as much as a small frame
 
 
 _kept = _Kept()
@@ -298,7 +298,7 @@ def decode_video(
         data: The file's bytes, in any container that PyAV reads and that stores presentation times.
         choose: Sampling rule, or a function from the times of all stored frames to indices.
         expected_frames: Number of frames that a record promises; None where nothing is promised.
-        index: What `read_index` gave for the file, where that was asked before.
+        index: The file's table of packets where it was read before; None looks for one.
     Raises:
         DataError: no video, corrupt or truncated bytes, or another number of frames than expected.
     """
@@ -319,7 +319,7 @@ def frame_times(data: bytes, *, expected_frames: int | None = None, index: Mp4In
     Args:
         data: The file's bytes.
         expected_frames: Number of frames that a record promises; None where nothing is promised.
-        index: What `read_index` gave for the file, where that was asked before.
+        index: The file's table of packets where it was read before; None looks for one.
     Raises:
         DataError: no video, a damaged table, or another number of frames than expected.
     """

@@ -24,7 +24,7 @@ class FaultCounter:
     def __init__(self, policy: OnBadSample, *, max_bad_share: float = MAX_BAD_SHARE) -> None:
         self.policy = policy
         self.max_bad_share = max_bad_share
-        self.num_good = 0  # samples that became examples
+        self.num_good = 0  # samples that became examples, or will unless they fail to decode
         self.num_bad = 0
 
     def report(self, error: DataError) -> None:

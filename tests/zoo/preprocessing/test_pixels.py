@@ -24,7 +24,8 @@ def test_images_of_several_sizes_are_squashed_as_alone():
 @pytest.mark.parametrize("layout", ["together", "apart", "flipped"])
 def test_half_the_size_is_what_bilinear_rounds_to(layout):
     frames = np.random.default_rng(0).integers(0, 256, (3, 24, 40, 3), dtype=np.uint8)
-    frames[0, :2, :8:2, 0] = [[0, 255, 1, 2], [0, 255, 1, 0]]  # sums at the ends of the range, and halves
+    # Sums of four: 0, 1020, and 2 and 6, whose quarters are halves.
+    frames[0, :2, :8, 0] = [[0, 0, 255, 255, 1, 0, 3, 3], [0, 0, 255, 255, 1, 0, 0, 0]]
     given = {"together": frames, "apart": list(frames), "flipped": frames[:, ::-1, ::-1]}[layout]
     pixels = torch.from_numpy(np.stack(list(given))).permute(0, 3, 1, 2).float()
     expected = torch.nn.functional.interpolate(pixels, size=(12, 20), mode="bilinear").round().to(torch.uint8)
