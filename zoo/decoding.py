@@ -63,12 +63,12 @@ class Decoding:
         Returns:
             (rows,) int64.
         """
-        logits = logits.float()  # in bfloat16 a tenth is lost beside a logit of 40
         if self.frequency_penalty:
+            logits = logits.float()  # in bfloat16 a tenth is lost beside a logit of 40
             logits = logits - self.frequency_penalty * _counts(answers, logits)
         if self.temperature == 0:
             return logits.argmax(-1)
-        probabilities = (logits / self.temperature).softmax(-1)
+        probabilities = (logits.float() / self.temperature).softmax(-1)
         if self.top_p < 1:
             ordered, order = probabilities.sort(dim=-1, descending=True)
             outside = ordered.cumsum(-1) - ordered >= self.top_p  # an id stays while the mass before it is short of it
