@@ -28,13 +28,6 @@ def video(tmp_path):
     return file
 
 
-@pytest.fixture
-def image(tmp_path):
-    file = tmp_path / "one.png"
-    Image.new("RGB", (50, 40), "red").save(file)
-    return file
-
-
 @pytest.mark.parametrize("kind", ["video", "image"])
 def test_an_answer_and_a_picture_come_out(kind, module, request, tmp_path, monkeypatch):
     monkeypatch.setattr("zoo.ask.from_pretrained", lambda _: module)

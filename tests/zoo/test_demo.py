@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from says import Says
 from trunk_fixtures import build_module
 
@@ -26,13 +25,6 @@ from zoo.shards.sampling import FrameSampling
 def video(tmp_path):
     file = tmp_path / "clip.mp4"
     file.write_bytes(encode_mp4(np.zeros((12, 64, 64, 3), np.uint8), fps=8.0))
-    return file
-
-
-@pytest.fixture
-def image(tmp_path):
-    file = tmp_path / "one.png"
-    Image.new("RGB", (50, 40), "red").save(file)
     return file
 
 
