@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from zoo.attention import attend
 from zoo.backbone import VisionEncoder
 from zoo.errors import ConfigError
+from zoo.frame_pass import Between
 from zoo.registry import near
 from zoo.segments import Segments
 
@@ -38,20 +39,28 @@ class PackedBlock(nn.Module):
         self.norm1, self.attn, self.ls1, self.drop_path1 = block.norm1, block.attn, block.ls1, block.drop_path1
         self.norm2, self.mlp, self.ls2, self.drop_path2 = block.norm2, block.mlp, block.ls2, block.drop_path2
 
-    def forward(self, states: Tensor, segments: Segments, key_bias: Tensor | None) -> Tensor:
-        """(T, C) to (T, C)."""
-        attended = _packed_attention(self.attn, self.norm1(states), segments, key_bias)
+    def forward(
+        self, states: Tensor, segments: Segments, key_bias: Tensor | None, between: Between | None = None
+    ) -> Tensor:
+        """(T, C) to (T, C), or to fewer tokens where `between` says so."""
+        attended, query, key = _packed_attention(self.attn, self.norm1(states), segments, key_bias)
         states = states + self.drop_path1(self.ls1(attended))
+        if between is not None:
+            states = between(states, query, key, self.attn.scale)
         return states + self.drop_path2(self.ls2(self.mlp(self.norm2(states))))
 
 
-def _packed_attention(attn: Attention, states: Tensor, segments: Segments, key_bias: Tensor | None) -> Tensor:
+def _packed_attention(
+    attn: Attention, states: Tensor, segments: Segments, key_bias: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What attention adds to the states, and its queries and keys."""
     q, k, v = attn.qkv(states).view(len(states), 3, attn.num_heads, attn.head_dim).unbind(1)  # (T, H, D)
-    out = attend(attn.q_norm(q), attn.k_norm(k), v, segments, key_bias=key_bias, scale=attn.scale)
+    q, k = attn.q_norm(q), attn.k_norm(k)
+    out = attend(q, k, v, segments, key_bias=key_bias, scale=attn.scale)
     out = attn.norm(out.reshape(len(states), attn.attn_dim))
     if attn.gate is not None:
         out = out * attn.gate(states).sigmoid()
-    return attn.proj_drop(attn.proj(out))
+    return attn.proj_drop(attn.proj(out)), q, k
 
 
 class TimmVisionEncoder(VisionEncoder):
@@ -94,6 +103,7 @@ class TimmVisionEncoder(VisionEncoder):
         self.grid = tuple(vit.patch_embed.grid_size)
         self.hidden_size = vit.embed_dim
         self.num_blocks = len(vit.blocks)
+        self.num_heads = vit.blocks[0].attn.num_heads
         self.num_prefix_tokens = vit.num_prefix_tokens
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
@@ -108,8 +118,15 @@ class TimmVisionEncoder(VisionEncoder):
             pixels = pixels.contiguous(memory_format=torch.channels_last)  # 6x on a CPU for strided convolutions
         return vit.norm_pre(vit._pos_embed(vit.patch_embed(pixels)))  # noqa: SLF001 - guarded by a test on timm
 
-    def block(self, index: int, states: Tensor, segments: Segments, key_bias: Tensor | None) -> Tensor:
-        return self.vit.blocks[index](states, segments, key_bias)
+    def block(
+        self,
+        index: int,
+        states: Tensor,
+        segments: Segments,
+        key_bias: Tensor | None,
+        between: Between | None = None,
+    ) -> Tensor:
+        return self.vit.blocks[index](states, segments, key_bias, between)
 
     def units(self) -> tuple[nn.Module, ...]:
         return tuple(self.vit.blocks)

@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from zoo.pruner import Pruner, RemoveShare, Selection, Site, SiteView, TokenBudget
+from zoo.pruner import KeepAll, Pruner, RemoveShare, Selection, Site, SiteView, TokenBudget, keep_best
 
 
 class RandomPruner(Pruner):
@@ -17,8 +17,8 @@ class RandomPruner(Pruner):
 
     Args:
         remove: Share of a clip's windows to drop, in [0, 1).
-        site: Where they leave: pixels, vit.block[l], vit.output or llm.layer[k].
-        protect_first_frame: Drop nothing from the first frame of a clip while other frames can pay for it.
+        site: Where they leave: pixels, vit.stem, vit.block[l], vit.output, connector.output or llm.layer[k].
+        protect_first_frame: Drop nothing from the first frame of a clip; the others pay for it.
         seed: Changes the draw.
     """
 
@@ -28,16 +28,15 @@ class RandomPruner(Pruner):
         self, *, remove: float = 0.5, site: str = "vit.block[0]", protect_first_frame: bool = False, seed: int = 0
     ) -> None:
         super().__init__()
-        self._budget = RemoveShare(remove)
+        self._budget = RemoveShare(remove, protect_first_frame=protect_first_frame)
         self._site = Site.parse(site)
-        self.protect_first_frame = protect_first_frame
         self.seed = seed
 
     def sites(self) -> tuple[Site, ...]:
         return (self._site,)
 
     def budget(self) -> TokenBudget:
-        return self._budget
+        return KeepAll() if self._site.stage == "llm.layer" else self._budget
 
     def select(self, view: SiteView, memory: dict[str, Tensor]) -> Selection:
         layout = view.layout
@@ -46,10 +45,4 @@ class RandomPruner(Pruner):
             generator = torch.Generator().manual_seed(hash((self.seed, clip_seed)) & 0x7FFF_FFFF)
             draws.append(torch.rand(windows, generator=generator))
         scores = torch.cat(draws).to(layout.device)
-        if self.protect_first_frame:
-            scores = scores + layout.window_in_first_frame
-        living = layout.living_windows
-        scores = scores.masked_fill(~living, -1.0)  # what an earlier pruner removed cannot be kept again
-        present = torch.bincount(layout.clip_of_window[living], minlength=layout.frames.num_clips).tolist()
-        keep = layout.keep_windows(layout.top_windows(scores, self._budget(present)))
-        return Selection(keep=keep, scores=layout.of_window(scores))
+        return keep_best(layout, scores, self._budget, protect_first_frame=self._budget.protect_first_frame)

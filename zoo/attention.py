@@ -23,6 +23,9 @@ SHORT_KEYS = 192
 """On a CPU the fused backward pass loses to plain matrix products up to about this many keys (2.7x
 at 81 keys, bfloat16)."""
 
+SCORES_AT_ONCE = 2**26
+"""Attention weights that are held at a time where a pruner or a probe wants to see them."""
+
 
 def attend(
     query: Tensor,
@@ -237,11 +240,17 @@ def _attend_flex(
 
 
 def received_attention(
-    query: Tensor, key: Tensor, segments: Segments, rows: Tensor, scale: float | None = None
+    query: Tensor,
+    key: Tensor,
+    segments: Segments,
+    rows: Tensor,
+    scale: float | None = None,
+    *,
+    reduction: Literal["mean", "max"] = "mean",
 ) -> Tensor:
-    """Attention that every token receives from asked query rows, averaged over heads and over the rows of its segment.
+    """Attention that every token receives from asked query rows, averaged over heads, reduced over its segment's rows.
 
-    Fused kernels return no attention map, so the asked rows are computed here: memory is rows x T, never T x T.
+    Fused kernels return no attention map, so the asked rows are computed here, some at a time.
 
     Args:
         query: (T, H, D).
@@ -249,14 +258,63 @@ def received_attention(
         segments: Who may attend to whom.
         rows: (R,) int64, packed indices of the asking queries.
         scale: Factor of the products; D ** -0.5 where None.
+        reduction: Over the rows.
     Returns:
         (T,) float32; 0 for tokens of a segment without an asking row.
     """
     heads, head_dim = query.shape[1:]
     keys = key.repeat_interleave(heads // key.shape[1], dim=1).float()
-    logits = torch.einsum("rhd,thd->hrt", query[rows].float(), keys) * (head_dim**-0.5 if scale is None else scale)
-    same = segments.segment_ids[rows][:, None] == segments.segment_ids[None, :]
-    allowed = same & segments.rule(rows[:, None], torch.arange(len(key), device=key.device)[None, :])
-    weights = logits.masked_fill(~allowed, -torch.inf).softmax(-1).mean(0)  # (R, T)
+    scale = head_dim**-0.5 if scale is None else scale
+    every = torch.arange(len(key), device=key.device)
+    received = torch.zeros(len(key), dtype=torch.float32, device=key.device)
+    for part in rows.split(max(1, SCORES_AT_ONCE // max(heads * len(key), 1))):
+        logits = torch.einsum("rhd,thd->hrt", query[part].float(), keys) * scale
+        same = segments.segment_ids[part][:, None] == segments.segment_ids[None, :]
+        allowed = same & segments.rule(part[:, None], every[None, :])
+        weights = logits.masked_fill(~allowed, -torch.inf).softmax(-1).mean(0)  # (R, T)
+        if reduction == "mean":
+            received += weights.sum(0)
+        elif len(part):
+            received = torch.maximum(received, weights.amax(0))
+    if reduction == "max":
+        return received
     asking = torch.bincount(segments.segment_ids[rows], minlength=len(segments.lengths)).clamp(min=1)
-    return weights.sum(0) / asking[segments.segment_ids]
+    return received / asking[segments.segment_ids]
+
+
+def received_from_all(query: Tensor, key: Tensor, segments: Segments, scale: float | None = None) -> Tensor:
+    """Attention that every token receives from all tokens of its segment, averaged over heads and queries.
+
+    Args:
+        query: (T, H, D).
+        key: (T, KV, D).
+        segments: Without branches; in a causal one a token's early neighbours ask more often than its late ones.
+        scale: Factor of the products; D ** -0.5 where None.
+    Returns:
+        (T,) float32; those of a segment add up to 1.
+    """
+    received = torch.zeros(len(query), dtype=torch.float32, device=query.device)
+    heads, shared = query.shape[1], query.shape[1] // key.shape[1]
+    for group in segments.groups:
+        mask = group.additive_mask(torch.float32)
+        if group.is_causal:
+            length = group.rows.shape[1]
+            mask = torch.full((length, length), -torch.inf, device=query.device).triu(1)
+        step = max(1, SCORES_AT_ONCE // (heads * group.rows.shape[1] ** 2))
+        for start in range(0, len(group.rows), step):
+            part = slice(start, start + step)
+            rows = group.rows[part]
+            valid = None if group.valid is None else group.valid[part]
+            q, k = (_take(x, rows).transpose(1, 2).float() for x in (query, key))  # (g, H, L, D)
+            k = k.repeat_interleave(shared, dim=1) if shared > 1 else k
+            logits = _logits(q, k, None if mask is None else mask[part] if mask.dim() == 4 else mask, scale)
+            weights = logits.softmax(-1)
+            if valid is not None:
+                weights = weights * valid[:, None, :, None]
+            count = rows.shape[1] if valid is None else valid.sum(1, keepdim=True)
+            share = weights.sum(2).mean(1) / count  # (g, L)
+            if valid is None:
+                received[rows.flatten()] = share.flatten()
+            else:
+                received[rows[valid]] = share[valid]
+    return received

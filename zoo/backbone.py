@@ -9,23 +9,24 @@ Shapes: F frames, P patches of a frame, T packed tokens, W windows, C channels, 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from zoo.attention import attend
+from zoo.attention import attend, received_attention
 from zoo.batch import TokenStream
 from zoo.cache import KeyValueCache
 from zoo.errors import ConfigError
+from zoo.frame_pass import Between, FramePass
 from zoo.layout import TokenLayout
 from zoo.observation import Observable
 from zoo.portable import Portable
 from zoo.preprocessing.vision_tokens import NUM_EXTRA_TOKENS
-from zoo.pruner import PruningPass, Selection, Site
+from zoo.pruner import Need, PruningPass, Site
 from zoo.segments import Segments
 
 
@@ -59,7 +60,10 @@ class VisionEncoder(Portable, nn.Module, ABC):
     grid: tuple[int, int]
     hidden_size: int
     num_blocks: int
+    num_heads: int
     num_prefix_tokens: int
+    token_bucket: int | None = None
+    """Survivors are filled up to a multiple of this; None: the patches of a frame on a GPU, nothing on a CPU."""
 
     def __init__(self, *, feature_blocks: Sequence[int], norm_features: bool, activation_checkpointing: bool) -> None:
         super().__init__()
@@ -76,8 +80,23 @@ class VisionEncoder(Portable, nn.Module, ABC):
         """(F, 3, H, W) normalised to (F, prefix + P, C), positions included."""
 
     @abstractmethod
-    def block(self, index: int, states: Tensor, segments: Segments, key_bias: Tensor | None) -> Tensor:
-        """One block over (T, C) packed states."""
+    def block(
+        self,
+        index: int,
+        states: Tensor,
+        segments: Segments,
+        key_bias: Tensor | None,
+        between: Between | None = None,
+    ) -> Tensor:
+        """One block over (T, C) packed states.
+
+        Args:
+            index: Of the block.
+            states: (T, C).
+            segments: One a frame.
+            key_bias: (T,) float, added to the logits of each key.
+            between: Called between attention and MLP, where given.
+        """
 
     @abstractmethod
     def final_norm(self, states: Tensor) -> Tensor:
@@ -92,8 +111,10 @@ class VisionEncoder(Portable, nn.Module, ABC):
         return ()
 
     def sites(self) -> tuple[Site, ...]:
-        """Where pruners may act."""
-        return (Site("pixels"), *(Site("vit.block", block) for block in range(self.num_blocks)), Site("vit.output"))
+        """Where pruners may act, in the order in which they are reached; blocks that no feature needs do not run."""
+        blocks = range(self.last_block() + 1)
+        within = [site for l in blocks for site in (Site("vit.attention", l), Site("vit.block", l))]  # noqa: E741
+        return (Site("pixels"), Site("vit.stem"), *within, Site("vit.output"))
 
     def last_block(self) -> int:
         """Index of the last block that any feature needs."""
@@ -115,9 +136,8 @@ class VisionEncoder(Portable, nn.Module, ABC):
             layout: One token a patch.
             pruning: Pruners of this forward pass.
         """
-        run = _VisionRun(self, layout, pruning or PruningPass(pruners=()))
-        pixels = self.normalise(pixels) if pixels.dtype == torch.uint8 else pixels
-        run.start(self.stem(pixels), pixels)
+        run = FramePass(self, layout, pruning or PruningPass(pruners=()))
+        run.start(self.normalise(pixels) if pixels.dtype == torch.uint8 else pixels)
         wanted = [self._feature_index(b) for b in self.feature_blocks]
         for index in range(self.last_block() + 1):
             run.block(index)
@@ -126,81 +146,6 @@ class VisionEncoder(Portable, nn.Module, ABC):
         run.cut(Site("vit.output"), run.select(Site("vit.output")))
         features = [self.final_norm(run.features[i]) if self.norm_features else run.features[i] for i in wanted]
         return VisionFeatures(states=torch.cat(features, dim=1), layout=run.layout)
-
-
-class _VisionRun:
-    """One pass of frames through an encoder: the packed states, and what pruners have ordered for later blocks."""
-
-    def __init__(self, encoder: VisionEncoder, layout: TokenLayout, pruning: PruningPass) -> None:
-        self.encoder, self.layout, self.pruning = encoder, layout, pruning
-        self.features: dict[int, Tensor] = {}
-        self.key_bias: Tensor | None = None
-        self.pending: dict[int, list[Selection]] = {}
-
-    def start(self, states: Tensor, pixels: Tensor) -> None:
-        frames, tokens, channels = states.shape
-        self.pixels = pixels
-        self.is_patch = torch.ones(frames, tokens, dtype=torch.bool, device=states.device)
-        self.is_patch[:, : self.encoder.num_prefix_tokens] = False
-        self.is_patch = self.is_patch.flatten()
-        self.states = states.reshape(frames * tokens, channels)
-        self.segments = Segments.plain((tokens,) * frames, causal=False, device=states.device)
-        site = Site("pixels")
-        self.cut(site, self.select(site))
-
-    @property
-    def patch_states(self) -> Tensor:
-        """(tokens, C) states without class and register tokens."""
-        return self.states[self.is_patch] if self.encoder.num_prefix_tokens else self.states
-
-    def select(self, site: Site) -> Selection | None:
-        if not self.pruning.has(site):
-            return None
-        return self.pruning.select(site, self.patch_states, self.layout, self.pixels)
-
-    def block(self, index: int) -> None:
-        run: Callable[..., Tensor] = self.encoder.block
-        arguments = (index, self.states, self.segments, self._bias_of_all_tokens())
-        if self.encoder.activation_checkpointing and torch.is_grad_enabled():
-            self.states = checkpoint(run, *arguments, use_reentrant=False)
-        else:
-            self.states = run(*arguments)
-        self.key_bias = None
-        for selection in self.pending.pop(index, []):
-            self.cut(Site("vit.block", index), selection)
-        site = Site("vit.block", index)
-        selection = self.select(site)
-        if selection is None:
-            return
-        self.key_bias = selection.key_bias
-        if selection.cut_after is not None and selection.cut_after > index:
-            self.pending.setdefault(selection.cut_after, []).append(selection)
-        else:
-            self.cut(site, selection)
-
-    def _bias_of_all_tokens(self) -> Tensor | None:
-        if self.key_bias is None or not self.encoder.num_prefix_tokens:
-            return self.key_bias
-        return self.states.new_zeros(len(self.states)).masked_scatter(
-            self.is_patch, self.key_bias.to(self.states.dtype)
-        )
-
-    def cut(self, site: Site, selection: Selection | None) -> None:
-        if selection is None:
-            return
-        survivors = selection.apply(self.patch_states, self.layout)
-        if selection.embeddings is not None:
-            survivors = selection.embeddings
-        self.features = {i: selection.apply(f, self.layout) for i, f in self.features.items()}
-        keep = torch.ones_like(self.is_patch)
-        keep[self.is_patch] = selection.keep
-        self.states = self.states[keep].masked_scatter(self.is_patch[keep].unsqueeze(1), survivors)
-        self.is_patch = self.is_patch[keep]
-        self.segments = self.segments.keep(keep)
-        if self.key_bias is not None:
-            self.key_bias = self.key_bias[selection.keep]
-        self.layout = selection.layout_after(self.layout)
-        self.pruning.record(site, self.layout)
 
 
 class Connector(nn.Module, ABC):
@@ -241,13 +186,60 @@ class Connector(nn.Module, ABC):
 
 
 @dataclass(kw_only=True)
+class Glimpse:
+    """What a pruner before the next layer wants to know of this layer's attention, taken once.
+
+    The layer may be computed again in the backward pass; the decision is not made again.
+
+    Args:
+        needs: What is wanted.
+        rows: (rows,) int64, asking tokens by their places in the batch's sequence; None: all tokens.
+        reduction: Over the rows.
+    """
+
+    needs: frozenset[Need]
+    rows: Tensor | None
+    reduction: Literal["mean", "max"]
+    keys: Tensor | None = None
+    received: Tensor | None = None
+    is_taken: bool = False
+
+    @torch.no_grad()
+    def take(self, query: Tensor, key: Tensor, stream: TokenStream, scale: float) -> None:
+        """Look at (T, heads, D) queries and keys."""
+        if self.is_taken:
+            return
+        self.is_taken = True
+        if "keys" in self.needs:
+            self.keys = key.detach()
+        if "received_attention" in self.needs:
+            asking = torch.arange(len(query), device=query.device)
+            if self.rows is not None:
+                asking = asking[torch.isin(stream.index, self.rows)]
+            self.received = received_attention(query, key, stream.segments, asking, scale, reduction=self.reduction)
+
+
+@dataclass(kw_only=True)
 class LayerContext:
-    """What the attention of one layer needs beside queries, keys and values."""
+    """What the attention of one layer needs beside queries, keys and values.
+
+    Args:
+        language: The decoder.
+        stream: Packed tokens of a prefill; None: new tokens go on behind the rows of a cache.
+        cache: Of a generation.
+        counts: (R,) int64, new tokens of each row; None: all.
+        glimpse: What a pruner is to be shown of this layer.
+        pruning: Pruners of a step by a single token, where any of them acts while answers are generated.
+        hidden_at: Layer in which the last of them hid slots at this step.
+    """
 
     language: LanguageModel
     stream: TokenStream | None = None
     cache: KeyValueCache | None = None
     counts: Tensor | None = None
+    glimpse: Glimpse | None = None
+    pruning: PruningPass | None = None
+    hidden_at: int | None = None
 
     def attend(
         self,
@@ -272,14 +264,20 @@ class LayerContext:
             The queries' shape.
         """
         if self.stream is None:
+            self.cache.append(layer, key, value, self.counts)
+            if self.pruning is not None and self.pruning.has(Site("decode.layer", layer)):
+                self.cache.hide(self.pruning.at(Site("decode.layer", layer)), layer, query, self.counts, scale)
+                self.hidden_at = layer
             return self.cache.attend(
-                layer, query, key, value, self.counts, scale=scale, local_attention=local_attention
+                layer, query, self.counts, scale=scale, local_attention=local_attention, hidden_at=self.hidden_at
             )
         stream = self.stream.within(local_attention)
         q, k, v = (x.squeeze(0).transpose(0, 1) for x in (query, key, value))
         if self.cache is not None:
             self.cache.fill(layer, k, v, stream.index)
         self.language.observe(layer, q, k, v, stream, scale)
+        if self.glimpse is not None:
+            self.glimpse.take(q, k, stream, scale)
         bias = self.language.blocked_bias(layer, q, k, stream)
         out = attend(q, k, v, stream.segments, scale=scale, pair_bias=bias)
         return out.transpose(0, 1).unsqueeze(0)
@@ -336,7 +334,9 @@ class LanguageModel(Observable, Portable, nn.Module, ABC):
         return ()
 
     def sites(self) -> tuple[Site, ...]:
-        return tuple(Site("llm.layer", k) for k in range(self.num_layers))
+        """Where pruners may act, in the order in which they are reached."""
+        layers = range(self.num_layers)
+        return (*(Site("llm.layer", k) for k in layers), *(Site("decode.layer", k) for k in layers))
 
     def forward(
         self,
@@ -356,21 +356,29 @@ class LanguageModel(Observable, Portable, nn.Module, ABC):
         Returns:
             The stream after the last layer, before the final norm; and the layout of its patch tokens.
         """
-        rotary = None
+        rotary, glimpse = None, None
         for index in range(self.num_layers):
             site = Site("llm.layer", index)
             if pruning is not None and pruning.has(site):
-                stream, layout = self._cut(site, stream, layout, pruning)
+                stream, layout = self._cut(site, stream, layout, pruning, glimpse, cache)
                 rotary = None
+            glimpse = None if pruning is None else self._glimpse(Site("llm.layer", index + 1), layout, pruning)
             if rotary is None:
                 rotary = self.rotary(stream.states, stream.position_ids.unsqueeze(0))
             self.see_hidden(index, stream)
-            context = LayerContext(language=self, stream=stream, cache=cache)
+            context = LayerContext(language=self, stream=stream, cache=cache, glimpse=glimpse)
             stream = stream.with_states(self._run(index, stream.states.unsqueeze(0), rotary[index], context).squeeze(0))
         self.see_hidden(self.num_layers, stream)
         return stream, layout
 
-    def extend(self, states: Tensor, position_ids: Tensor, counts: Tensor | None, cache: KeyValueCache) -> Tensor:
+    def extend(
+        self,
+        states: Tensor,
+        position_ids: Tensor,
+        counts: Tensor | None,
+        cache: KeyValueCache,
+        pruning: PruningPass | None = None,
+    ) -> Tensor:
         """Run new tokens of every row on a filled cache.
 
         Args:
@@ -378,13 +386,17 @@ class LanguageModel(Observable, Portable, nn.Module, ABC):
             position_ids: (R, n) int64.
             counts: (R,) int64, real tokens of each row; None: all.
             cache: Extended in place.
+            pruning: Of the prefill; its pruners hide slots where n is 1, several tokens at once see everything.
         Returns:
             (R, n, C), before the final norm.
         """
         rotary = self.rotary(states, position_ids)
-        context = LayerContext(language=self, cache=cache, counts=counts)
+        is_step = states.shape[1] == 1
+        decodes = is_step and pruning is not None and any(site.stage == "decode.layer" for site in pruning.by_site)
+        context = LayerContext(language=self, cache=cache, counts=counts, pruning=pruning if decodes else None)
         for index in range(self.num_layers):
             states = self.layer(index, states, rotary[index], context)
+        cache.steps += is_step
         return states
 
     def _run(self, index: int, states: Tensor, rotary: tuple[Tensor, Tensor], context: LayerContext) -> Tensor:
@@ -392,16 +404,41 @@ class LanguageModel(Observable, Portable, nn.Module, ABC):
             return checkpoint(self.layer, index, states, rotary, context, use_reentrant=False)
         return self.layer(index, states, rotary, context)
 
+    def _glimpse(self, site: Site, layout: TokenLayout | None, pruning: PruningPass) -> Glimpse | None:
+        """What the pruner at a site must be shown of the layer before it."""
+        needs = pruning.needs(site)
+        if not needs or layout is None or not layout.num_tokens:
+            return None
+        pruner = pruning.at(site)
+        rows = None if pruner.attention_rows == "all" else pruning.attention_rows[pruner.attention_rows]
+        return Glimpse(needs=needs, rows=rows, reduction=pruner.attention_reduction)
+
     def _cut(
-        self, site: Site, stream: TokenStream, layout: TokenLayout | None, pruning: PruningPass
+        self,
+        site: Site,
+        stream: TokenStream,
+        layout: TokenLayout | None,
+        pruning: PruningPass,
+        glimpse: Glimpse | None,
+        cache: KeyValueCache | None,
     ) -> tuple[TokenStream, TokenLayout | None]:
         if layout is None or not layout.num_tokens:
             return stream, layout
-        selection = pruning.select(site, stream.states[stream.is_patch], layout)
+        selection = pruning.select(
+            site,
+            stream.states[stream.is_patch],
+            layout,
+            keys=lambda: glimpse.keys[stream.is_patch],
+            received_attention=lambda: glimpse.received[stream.is_patch],
+        )
+        if selection is None:
+            return stream, layout
         survivors = selection.apply(stream.states[stream.is_patch], layout)
         if selection.embeddings is not None:
             survivors = selection.embeddings
         stream = stream.keep_patches(selection.keep)
+        if selection.prune_cache and cache is not None:
+            cache.restrict(stream.index, before_layer=site.index)
         stream = stream.with_states(stream.states.masked_scatter(stream.is_patch.unsqueeze(1), survivors))
         layout = selection.layout_after(layout)
         pruning.record(site, layout)

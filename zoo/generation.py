@@ -16,6 +16,7 @@ from zoo.cache import KeyValueCache
 from zoo.decoding import GREEDY, Decoding
 from zoo.head import Constraint
 from zoo.processor import TextTokenizer
+from zoo.pruner import PruningPass
 
 if TYPE_CHECKING:
     from zoo.model import VideoLanguageModel
@@ -31,6 +32,7 @@ class GenerationSession:
         logits: (rows, vocabulary) of the next token.
         position_ids: (rows,) int64, position of the next token.
         tokenizer: Knows the end token, and turns ids into text.
+        pruning: Of the prefill: some pruners go on acting while answers are generated.
     """
 
     def __init__(
@@ -42,9 +44,10 @@ class GenerationSession:
         logits: Tensor,
         position_ids: Tensor,
         tokenizer: TextTokenizer,
+        pruning: PruningPass | None = None,
     ) -> None:
         self.model, self.turns, self.cache, self.logits = model, turns, cache, logits
-        self.position_ids, self.tokenizer = position_ids, tokenizer
+        self.position_ids, self.tokenizer, self.pruning = position_ids, tokenizer, pruning
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of generated ids."""
@@ -61,7 +64,7 @@ class GenerationSession:
         """
         rows, new = input_ids.shape
         positions = self.position_ids[:, None] + torch.arange(new, device=input_ids.device)
-        hidden = self.model.language.extend(self.model.embed(input_ids), positions, counts, self.cache)
+        hidden = self.model.language.extend(self.model.embed(input_ids), positions, counts, self.cache, self.pruning)
         if counts is None:
             self.logits, self.position_ids = self.model.language.logits(hidden[:, -1]), self.position_ids + new
             return self.logits
@@ -121,6 +124,7 @@ class GenerationSession:
             logits=self.logits[rows],
             position_ids=self.position_ids[rows],
             tokenizer=self.tokenizer,
+            pruning=self.pruning,
         )
 
     def _take_back(self, part: GenerationSession, rows: Sequence[int]) -> None:

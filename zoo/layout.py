@@ -33,6 +33,7 @@ class Frames:
         box_xyxy_px: Part of the picture that the frame shows; the whole picture where it is not a crop.
         tile: Place of a crop in the tiling of its image, None for a frame that stands alone; the tiles of an image
             follow its whole, in order.
+        is_video: The frame belongs to a video, not to images; all do where it is left out.
     """
 
     clip: tuple[int, ...]
@@ -41,6 +42,7 @@ class Frames:
     window: tuple[tuple[int, int], ...]
     box_xyxy_px: tuple[tuple[float, float, float, float], ...] = ()
     tile: tuple[Tile | None, ...] = ()
+    is_video: tuple[bool, ...] = ()
 
     def __post_init__(self) -> None:
         counts = {len(self.clip), len(self.time_s), len(self.size_px), len(self.window)}
@@ -52,6 +54,10 @@ class Frames:
             object.__setattr__(self, "box_xyxy_px", tuple((0.0, 0.0, float(w), float(h)) for w, h in self.size_px))
         elif len(self.box_xyxy_px) != len(self.clip):
             raise ValueError(f"{len(self.box_xyxy_px)} boxes for {len(self.clip)} frames")
+        if not self.is_video:
+            object.__setattr__(self, "is_video", (True,) * len(self.clip))
+        elif len(self.is_video) != len(self.clip):
+            raise ValueError(f"{len(self.is_video)} flags for {len(self.clip)} frames")
         if self.tile:
             self._check_tiles()
         else:
@@ -81,6 +87,22 @@ class Frames:
     def picture(self) -> tuple[int, ...]:
         """Number of the picture that each frame shows or is a crop of, counted through the batch."""
         return tuple(count - 1 for count in accumulate(int(tile is None) for tile in self.tile))
+
+    @cached_property
+    def is_first(self) -> tuple[bool, ...]:
+        """Whether each frame is the first of its clip."""
+        return tuple(number == 0 or self.clip[number - 1] != clip for number, clip in enumerate(self.clip))
+
+    def windows_of(self, grid: tuple[int, int]) -> tuple[int, ...]:
+        """Windows that each frame brings; those of a tiled image come with its first tile."""
+        counts = []
+        for window, tile in zip(self.window, self.tile, strict=True):
+            if tile is None:
+                counts.append(window_of_patch(grid, window)[1])
+            else:
+                is_first = (tile.row, tile.column) == (0, 0)
+                counts.append(window_of_tiled_patch(tile.tiling, grid, window)[1] if is_first else 0)
+        return tuple(counts)
 
 
 @lru_cache(maxsize=64)
@@ -114,6 +136,13 @@ def window_of_tiled_patch(tiling: Tiling, grid: tuple[int, int], window: tuple[i
     return torch.where(place[:, 0] < 0, -1, owned), count
 
 
+def places(mask: Tensor, count: int | None = None) -> Tensor:
+    """(count,) int64: where a (n,) bool mask is true; asks the device only where the host does not know the count."""
+    if count is None:
+        return mask.nonzero().squeeze(1)
+    return torch.nonzero_static(mask, size=count).squeeze(1)
+
+
 @dataclass(frozen=True, kw_only=True)
 class TokenLayout:
     """Which original patches each living vision token stands for.
@@ -128,6 +157,7 @@ class TokenLayout:
         patch: (pairs,) int64, original patches, grouped by token.
         token: (pairs,) int64, the token that each pair belongs to, non-decreasing, without a gap.
         num_tokens: Living tokens.
+        is_whole: Nothing has been cut: every window is alive.
     """
 
     frames: Frames
@@ -136,6 +166,7 @@ class TokenLayout:
     patch: Tensor
     token: Tensor
     num_tokens: int
+    is_whole: bool = False
 
     @classmethod
     def of_frames(cls, frames: Frames, grid: tuple[int, int], device: torch.device | str = "cpu") -> TokenLayout:
@@ -152,7 +183,9 @@ class TokenLayout:
             before += count
         windows = torch.cat(parts).to(device)
         every = torch.arange(len(windows), device=device)
-        return cls(frames=frames, grid=grid, windows=windows, patch=every, token=every, num_tokens=len(windows))
+        return cls(
+            frames=frames, grid=grid, windows=windows, patch=every, token=every, num_tokens=len(windows), is_whole=True
+        )
 
     # -- where a token is ---------------------------------------------------------------------------------------------
 
@@ -167,9 +200,11 @@ class TokenLayout:
     @cached_property
     def first_pair(self) -> Tensor:
         """(tokens,) index of each token's first pair."""
+        if not self._is_merged:
+            return torch.arange(self.num_tokens, device=self.device)
         starts = torch.ones_like(self.token, dtype=torch.bool)
         starts[1:] = self.token[1:] != self.token[:-1]
-        return starts.nonzero().squeeze(1)
+        return places(starts, self.num_tokens)
 
     @cached_property
     def frame_of_token(self) -> Tensor:
@@ -209,7 +244,9 @@ class TokenLayout:
 
     @cached_property
     def tokens_per_frame(self) -> tuple[int, ...]:
-        """Living tokens of each frame, on the host; reads the device once."""
+        """Living tokens of each frame, on the host; reads the device once, where it was not told."""
+        if self.is_whole:
+            return (self.patches_per_frame,) * len(self.frames)
         return tuple(torch.bincount(self.frame_of_token, minlength=len(self.frames)).tolist())
 
     @cached_property
@@ -221,30 +258,98 @@ class TokenLayout:
 
     @cached_property
     def windows_per_clip(self) -> tuple[int, ...]:
-        """Windows of each clip before any pruning."""
-        return tuple(torch.bincount(self.clip_of_window, minlength=self.frames.num_clips).tolist())
+        """Windows of each clip before any pruning, known to the host."""
+        counts = [0] * self.frames.num_clips
+        for clip, windows in zip(self.frames.clip, self.windows_per_frame, strict=True):
+            counts[clip] += windows
+        return tuple(counts)
 
     @cached_property
+    def windows_per_frame(self) -> tuple[int, ...]:
+        """Windows that each frame brings before any pruning, known to the host."""
+        return self.frames.windows_of(self.grid)
+
+    @property
     def num_windows(self) -> int:
-        return int(self.windows.max()) + 1 if self.windows.numel() else 0
+        """Windows before any pruning."""
+        return sum(self.windows_per_frame)
+
+    @cached_property
+    def frame_of_window(self) -> Tensor:
+        """(windows,) int64: frame of each original window; of a tiled image, its first tile."""
+        counts = torch.tensor(self.windows_per_frame, device=self.device)
+        frames = torch.arange(len(self.frames), device=self.device)
+        return frames.repeat_interleave(counts, output_size=self.num_windows)
 
     @cached_property
     def clip_of_window(self) -> Tensor:
         """(windows,) int64: clip of each original window."""
-        clips = torch.zeros(self.num_windows, dtype=torch.int64, device=self.device)
-        patches = torch.arange(len(self.windows), device=self.device)[self.windows >= 0]
-        clips[self.windows[patches]] = self.clip_of_frame[patches // self.patches_per_frame]
-        return clips
+        return self.clip_of_frame[self.frame_of_window]
+
+    @cached_property
+    def previous_window(self) -> Tensor:
+        """(windows,) int64: the window at the same place one frame before, -1 in first frames and in images."""
+        previous = [-1] * len(self.frames)
+        starts = [0, *accumulate(self.windows_per_frame)]
+        for number, (is_first, is_video) in enumerate(zip(self.frames.is_first, self.frames.is_video, strict=True)):
+            if is_video and not is_first:
+                previous[number] = starts[number - 1]
+        own = torch.tensor(starts[:-1], device=self.device)[self.frame_of_window]
+        place = torch.arange(self.num_windows, device=self.device) - own
+        before = torch.tensor(previous, device=self.device)[self.frame_of_window]
+        return torch.where(before < 0, -1, before + place)
 
     @cached_property
     def window_in_first_frame(self) -> Tensor:
         """(windows,) bool: the window lies in the first frame of its clip."""
-        starts = torch.ones_like(self.clip_of_frame, dtype=torch.bool)
-        starts[1:] = self.clip_of_frame[1:] != self.clip_of_frame[:-1]
-        mask = torch.zeros(self.num_windows, dtype=torch.bool, device=self.device)
-        patches = torch.arange(len(self.windows), device=self.device)[self.windows >= 0]
-        mask[self.windows[patches]] = starts[patches // self.patches_per_frame]
-        return mask
+        return torch.tensor(self.frames.is_first, dtype=torch.bool, device=self.device)[self.frame_of_window]
+
+    @cached_property
+    def window_in_video(self) -> Tensor:
+        """(windows,) bool: the window belongs to a video."""
+        return torch.tensor(self.frames.is_video, dtype=torch.bool, device=self.device)[self.frame_of_window]
+
+    @cached_property
+    def patches_per_token(self) -> Tensor:
+        """(tokens,) int64: original patches that each token stands for."""
+        return torch.bincount(self.token, minlength=self.num_tokens)
+
+    def per_window(self, values: Tensor) -> Tensor:
+        """Mean over the living tokens of each original window.
+
+        Args:
+            values: (tokens, channels) or (tokens,) float.
+        Returns:
+            (original windows, channels) or (original windows,); 0 where nothing lives.
+        """
+        own = self.window_of_token
+        if self.has_margins:
+            values, own = values[own >= 0], own[own >= 0]
+        total = values.new_zeros(self.num_windows, *values.shape[1:]).index_add_(0, own, values)
+        count = torch.bincount(own, minlength=self.num_windows).clamp(min=1).to(values.dtype)
+        return total / (count if values.dim() == 1 else count.unsqueeze(1))
+
+    @cached_property
+    def token_table(self) -> Tensor:
+        """(frames, most tokens of a frame) int64: tokens of each frame in order, padded with -1."""
+        widest = max(self.tokens_per_frame, default=0)
+        starts = torch.tensor((0, *accumulate(self.tokens_per_frame)), device=self.device)[:-1]
+        order = self.frame_of_token.argsort(stable=True)
+        place = torch.arange(self.num_tokens, device=self.device) - starts[self.frame_of_token[order]]
+        table = torch.full((len(self.frames), widest), -1, dtype=torch.int64, device=self.device)
+        table[self.frame_of_token[order], place] = order
+        return table
+
+    def unmerge(self, values: Tensor) -> Tensor:
+        """Give every original patch the values of the token that stands for it.
+
+        Args:
+            values: (tokens, channels).
+        Returns:
+            (frames, rows, columns, channels); 0 where nothing lives.
+        """
+        canvas = values.new_zeros(len(self.frames) * self.patches_per_frame, values.shape[1])
+        return canvas.index_copy(0, self.patch, values[self.token]).view(len(self.frames), *self.grid, -1)
 
     @cached_property
     def alive(self) -> Tensor:
@@ -319,31 +424,52 @@ class TokenLayout:
 
     # -- what is left after a selection -------------------------------------------------------------------------------
 
-    def keep(self, keep: Tensor) -> TokenLayout:
-        """The layout of the tokens where `keep` (tokens,) bool is true, in the same order."""
+    def keep(self, keep: Tensor, tokens_per_frame: tuple[int, ...] | None = None) -> TokenLayout:
+        """The layout of some tokens, in the same order.
+
+        Args:
+            keep: (tokens,) bool.
+            tokens_per_frame: What is left of each frame, where the host knows; else the device is read.
+        """
         if keep.shape != (self.num_tokens,) or keep.dtype != torch.bool:
             raise ValueError(f"keep must be ({self.num_tokens},) bool, got {tuple(keep.shape)} {keep.dtype}")
-        renumbered = keep.cumsum(0) - 1
-        pairs = keep[self.token]
-        return self._with(self.patch[pairs], renumbered[self.token[pairs]], int(keep.sum()))
+        count = None if tokens_per_frame is None else sum(tokens_per_frame)
+        pairs = places(keep[self.token], None if self._is_merged else count)
+        token = (keep.cumsum(0) - 1)[self.token[pairs]]
+        return self._with(self.patch[pairs], token, int(keep.sum()) if count is None else count, tokens_per_frame)
 
-    def merge(self, into: Tensor) -> TokenLayout:
-        """The layout after token i has joined token `into[i]` ((tokens,) int64; survivors point at themselves).
+    def merge(self, into: Tensor, tokens_per_frame: tuple[int, ...] | None = None) -> TokenLayout:
+        """The layout after token i has joined token `into[i]`; a merged token lies where its survivor did.
+
+        Args:
+            into: (tokens,) int64; survivors point at themselves, tokens that are dropped at -1.
+            tokens_per_frame: What is left of each frame, where the host knows and nothing is dropped; else the device
+                is read.
 
         Raises:
             ValueError: a token joins one that does not survive.
         """
         survives = into == torch.arange(self.num_tokens, device=self.device)
-        if not bool(survives[into].all()):
-            raise ValueError("merge: a token joins one that is itself merged away; point every token at a survivor")
-        owner = (survives.cumsum(0) - 1)[into][self.token]
-        order = owner.argsort(stable=True)
-        return self._with(self.patch[order], owner[order], int(survives.sum()))
+        patch, token = self.patch, self.token
+        if tokens_per_frame is None:
+            if not bool((survives[into] | (into < 0)).all()):
+                raise ValueError("merge: a token joins one that is itself merged away; point every token at a survivor")
+            pairs = (into >= 0)[token]
+            patch, token = patch[pairs], token[pairs]
+        owner = (survives.cumsum(0) - 1)[into[token]]
+        order = (owner * 2 + (~survives[token]).long()).argsort(stable=True)  # its survivor's patches come first
+        count = int(survives.sum()) if tokens_per_frame is None else sum(tokens_per_frame)
+        return self._with(patch[order], owner[order], count, tokens_per_frame)
 
-    def _with(self, patch: Tensor, token: Tensor, num_tokens: int) -> TokenLayout:
-        return TokenLayout(
+    def _with(
+        self, patch: Tensor, token: Tensor, num_tokens: int, tokens_per_frame: tuple[int, ...] | None = None
+    ) -> TokenLayout:
+        layout = TokenLayout(
             frames=self.frames, grid=self.grid, windows=self.windows, patch=patch, token=token, num_tokens=num_tokens
         )
+        if tokens_per_frame is not None:
+            layout.__dict__["tokens_per_frame"] = tokens_per_frame  # before the cached property asks the device
+        return layout
 
     def pool(self) -> tuple[TokenLayout, Tensor]:
         """One token a window that still has a living patch.
@@ -414,4 +540,5 @@ class TokenLayout:
             patch=self.patch.to(device),
             token=self.token.to(device),
             num_tokens=self.num_tokens,
+            is_whole=self.is_whole,
         )

@@ -106,4 +106,5 @@ def frames_of(
         window=tuple(video_window if e.is_video else image_window for _, e, _, _ in places),
         box_xyxy_px=boxes if is_cropped else (),
         tile=tiles if is_cropped else (),
+        is_video=tuple(e.is_video for _, e, _, _ in places),
     )

@@ -23,7 +23,7 @@ from zoo.layout import Frames, TokenLayout
 from zoo.place_embedding import PlaceEmbedding
 from zoo.preprocessing.vision_tokens import VisionToken
 from zoo.processor import TextTokenizer
-from zoo.pruner import Pruner, PruningPass, check_pruners
+from zoo.pruner import Pruner, PruningPass, Rows, Site, TrunkShape, resolve_pruners
 
 PositionRule = Literal["dense", "gapped"]
 """Positions after a cut before the language model: renumbered, or kept with gaps (sheet B8, rules a and b)."""
@@ -84,11 +84,9 @@ class VideoLanguageModel(nn.Module):
         needs: frozenset[str] = frozenset(),
     ) -> None:
         super().__init__()
-        check_pruners(pruners, (*vision.sites(), *language.sites()), provides=frozenset({"pixels"}))
         self.vision = vision
         self.connector = connector
         self.language = language
-        self.pruners = nn.ModuleList(pruners)
         self.position_rule = position_rule
         self.vision_attention = vision_attention
         self.needs = needs
@@ -98,11 +96,54 @@ class VideoLanguageModel(nn.Module):
             hidden_size=language.hidden_size,
             intermediate_size=language.intermediate_size,
         )
+        self.set_pruners(pruners)
         features = vision.hidden_size * len(vision.feature_blocks)
         self.patch_projection = nn.Linear(features, language.hidden_size) if "patch_logits" in needs else None
         self.place_embedding = PlaceEmbedding(language.hidden_size) if window_places else None
         self.extra_embedding = nn.Embedding(language.num_extra_tokens, language.hidden_size)
         nn.init.normal_(self.extra_embedding.weight, std=0.02)
+
+    def set_pruners(self, pruners: Sequence[Pruner]) -> None:
+        """Put other pruners in, their weights made for this trunk.
+
+        Raises:
+            ConfigError: a pruner acts where this trunk has no site, or where another one acts.
+        """
+        shape = TrunkShape(
+            vision_size=self.vision.hidden_size,
+            vision_heads=self.vision.num_heads,
+            num_blocks=self.vision.last_block() + 1,
+            grid=self.vision.grid,
+            video_window=self.connector.video_window,
+            hidden_size=self.language.hidden_size,
+            num_layers=self.language.num_layers,
+        )
+        for pruner in pruners:
+            pruner.build(shape)
+        sites = (*self.vision.sites(), Site("connector.output"), *self.language.sites())
+        self._pruner_of_site = resolve_pruners(pruners, sites)
+        self.pruners = nn.ModuleList(pruners)
+
+    def pruning_pass(self, clip_seeds: tuple[int, ...], turns: Sequence[Turn] = ()) -> PruningPass:
+        """The pruners' work on one batch, about to begin."""
+        return PruningPass(
+            pruners=tuple(self.pruners),
+            by_site=self._pruner_of_site,
+            clip_seeds=clip_seeds,
+            training=self.training,
+            attention_rows=self._asking_rows(turns),
+        )
+
+    def _asking_rows(self, turns: Sequence[Turn]) -> dict[Rows, Tensor]:
+        """Places of the tokens whose attention pruners in the language model may ask for."""
+        if not any(site.stage == "llm.layer" and p.needs_at(site) for site, p in self._pruner_of_site.items()):
+            return {}
+        device = self.extra_embedding.weight.device
+        text = [place for turn in turns for place in range(*turn.prompt)]
+        return {
+            "last": torch.tensor([turn.prompt[1] - 1 for turn in turns], dtype=torch.int64, device=device),
+            "text": torch.tensor(text, dtype=torch.int64, device=device),
+        }
 
     @property
     def num_ids(self) -> int:
@@ -136,7 +177,18 @@ class VideoLanguageModel(nn.Module):
         layout = TokenLayout.of_frames(batch.frames, self.vision.grid, batch.pixels.device)
         features = self.vision(batch.pixels, layout, pruning)
         vectors, pooled = self._pool(features)
+        vectors, pooled = self._cut_vectors(vectors, pooled, pruning)
         return features, vectors, pooled
+
+    def _cut_vectors(self, vectors: Tensor, layout: TokenLayout, pruning: PruningPass) -> tuple[Tensor, TokenLayout]:
+        site = Site("connector.output")
+        selection = pruning.select(site, vectors, layout)
+        if selection is None:
+            return vectors, layout
+        survivors = selection.apply(vectors, layout) if selection.embeddings is None else selection.embeddings
+        layout = selection.layout_after(layout)
+        pruning.record(site, layout)
+        return survivors, layout
 
     def _pool(self, features: VisionFeatures) -> tuple[Tensor, TokenLayout]:
         pooled, table = features.layout.pool()
@@ -155,7 +207,7 @@ class VideoLanguageModel(nn.Module):
                 f"the weights have image patches at id {self.language.image_patch_id}, the processor writes "
                 f"{self.language.vocab_size + VisionToken.IM_PATCH}; give tensors of transformers' processor instead"
             )
-        pruning = PruningPass(pruners=tuple(self.pruners), clip_seeds=batch.clip_seeds, training=self.training)
+        pruning = self.pruning_pass(batch.clip_seeds, batch.turns)
         stream = batch.stream(self.embed(batch.input_ids), self.vision_group(batch.input_ids))
         layout = TokenLayout.of_frames(batch.frames, self.vision.grid, batch.pixels.device)
         position_ids, features, vectors = batch.position_ids, None, None
@@ -185,7 +237,7 @@ class VideoLanguageModel(nn.Module):
         height, width = self.vision.image_size
         frame = Frames(clip=(0,), time_s=(0.0,), size_px=((width, height),), window=(self.connector.image_window,))
         pixels = torch.full((1, 3, height, width), 128, dtype=torch.uint8, device=self.extra_embedding.weight.device)
-        pruning = PruningPass(pruners=tuple(self.pruners), clip_seeds=(0,), training=self.training)
+        pruning = self.pruning_pass((0,))
         features = self.vision(pixels, TokenLayout.of_frames(frame, self.vision.grid, pixels.device), pruning)
         return sum(part.sum() * 0 for part in [self._pool(features)[0], *pruning.losses])
 

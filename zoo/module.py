@@ -142,7 +142,7 @@ class ZooModule(TakesPaddedTensors, AdaptableModule):
             timestamps=timestamps,
             inputs=inputs,
             answer_weight=answer_weight,
-            budgets=tuple(p.budget() for p in pruners if all(site.stage != "llm.layer" for site in p.sites())),
+            budgets=tuple(p.budget() for p in pruners),
         )
         self.controls = tuple(controls)
         stages = ("val", "test", *(f"test_{control}" for control in controls))

@@ -136,6 +136,34 @@ def _what_still_fits(sizes: Sequence[PackSize], chosen: Sequence[int], limits: P
     return joining
 
 
+def first_fit_decreasing(sizes: Sequence[int], capacity: int) -> list[list[int]]:
+    """Distribute items over few bins: the largest first, each into the first bin with room (molmo2_stts sheet B7).
+
+    Args:
+        sizes: Of the items, 0 or more; those of size 0 lie in no bin.
+        capacity: Of a bin.
+    Returns:
+        The places of the items of each bin, in the order in which they came; of equal items the earlier comes first.
+    Raises:
+        ValueError: an item is larger than a bin, or smaller than nothing.
+    """
+    if sizes and not 0 <= min(sizes) <= max(sizes) <= capacity:
+        raise ValueError(f"items of {min(sizes)} to {max(sizes)} do not fit into bins of {capacity}")
+    bins: list[list[int]] = []
+    room: list[int] = []
+    for place in sorted(range(len(sizes)), key=lambda place: -sizes[place]):
+        size = sizes[place]
+        if not size:
+            break
+        number = next((number for number, left in enumerate(room) if left >= size), len(bins))
+        if number == len(bins):
+            bins.append([])
+            room.append(capacity)
+        bins[number].append(place)
+        room[number] -= size
+    return bins
+
+
 class Packer(Generic[Item]):
     """Collects samples in a pool and emits sets of them that fit a sequence; deterministic.
 

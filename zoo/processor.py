@@ -31,7 +31,7 @@ from zoo.preprocessing.pixels import check_picture, cut, squash
 from zoo.preprocessing.prompts import POINTING_STYLES, joined, style_prefix, subtitle_text
 from zoo.preprocessing.settings import InputSettings
 from zoo.preprocessing.vision_tokens import NOT_VISION, VisionText, VisionToken
-from zoo.pruner import TokenBudget
+from zoo.pruner import ClipSize, TokenBudget
 from zoo.shards.decode import ShownFrames, image_sizes, media_kind
 from zoo.shards.reader import MEDIA_AND_JSON, Sample
 from zoo.shards.sampling import FrameSampling
@@ -90,7 +90,7 @@ class Processor:
         timestamps: Write each frame's time before it.
         answer_weight: Token weights of an answer with n loss tokens in a tree of b branches: `code` is
             2 / sqrt(n) / sqrt(b), `paper` is 4 / sqrt(n), `flat` is 1 (sheet A7.1); times the message's own weight.
-        budgets: Of the pruners that cut before the language model, in order: packs are planned on what they leave.
+        budgets: Of the pruners, in order: packs are planned on what they let into the language model.
         inputs: Crops, several images, marks, prompts.
     """
 
@@ -298,7 +298,8 @@ class Processor:
             return 0
         windows = left = tree.prefix.count(self.vocab_size + VisionToken.IM_PATCH)
         for budget in self.budgets:
-            (left,) = budget((left,))
+            first = windows // max(tree.num_frames, 1)
+            (left,) = budget((ClipSize(left, tree.num_frames, is_video=tree.is_video, first_frame=first),))
         return windows - left
 
     def size(self, tree: MessageTree) -> PackSize:

@@ -306,11 +306,17 @@ class Segments:
 
         return create_block_mask(may_attend, None, None, self.num_tokens, self.num_tokens, device=self.device)
 
-    def keep(self, keep: Tensor) -> Segments:
-        """The segments of the tokens where `keep` (T,) bool is true; reads the device once for the new lengths."""
-        lengths = list(chain.from_iterable(self.runs))
-        run_ids = self._repeat(range(len(lengths)), lengths)
-        left = iter(torch.bincount(run_ids[keep], minlength=len(lengths)).tolist())
+    def keep(self, keep: Tensor, lengths: Sequence[int] | None = None) -> Segments:
+        """The segments of the tokens where `keep` (T,) bool is true.
+
+        Args:
+            keep: (T,) bool.
+            lengths: What is left of each run, in order, where the host knows; else the device is read once.
+        """
+        if lengths is None:
+            own = list(chain.from_iterable(self.runs))
+            lengths = torch.bincount(self._repeat(range(len(own)), own)[keep], minlength=len(own)).tolist()
+        left = iter(lengths)
         return replace(
             self,
             runs=tuple(tuple(next(left) for _ in runs) for runs in self.runs),

@@ -72,7 +72,7 @@ def test_random_pruning_shortens_what_follows_its_site(module_of, batch_of, site
 def test_removing_nothing_is_the_dense_model(module_of, batch_of, site):
     module = module_of(RandomPruner(remove=0.0, site=site))
     pruned = logits_of(module, batch_of(module))
-    module.model.pruners = torch.nn.ModuleList()
+    module.model.set_pruners([])
     dense = logits_of(module, batch_of(module))
     torch.testing.assert_close(pruned.logits, dense.logits, rtol=1e-5, atol=1e-5)
 

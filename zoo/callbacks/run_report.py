@@ -17,11 +17,14 @@ from lightning.pytorch.trainer.states import TrainerFn
 from zoo.batch import Batch
 from zoo.callbacks.blind_baseline import BlindBaseline
 from zoo.callbacks.evaluation import SPLIT_NAMES, SampleSource, gather, results_of, results_text
+from zoo.callbacks.pruning_pictures import draw_kept, pruned_trunk, what_was_kept
 from zoo.callbacks.throughput import Throughput
 from zoo.errors import ConfigError
 from zoo.head import Prediction
 from zoo.report import files, write_report
+from zoo.report.pruning import KeptPatches
 from zoo.shards.decode import media_files, media_kind
+from zoo.shards.reader import Sample
 from zoo.shards.writer import write_json
 
 Stage = Literal["validate", "test", "predict"]
@@ -52,6 +55,8 @@ class RunReport(Callback):
         self._running_controls: dict[str, list[Prediction]] = defaultdict(list)
         self._predictions: list[Prediction] = []  # all ranks', of the last evaluation that was finished
         self._controls: dict[str, list[Prediction]] = {}
+        self._examples: tuple[tuple[str, list[str]], dict[str, Sample]] | None = None  # the last, and what was asked
+        self._kept: dict[str, KeptPatches] = {}  # of the example clips, by key, in that evaluation
         self._said: list[str] = []
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -123,7 +128,7 @@ class RunReport(Callback):
         self._validated = True
         if trainer.sanity_checking:
             return
-        self._finish(trainer)
+        self._finish(trainer, pl_module, "validate")
         if trainer.state.fn == TrainerFn.VALIDATING:
             self._write(trainer, pl_module, "validate")
 
@@ -137,7 +142,7 @@ class RunReport(Callback):
         self._collect(outputs)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._finish(trainer)
+        self._finish(trainer, pl_module, "test")
         self._write(trainer, pl_module, "test")
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -150,7 +155,7 @@ class RunReport(Callback):
         self._collect({"predictions": outputs})
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._finish(trainer)
+        self._finish(trainer, pl_module, "predict")
         self._write(trainer, pl_module, "predict")
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -172,7 +177,7 @@ class RunReport(Callback):
         for name, answers in outputs.get("controls", {}).items():
             self._running_controls[name] += answers
 
-    def _finish(self, trainer: Trainer) -> None:
+    def _finish(self, trainer: Trainer, pl_module: LightningModule, stage: Stage) -> None:
         self._predictions = gather(trainer, self._running)
         controls = gather(trainer, list(self._running_controls.items()))  # at once: a rank may have met none of them
         self._controls = {
@@ -180,6 +185,19 @@ class RunReport(Callback):
             for name in sorted({name for name, _ in controls})
         }
         self._begin()
+        # Now and not when the report is written: then weights may have gone on, or lie in slices on several ranks.
+        if trainer.is_global_zero and self.folder is not None and pruned_trunk(pl_module) is not None:
+            self._kept = what_was_kept(trainer, pl_module, self._samples(trainer, stage))
+
+    def _samples(self, trainer: Trainer, stage: Stage) -> dict[str, Sample]:
+        """What the report shows, by key; remembered, because a fit asks for the same after every validation."""
+        keys = evenly_spaced(list(dict.fromkeys(prediction.key for prediction in self._predictions)), self.clips)
+        if not keys or not isinstance(trainer.datamodule, SampleSource):
+            return {}
+        if self._examples is None or self._examples[0] != (stage, keys):
+            found = trainer.datamodule.samples(stage, keys)
+            self._examples = (stage, keys), {key: found[key] for key in keys if key in found}
+        return self._examples[1]
 
     def _write(
         self, trainer: Trainer, pl_module: LightningModule, stage: Stage, *, stopped_by: str | None = None
@@ -271,21 +289,22 @@ class RunReport(Callback):
         answers: dict[str, list[Prediction]] = defaultdict(list)
         for prediction in self._predictions:
             answers[prediction.key].append(prediction)
-        keys = evenly_spaced(list(answers), self.clips)
-        found = trainer.datamodule.samples(stage, keys)
         media = self.folder / files.MEDIA_FOLDER
         if media.is_dir():
             shutil.rmtree(media)
         media.mkdir()
         entries = []
-        for number, key in enumerate(keys):
-            if key not in found or media_kind(found[key]) == "text":
+        for number, (key, sample) in enumerate(self._samples(trainer, stage).items()):
+            if media_kind(sample) == "text":
                 continue
             # Keys may hold slashes, so files are numbered; several images are 00.0.jpg, 00.1.jpg.
-            names = {suffix: f"{files.MEDIA_FOLDER}/{number:02d}.{suffix}" for suffix in media_files(found[key])}
+            names = {suffix: f"{files.MEDIA_FOLDER}/{number:02d}.{suffix}" for suffix in media_files(sample)}
             for suffix, name in names.items():
-                (self.folder / name).write_bytes(found[key].files[suffix])
+                (self.folder / name).write_bytes(sample.files[suffix])
             shown = {"media": next(iter(names.values()))} | ({"images": list(names.values())} if len(names) > 1 else {})
+            if key in self._kept:
+                stem = f"{files.MEDIA_FOLDER}/{number:02d}"
+                shown["kept"] = draw_kept(self.folder, stem, sample, self._kept[key], pl_module.processor)
             entries.append({"key": key, **shown, "predictions": [asdict(answer) for answer in answers[key]]})
         sampling = asdict(pl_module.processor.sampling) if hasattr(pl_module, "processor") else None
         write_json(self.folder / files.SAMPLES, {"split": SPLIT_NAMES[stage], "sampling": sampling, "samples": entries})

@@ -194,7 +194,7 @@ def _names_own_folder(callbacks: Any) -> bool:
     return any(spec is not None and (spec.get("init_args") or {}).get("dirpath") for spec in listed)
 
 
-def _quieten() -> None:
+def quieten() -> None:
     """Drop what Lightning prints in every run and no user can act on: hints at services, its own use of torch."""
     messages = logging.getLogger("lightning.pytorch.utilities.rank_zero")
     messages.addFilter(lambda record: "Tip: For seamless cloud" not in record.getMessage())
@@ -215,5 +215,5 @@ def run(command: str, arguments: Sequence[str]) -> None:
     Raises:
         ConfigError: the arguments are wrong, or do not fit together.
     """
-    _quieten()
+    quieten()
     ZooCLI(arguments, command)

@@ -1,4 +1,4 @@
-"""Curves over training steps as SVG that takes the text colour of the page around it."""
+"""Curves over training steps, or seconds, as SVG that takes the text colour of the page around it."""
 
 import io
 import re
@@ -39,12 +39,14 @@ def panels(metrics: Mapping[str, Series]) -> list[tuple[str, str]]:
     return drawn
 
 
-def draw(title: str, curves: Mapping[str, Series]) -> str:
+def draw(title: str, curves: Mapping[str, Series], *, x_label: str = "step", from_zero: bool = False) -> str:
     """One panel.
 
     Args:
         title: Name of the panel, for readers that do not see it.
         curves: Series by name.
+        x_label: What the curves go along.
+        from_zero: Heights begin at 0.
     Returns:
         An `<svg>` element.
     """
@@ -66,7 +68,9 @@ def draw(title: str, curves: Mapping[str, Series]) -> str:
             axes.plot(
                 steps, heights, color=colour, linewidth=1.6, label=label, marker="." if len(values) < 15 else None
             )
-        axes.set_xlabel("step")
+        axes.set_xlabel(x_label)
+        if from_zero:
+            axes.set_ylim(bottom=0)
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(color=INK, alpha=0.12, linewidth=0.6)
         if len(curves) > 1:

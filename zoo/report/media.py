@@ -56,6 +56,19 @@ def media_html(path: Path, sampling: FrameSampling) -> str:
     return "".join([*parts, fault])
 
 
+def file_html(path: Path) -> str:
+    """A picture, or a player that begins again at the end; a sentence where the file is missing or too large."""
+    if not path.is_file() or path.suffix not in MIME:
+        return f'<p class="note">{escape(path.name)} is not in this folder.</p>'
+    data = path.read_bytes()
+    if len(data) > MAX_BYTES:
+        return f'<p class="note">{escape(path.name)} is too large for this page.</p>'
+    source = data_url(data, MIME[path.suffix])
+    if path.suffix == ".mp4":
+        return f'<video controls loop muted playsinline preload="metadata" src="{source}"></video>'
+    return f'<img alt="" src="{source}">'
+
+
 def shown_clip(paths: Sequence[Path], sampling: FrameSampling) -> Clip:
     """The frames of a video, an image or several images that a model saw.
 

@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import DataError
-from zoo.report.curves import panels
+from zoo.report.curves import draw, panels
 from zoo.report.files import REPORT, RunFiles, read_run
-from zoo.report.media import media_html, sampling_of, shown_clip
+from zoo.report.media import file_html, media_html, sampling_of, shown_clip
 from zoo.report.places import has_places, strip_of_places
+from zoo.report.pruning import curves_of, summary
 from zoo.report.style import STYLE
 
 SHOWN_ANSWERS = 6  # of a clip; the others are folded
 DRAWN_ANSWERS = 3  # of a clip: those with points
+SHOWN_KEPT = 3  # clips of which it is seen at once what pruners left; the others are folded
 NO_NUMBER = "-"
 
 
@@ -46,6 +48,7 @@ def page_html(run: RunFiles) -> str:
         _table(run.results),
         _scored(run.results),
         _curves(run),
+        _kept(run),
         _samples(run),
         _config(run.config),
         _missing(run.missing),
@@ -188,6 +191,39 @@ def _curves(run: RunFiles) -> str:
     drawn = panels(run.metrics)
     cards = [f'<div class="card"><h3>{escape(title)}</h3>{svg}</div>' for title, svg in drawn]
     return f'<h2>Curves</h2><div class="grid">{"".join(cards)}</div>' if cards else ""
+
+
+def _kept(run: RunFiles) -> str:
+    """What token pruners left of the clips."""
+    samples = (run.samples or {}).get("samples")
+    samples = [entry for entry in samples if isinstance(entry, dict)] if isinstance(samples, list) else []
+    cards = [card for sample in samples if (card := _kept_card(run.folder, sample))]
+    if not cards:
+        return ""
+    more = "".join(cards[SHOWN_KEPT:])
+    folded = f"<details><summary>{len(cards) - SHOWN_KEPT} more clips</summary>{more}</details>" if more else ""
+    return (
+        '<h2>What was kept</h2><p class="note">Windows are the squares of pixels that the language model sees as one '
+        "token each. What has its colours, inside a yellow line, was kept; what is dark and grey was dropped; what is "
+        "hatched in blue was merged into a kept window. The curve counts the windows of each frame. Scores, where a "
+        f"pruner gives them, are as it saw them; higher is more important.</p>{''.join(cards[:SHOWN_KEPT])}{folded}"
+    )
+
+
+def _kept_card(folder: Path, sample: Mapping[str, Any]) -> str:
+    kept = sample.get("kept")
+    curves = curves_of(kept)
+    if not curves:
+        return ""
+    key = str(sample.get("key", ""))
+    curve = draw(f"Windows of each frame of {key}", curves, x_label="seconds", from_zero=True)
+    video, sheet = (file_html(folder / str(kept.get(name, "no file"))) for name in ("video", "sheet"))
+    return (
+        f'<div class="card kept"><h3>{escape(key)}</h3>'
+        f'<p class="note">{escape(str(kept.get("pruners", "")))}: {escape(summary(kept))}</p>'
+        f'<div class="pair">{video}<div><h3>Windows of each frame</h3>{curve}</div></div>'
+        f'<div class="scroll">{sheet}</div></div>'
+    )
 
 
 def _samples(run: RunFiles) -> str:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from zoo.layout import TokenLayout
-from zoo.pruner import Pruner, RemoveShare, Selection, Site, SiteView, TokenBudget
+from zoo.pruner import KeepAll, Pruner, RemoveShare, Selection, Site, SiteView, TokenBudget, keep_best
 
 
 def distance_from_centre(layout: TokenLayout) -> Tensor:
@@ -34,14 +34,7 @@ class CentrePruner(Pruner):
         return (self._site,)
 
     def budget(self) -> TokenBudget:
-        return self._budget
+        return KeepAll() if self._site.stage == "llm.layer" else self._budget
 
     def select(self, view: SiteView, memory: dict[str, Tensor]) -> Selection:
-        layout, window = view.layout, view.layout.window_of_token
-        distance = distance_from_centre(layout)
-        tokens = torch.bincount(window, minlength=layout.num_windows)
-        total = torch.bincount(window, distance, minlength=layout.num_windows)
-        scores = torch.where(tokens > 0, -total / tokens, -torch.inf)  # windows that left before are not kept again
-        living = torch.bincount(layout.clip_of_window[tokens > 0], minlength=layout.frames.num_clips)
-        kept = layout.top_windows(scores, self._budget(living.tolist()))
-        return Selection(keep=layout.keep_windows(kept), scores=-distance)
+        return keep_best(view.layout, -view.layout.per_window(distance_from_centre(view.layout)), self._budget)

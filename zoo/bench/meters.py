@@ -1,0 +1,153 @@
+"""What a pass costs beside time: floating-point operations and bytes, both counted while it runs.
+
+Source: torch's FLOP counter. Differs: it is taught the attention kernels of CPUs, which it takes for nothing, and
+attention is executed by segments while it counts, because no counter can look into a compiled kernel.
+"""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.hooks import RemovableHandle
+
+from zoo.attention import attend
+
+
+def _attention_flops(query: torch.Size, key: torch.Size, value: torch.Size, *_: Any, **__: Any) -> int:
+    """Two products for every pair of a query and a key; causal kernels are charged for the whole square, as torch's
+    own formulas do it.
+    """
+    *outer, queries, head_dim = query
+    return 2 * torch.Size(outer).numel() * queries * key[-2] * (head_dim + value[-1])
+
+
+def _attention_backward_flops(
+    _: torch.Size, query: torch.Size, key: torch.Size, value: torch.Size, *__: Any, **___: Any
+) -> int:
+    """Five products: the weights again, and the gradients of weights, queries, keys and values."""
+    *outer, queries, head_dim = query
+    return 2 * torch.Size(outer).numel() * queries * key[-2] * (3 * head_dim + 2 * value[-1])
+
+
+CPU_KERNELS = {
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops,  # noqa: SLF001 - an operator's name
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward_flops,  # noqa: SLF001
+}
+"""Operations of the fused attention of CPUs."""
+
+
+class Flops:
+    """How many floating-point operations were counted.
+
+    Args:
+        count: So far; multiplications and additions apart.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+@contextmanager
+def counted_flops() -> Iterator[Flops]:
+    """Count matrix products, convolutions and attention, what is computed again in a backward pass included."""
+    flops = Flops()
+    settings = attend.__kwdefaults__
+    before = settings["execution"]
+    settings["execution"] = "segments"
+    try:
+        with FlopCounterMode(display=False, custom_mapping=CPU_KERNELS) as counter:
+            yield flops
+        flops.count = counter.get_total_flops()
+    finally:
+        settings["execution"] = before
+
+
+class LiveBytes(TorchDispatchMode):
+    """Bytes of all tensors that are alive, and the most there ever were.
+
+    The memory of a process would also tell what its allocator keeps; scratch space within a kernel is not seen.
+
+    Args:
+        held: Tensors that are there from the beginning.
+    """
+
+    def __init__(self, held: Iterable[Tensor]) -> None:
+        super().__init__()
+        self.live = self.peak = 0
+        self._known: set[int] = set()
+        for tensor in held:
+            self._see(tensor)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(out):
+            if isinstance(leaf, Tensor):
+                self._see(leaf)
+        return out
+
+    def _see(self, tensor: Tensor) -> None:
+        storage = tensor.untyped_storage()  # the same object as long as its memory is in use
+        if id(storage) in self._known:
+            return
+        self._known.add(id(storage))
+        self.live += storage.nbytes()
+        self.peak = max(self.peak, self.live)
+        weakref.finalize(storage, self._forget, id(storage), storage.nbytes()).atexit = False
+
+    def _forget(self, known: int, size: int) -> None:
+        self._known.discard(known)
+        self.live -= size
+
+
+def synchronised(device: torch.device) -> float:
+    """The time in seconds, once the device has done what it was told."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+class StageClock:
+    """Seconds that modules take, read off their calls from outside.
+
+    Args:
+        stages: By name.
+        device: That they run on.
+    """
+
+    def __init__(self, stages: dict[str, nn.Module], device: torch.device) -> None:
+        self.seconds = dict.fromkeys(stages, 0.0)
+        self._begin = dict.fromkeys(stages, 0.0)
+        self._device = device
+        self._stages = stages
+        self._hooks: list[RemovableHandle] = []
+
+    def __enter__(self) -> StageClock:
+        for name, module in self._stages.items():
+            self._hooks.append(module.register_forward_pre_hook(self._starter(name)))
+            self._hooks.append(module.register_forward_hook(self._stopper(name)))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self._hooks:
+            self._hooks.pop().remove()
+
+    def _starter(self, name: str) -> Callable[..., None]:
+        def start(*_: object) -> None:
+            self._begin[name] = synchronised(self._device)
+
+        return start
+
+    def _stopper(self, name: str) -> Callable[..., None]:
+        def stop(*_: object) -> None:
+            self.seconds[name] += synchronised(self._device) - self._begin[name]
+
+        return stop

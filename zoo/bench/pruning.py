@@ -1,0 +1,442 @@
+"""What pruners save: every method against the dense model, on the same weights and clips, in turns within one run.
+
+Each round runs the dense model and every method once, beginning with another one each time, and a speed-up is the
+median over rounds of dense seconds over own seconds of the same round, so that what slows a machine for a while slows
+both sides. Beside it stands the bound: how many times more floating-point operations the dense model was seen to
+execute. A training step is forward and backward, activations recomputed where the module says so; the optimiser is not
+counted, nor is making the tensors.
+"""
+
+from __future__ import annotations
+
+import inspect
+import statistics
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from zoo import registry
+from zoo.batch import Batch
+from zoo.bench.meters import LiveBytes, StageClock, counted_flops, synchronised
+from zoo.bench.trunks import clips_batch
+from zoo.errors import ConfigError
+from zoo.layout import TokenLayout
+from zoo.model import TrunkPass
+from zoo.module import ZooModule
+from zoo.packing import first_fit_decreasing
+from zoo.pruner import Pruner
+
+DENSE = "none"
+FORWARD, TRAIN = "forward", "train"
+STAGES = ("vision", "connector", "language")
+"""Parts of the trunk whose forward passes are timed apart; the rest are embeddings, splicing and logits."""
+
+MEGABYTE = 1_000_000
+
+Pass = Literal["forward", "train"]
+Arguments = Mapping[str, Mapping[str, Any]]
+"""Of methods, by name."""
+
+
+@dataclass(kw_only=True)
+class Arm:
+    """One method at one share, and its weights.
+
+    Args:
+        method: Registry name.
+        remove: Share of a clip's windows.
+        pruner: The method.
+        weights: Those that it had when it was first put into the trunk.
+    """
+
+    method: str
+    remove: float
+    pruner: Pruner
+    weights: dict[str, Tensor] | None = None
+
+    def enter(self, module: ZooModule) -> None:
+        """Put it into the trunk, with the weights that it had there before."""
+        module.model.set_pruners([self.pruner])
+        like = module.model.extra_embedding.weight
+        self.pruner.to(device=like.device, dtype=like.dtype)
+        if self.weights is None:
+            self.weights = {name: value.clone() for name, value in self.pruner.state_dict().items()}
+        else:
+            self.pruner.load_state_dict(self.weights)
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.remove:g}"
+
+
+@dataclass(kw_only=True)
+class ArmCost:
+    """What one arm took at one number of frames.
+
+    Args:
+        method: Registry name.
+        remove: Share.
+        frames: Of each clip.
+        seconds: Of every round, by pass, and by stage of the forward pass.
+        flops: By pass.
+        peak_bytes: Most bytes of tensors at a time, by pass; weights included.
+        tokens: Vision tokens that were left behind each cut, all clips together.
+        windows: Vision tokens that entered the language model.
+        sequence: Tokens that entered it, text included.
+        bin_fill: Share of the slots that surviving patches take, frames in as few bins of a frame's size as first fit
+            needs; None where nothing leaves within the vision encoder.
+    """
+
+    method: str
+    remove: float
+    frames: int
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+    flops: dict[str, int] = field(default_factory=dict)
+    peak_bytes: dict[str, int] = field(default_factory=dict)
+    tokens: dict[str, int] = field(default_factory=dict)
+    windows: int = 0
+    sequence: int = 0
+    bin_fill: float | None = None
+
+    def add(self, name: str, seconds: float) -> None:
+        self.seconds.setdefault(name, []).append(seconds)
+
+    @property
+    def memory_of(self) -> Pass:
+        """The pass whose memory counts: training where it was measured."""
+        return TRAIN if TRAIN in self.peak_bytes else FORWARD
+
+    @property
+    def peak_memory_mb(self) -> float:
+        return self.peak_bytes[self.memory_of] / MEGABYTE
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON; of seconds the quickest round."""
+        return {
+            "method": self.method,
+            "remove": self.remove,
+            "frames": self.frames,
+            **{f"{name}_s": min(taken) for name, taken in self.seconds.items()},
+            **{f"{name}_flops": count for name, count in self.flops.items()},
+            "peak_memory_mb": self.peak_memory_mb,
+            "memory_of": self.memory_of,
+            "tokens": self.tokens,
+            "windows": self.windows,
+            "sequence": self.sequence,
+            "bin_fill": self.bin_fill,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A method beside the dense model.
+
+    Args:
+        own: What it took.
+        dense: What the dense model took in the same rounds.
+    """
+
+    own: ArmCost
+    dense: ArmCost
+
+    def speedup(self, name: str) -> float | None:
+        """Median over rounds, of a pass or a stage; None where it was not measured."""
+        if name not in self.own.seconds:
+            return None
+        pairs = zip(self.dense.seconds[name], self.own.seconds[name], strict=True)
+        return statistics.median(dense / own for dense, own in pairs)
+
+    def best(self, name: str) -> float | None:
+        """The same of each side's quickest round."""
+        return min(self.dense.seconds[name]) / min(self.own.seconds[name]) if name in self.own.seconds else None
+
+    def bound(self, name: Pass) -> float | None:
+        """How many times more operations the dense model executed."""
+        return self.dense.flops[name] / self.own.flops[name] if name in self.own.flops else None
+
+    def share_of_bound(self, name: Pass) -> float | None:
+        speedup, bound = self.speedup(name), self.bound(name)
+        return None if speedup is None or bound is None else speedup / bound
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        names = (FORWARD, TRAIN)
+        return {
+            **self.own.as_dict(),
+            **{f"{name}_speedup": self.speedup(name) for name in (*names, *STAGES)},
+            **{f"{name}_speedup_best": self.best(name) for name in names},
+            "flops_speedup": self.bound(FORWARD),
+            "train_flops_speedup": self.bound(TRAIN),
+            **{f"{name}_share_of_bound": self.share_of_bound(name) for name in names},
+            "peak_memory_ratio": self.dense.peak_memory_mb / self.own.peak_memory_mb,
+            "windows_kept": self.own.windows / self.dense.windows,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class PruningCost:
+    """Result of `measure_pruning`.
+
+    Args:
+        rows: One for each method, share and number of frames.
+        dense: The dense model, for each number of frames.
+        setting: What was measured where.
+    """
+
+    rows: tuple[Row, ...]
+    dense: tuple[ArmCost, ...]
+    setting: dict[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {
+            "rows": [row.as_dict() for row in self.rows],
+            "dense": [cost.as_dict() for cost in self.dense],
+            **self.setting,
+        }
+
+    def as_text(self) -> str:
+        """One line for each row; shares are of the speed-up that counted operations would allow."""
+        setting = self.setting
+        lines = [
+            f"{setting['device']}, {setting['dtype']}, {setting['threads']} threads, {setting['rounds']} rounds, "
+            f"{setting['clips']} clips; times faster than {DENSE}, median of rounds",
+            "".join(f"{title:>{width}}" for title, width, _ in COLUMNS),
+        ]
+        for row in self.rows:
+            facts = row.as_dict()
+            lines.append("".join(_cell(facts[key], width) for _, width, key in COLUMNS))
+        for cost in self.dense:
+            taken = ", ".join(f"{name} {min(seconds):.2f} s" for name, seconds in cost.seconds.items())
+            lines.append(f"{DENSE} at {cost.frames} frames, {cost.sequence} tokens: {taken}")
+        return "\n".join(lines)
+
+
+COLUMNS = (
+    ("method", 18, "method"),
+    ("remove", 8, "remove"),
+    ("frames", 8, "frames"),
+    ("forward", 9, "forward_speedup"),
+    ("bound", 7, "flops_speedup"),
+    ("share", 7, "forward_share_of_bound"),
+    ("vision", 8, "vision_speedup"),
+    ("language", 10, "language_speedup"),
+    ("train", 7, "train_speedup"),
+    ("bound", 7, "train_flops_speedup"),
+    ("share", 7, "train_share_of_bound"),
+    ("memory", 8, "peak_memory_ratio"),
+    ("windows", 9, "windows"),
+    ("fill", 6, "bin_fill"),
+)
+"""Of the table: title, width, key of a row."""
+
+
+def _cell(value: Any, width: int) -> str:
+    if isinstance(value, float):
+        return f"{value:>{width}.2f}"
+    return f"{'-' if value is None else value:>{width}}"
+
+
+def measure_pruning(
+    module: ZooModule,
+    *,
+    methods: Sequence[str],
+    remove: Sequence[float] = (0.5,),
+    frames: Sequence[int] = (16, 32, 64),
+    clips: int = 1,
+    text_tokens: int = 120,
+    rounds: int = 3,
+    backward_frames: int = 64,
+    arguments: Arguments | None = None,
+) -> PruningCost:
+    """Time and count methods in a trunk.
+
+    Args:
+        module: The dense model; other pruners take turns in it, and it ends without any.
+        methods: Registry names; `none` beside itself tells how far the noise goes.
+        remove: Shares of a clip's windows, each in [0, 1).
+        frames: Of each clip, one batch each.
+        clips: Of a batch.
+        text_tokens: Words of each clip's question and answer.
+        rounds: Turns of all sides, after the passes in which operations and bytes are counted.
+        backward_frames: More frames than this are run forward only.
+        arguments: What methods are built with beside their share.
+    Raises:
+        ConfigError: there is nothing to measure, or a method that takes no share or does not fit the trunk.
+        UnknownNameError: no method has that name.
+    """
+    _check(methods, remove, frames, clips=clips, text_tokens=text_tokens, rounds=rounds)
+    dense = _arm(DENSE, 0.0, {})
+    arms = [dense, *_arms(methods, remove, arguments or {})]
+    for arm in arms:
+        arm.enter(module)  # refuses what does not fit before anything is timed
+    costs: dict[int, list[ArmCost]] = {}
+    was_training = module.training
+    passes = sum(2 if count <= backward_frames else 1 for count in frames) * len(arms) * (rounds + 1)
+    try:
+        with tqdm(total=passes, desc="passes", unit="pass", leave=False, file=sys.stderr, disable=None) as bar:
+            for count in frames:
+                batch = clips_batch(module, frames=count, clips=clips, text_tokens=text_tokens)
+                trained = (FORWARD, TRAIN) if count <= backward_frames else (FORWARD,)
+                costs[count] = _measured(module, batch, arms, count, trained, rounds, bar)
+    finally:
+        module.zero_grad()
+        module.train(was_training)
+        module.model.set_pruners([])
+    rows = [Row(own=own, dense=costs[count][0]) for count in frames for own in costs[count][1:]]
+    order = {str(arm): place for place, arm in enumerate(arms[1:])}
+    rows.sort(key=lambda row: order[f"{row.own.method} {row.own.remove:g}"])
+    return PruningCost(
+        rows=tuple(rows),
+        dense=tuple(costs[count][0] for count in frames),
+        setting=_setting(module, clips=clips, text_tokens=text_tokens, rounds=rounds),
+    )
+
+
+def _check(methods: Sequence[str], remove: Sequence[float], frames: Sequence[int], **least: int) -> None:
+    for name, given in {"methods": methods, "remove": remove, "frames": frames}.items():
+        if not given or len(set(given)) != len(given):
+            raise ConfigError(f"{name} must be given and differ, got {list(given)}; with commas between them")
+    numbers = {"frames": min(frames), **least}
+    low = {name: value for name, value in numbers.items() if value < (2 if name == "text_tokens" else 1)}
+    if low:
+        told = ", ".join(f"{value} {name}" for name, value in low.items())
+        raise ConfigError(f"{told}: nothing can be measured; 1 of each at least, and 2 text_tokens")
+
+
+def _arms(methods: Sequence[str], remove: Sequence[float], arguments: Arguments) -> Iterator[Arm]:
+    for method in methods:
+        for share in (0.0,) if method == DENSE else remove:
+            yield _arm(method, share, arguments.get(method, {}))
+
+
+def _arm(method: str, share: float, arguments: Mapping[str, Any]) -> Arm:
+    target = registry.load("pruner", method)
+    if method == DENSE:
+        return Arm(method=method, remove=share, pruner=target())
+    taken = inspect.signature(target).parameters
+    foreign = [name for name in ("remove", *arguments) if name not in taken]
+    if foreign:
+        raise ConfigError(f"pruner {method} takes no {', '.join(foreign)}; it takes {', '.join(taken) or 'nothing'}")
+    return Arm(method=method, remove=share, pruner=target(**{"remove": share, **arguments}))
+
+
+def _measured(
+    module: ZooModule, batch: Batch, arms: Sequence[Arm], frames: int, passes: Sequence[Pass], rounds: int, bar: tqdm
+) -> list[ArmCost]:
+    costs = [ArmCost(method=arm.method, remove=arm.remove, frames=frames) for arm in arms]
+    for arm, cost in zip(arms, costs, strict=True):
+        arm.enter(module)
+        _count(module, batch, cost, passes)
+        bar.update(len(passes))
+    for turn in range(rounds):
+        for place in range(len(arms)):
+            number = (place + turn) % len(arms)
+            arms[number].enter(module)
+            for name in passes:
+                bar.set_postfix_str(f"{arms[number]}, {frames} frames, {name}")
+                _time(module, batch, costs[number], name)
+                bar.update()
+    return costs
+
+
+def _run(module: ZooModule, batch: Batch, name: Pass) -> TrunkPass:
+    """One pass over a batch, logits and losses included."""
+    done = module.model.run(batch)
+    outputs = module.model.outputs(batch, done)
+    if name == TRAIN:
+        loss = sum(head.loss(outputs, batch)["loss"] for head in module.heads.values())
+        sum(outputs.auxiliary_losses, loss).backward()
+    return done
+
+
+def _ready(module: ZooModule, name: Pass) -> None:
+    module.zero_grad()
+    module.train(name == TRAIN)
+
+
+def _count(module: ZooModule, batch: Batch, cost: ArmCost, passes: Sequence[Pass]) -> None:
+    """Operations, bytes and tokens, in passes that also warm up."""
+    for name in passes:
+        _ready(module, name)
+        with torch.set_grad_enabled(name == TRAIN), counted_flops() as flops, LiveBytes(_held(module, batch)) as memory:
+            done = _run(module, batch, name)
+        cost.flops[name] = flops.count
+        if name == FORWARD:
+            _note_tokens(done, cost)
+        del done
+        on_gpu = module.device.type == "cuda"
+        cost.peak_bytes[name] = _allocated_bytes(module, batch, name) if on_gpu else memory.peak
+
+
+def _allocated_bytes(module: ZooModule, batch: Batch, name: Pass) -> int:
+    """Most bytes of a GPU's allocator at a time, in a pass that runs as it is timed."""
+    _ready(module, name)
+    torch.cuda.reset_peak_memory_stats(module.device)
+    with torch.set_grad_enabled(name == TRAIN):
+        _run(module, batch, name)
+    return torch.cuda.max_memory_allocated(module.device)
+
+
+def _held(module: ZooModule, batch: Batch) -> Iterable[Tensor]:
+    yield from module.parameters()
+    yield from module.buffers()
+    yield from (value for name in Batch.__slots__ if isinstance(value := getattr(batch, name), Tensor))
+
+
+def _time(module: ZooModule, batch: Batch, cost: ArmCost, name: Pass) -> None:
+    _ready(module, name)
+    if name == TRAIN:
+        begin = synchronised(module.device)
+        _run(module, batch, name)
+        cost.add(name, synchronised(module.device) - begin)
+        return
+    stages = {stage: getattr(module.model, stage) for stage in STAGES}
+    with StageClock(stages, module.device) as clock, torch.inference_mode():
+        begin = synchronised(module.device)
+        _run(module, batch, name)
+        cost.add(name, synchronised(module.device) - begin)
+    for stage, seconds in clock.seconds.items():
+        cost.add(stage, seconds)
+
+
+def _note_tokens(done: TrunkPass, cost: ArmCost) -> None:
+    pruning = done.pruning
+    cost.tokens = {str(site): sum(counts) for site, counts in pruning.tokens_per_clip.items()}
+    cost.windows = done.window_layout.num_tokens
+    cost.sequence = len(done.position_ids) - done.window_layout.num_windows + cost.windows
+    cuts = [layout for site, layout in pruning.layouts.items() if site.stage.startswith("vit.")]
+    cost.bin_fill = bin_fill(cuts[-1]) if cuts else None
+
+
+def bin_fill(layout: TokenLayout) -> float:
+    """Share of the slots that living patches take, frames lying whole in as few bins of a frame's patches as first fit
+    needs (molmo2_stts sheet B7).
+    """
+    sizes = layout.tokens_per_frame
+    bins = first_fit_decreasing(sizes, layout.patches_per_frame)
+    return sum(sizes) / (len(bins) * layout.patches_per_frame)
+
+
+def _setting(module: ZooModule, **typed: int) -> dict[str, Any]:
+    model = module.model
+    device = module.device
+    shape = {
+        "vision": {"hidden_size": model.vision.hidden_size, "blocks": model.vision.last_block() + 1},
+        "language": {"hidden_size": model.language.hidden_size, "layers": model.language.num_layers},
+    }
+    return {
+        "shape": shape,
+        "image_size": list(model.vision.image_size),
+        "weights": sum(parameter.numel() for parameter in module.parameters()),
+        "recomputes": {name: getattr(model, name).activation_checkpointing for name in ("vision", "language")},
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "threads": torch.get_num_threads(),
+        "dtype": str(model.extra_embedding.weight.dtype).removeprefix("torch."),
+        "torch": torch.__version__,
+        **typed,
+    }

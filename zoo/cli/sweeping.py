@@ -1,0 +1,135 @@
+"""`zoo bench pruning --train`: a recipe's model with every pruner, fine-tuned and asked the whole test."""
+
+import json
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import yaml
+
+from zoo.bench.methods import parse_methods
+from zoo.cli import folders, recipes, runs
+from zoo.errors import ConfigError
+
+if TYPE_CHECKING:
+    from zoo.bench.pruning_sweep import Trained
+    from zoo.cli.training import RecipeCLI
+
+Number = TypeVar("Number", int, float)
+
+
+def accuracy(
+    recipe: str,
+    *,
+    ckpt_path: str | None,
+    methods: str,
+    remove: str,
+    seeds: str,
+    trained: "Trained",
+    steps: int | None,
+    test_clips: int | None,
+    test_frames_scale: str,
+    out: Path | None,
+    report_only: bool,
+) -> Path:
+    """Make the cells of a sweep that its folder lacks.
+
+    Args:
+        recipe: Bundled name, or path of a YAML file; its data is generated first where it is missing.
+        ckpt_path: Dense weights: a checkpoint folder, or a bundled one's name.
+        methods: Pruners with commas between them.
+        remove: Shares of windows, with commas between them.
+        seeds: With commas between them.
+        trained: Fine-tune, put the pruner in as it is, or both.
+        steps: Of training.
+        test_clips: Clips that are asked about.
+        test_frames_scale: How many times more frames are shown in the test, with commas between them.
+        out: Folder of the cells.
+        report_only: Run nothing.
+    Returns:
+        The folder.
+    Raises:
+        ConfigError: what was typed does not fit together.
+    """
+    from zoo.bench.pruning_sweep import Sweep, sweep  # heavy; `zoo bench pruning --help` must stay quick
+
+    file = Path(recipes.resolve(recipe))
+    folder = out or Path(runs.ROOT) / "bench_pruning" / recipes.name_of(file)
+    plan = Sweep(
+        recipe=content_of(file),
+        weights=ckpt_path,
+        methods=parse_methods(methods),
+        remove=numbers(remove, float, option="remove"),
+        seeds=numbers(seeds, int, option="seeds"),
+        trained=trained,
+        steps=steps,
+        test_clips=test_clips,
+        frames_scales=numbers(test_frames_scale, float, option="test_frames_scale"),
+    )
+    if not report_only:
+        elsewhere = sweep(plan, builder(ckpt_path), folder)
+    return folder
+
+
+def content_of(file: Path) -> dict[str, Any]:
+    """What a recipe's file says.
+
+    Raises:
+        ConfigError: it is no recipe.
+    """
+    recipes.check_readable(file)
+    content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    lacks = [key for key in ("model", "data", "trainer") if not isinstance(content.get(key), dict)]
+    if lacks:
+        raise ConfigError(
+            f"{file} has no {', '.join(lacks)}; a recipe says model, data and trainer (zoo show stts/tiny)"
+        )
+    return content
+
+
+def builder(ckpt_path: str | None) -> "Callable[[dict[str, Any]], RecipeCLI]":
+    """What builds a recipe's content, dense weights in, as `zoo fit --ckpt_path` would.
+
+    Raises:
+        ConfigError: no checkpoint folder.
+    """
+    from zoo.cli.training import RecipeCLI, quieten
+    from zoo.datamodules.shards import ShardDataModule
+
+    quieten()
+    folder = None if ckpt_path is None else folders.checkpoint_folder(ckpt_path)
+    if ckpt_path is not None and folder is None:
+        runs.check_exists(ckpt_path)
+        raise ConfigError(f"ckpt_path: {ckpt_path} is no checkpoint folder; make one: zoo convert checkpoint")
+    beginning = folders.model_arguments([f"{folders.OPTION}={ckpt_path}"]) if ckpt_path else []
+
+    def build(content: dict[str, Any]) -> RecipeCLI:
+        with warnings.catch_warnings():
+            # Lightning warns of every loader with few workers, and of a trainer that logs nowhere.
+            warnings.simplefilter("ignore")
+            built = RecipeCLI([*beginning, "--config", json.dumps(content)])
+        if not isinstance(built.datamodule, ShardDataModule):
+            raise ConfigError(
+                f"the recipe's {type(built.datamodule).__name__} reads no shards, so it has no test split"
+            )
+        built.datamodule.prepare_data()
+        if folder is not None:
+            folders.fill(built.model, folder, may_start_anew=True)
+        return built
+
+    return build
+
+
+def numbers(text: str, kind: type[Number], *, option: str) -> tuple[Number, ...]:
+    """Numbers with commas between them; brackets around them do no harm.
+
+    Raises:
+        ConfigError: something else stands there.
+    """
+    try:
+        return tuple(kind(part) for part in text.strip().strip("[]()").split(",") if part.strip())
+    except ValueError as error:
+        raise ConfigError(
+            f"{option} is {text!r}, expected numbers with commas between them, such as 0.5,0.7"
+        ) from error
