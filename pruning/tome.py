@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
 from zoo.errors import ConfigError
+from zoo.host_facts import on_device
 from zoo.layout import TokenLayout
 from zoo.pruner import (
     KeepAll,
@@ -112,7 +113,7 @@ def point(num_tokens: int, source: Tensor, target: Tensor, chosen: Tensor) -> Te
 def merge_rows(metric: Tensor, table: Tensor, counts: Sequence[int]) -> Tensor:
     """Merge the `counts` best links of every row: (tokens,) int64 as in `Selection.merge_into`."""
     links = best_links(metric, table)
-    chosen = links.rank < torch.tensor(counts, dtype=torch.int64, device=table.device).unsqueeze(1)
+    chosen = links.rank < on_device(counts, table.device, torch.int64).unsqueeze(1)
     return point(len(metric), links.source, links.target, chosen)
 
 
@@ -158,7 +159,7 @@ def run_step(metric: Tensor, table: Tensor, clip_of_row: Sequence[int], step: St
     """Merge the best links of every clip: (tokens,) int64 as in `Selection.merge_into`."""
     device = table.device
     links = best_links(metric, table)
-    excess = links.rank >= torch.tensor(step.most, device=device).unsqueeze(1)
+    excess = links.rank >= on_device(step.most, device).unsqueeze(1)
     offered = links.similarity.masked_fill(excess, -torch.inf).flatten()
     clip = torch.tensor(clip_of_row).repeat_interleave(links.source.shape[1])
     links_of_clip = torch.bincount(clip, minlength=len(step.taken))
@@ -167,7 +168,7 @@ def run_step(metric: Tensor, table: Tensor, clip_of_row: Sequence[int], step: St
     order = order[clip[order].argsort(stable=True)]  # clip by clip, best first
     rank = torch.arange(len(order), device=device) - starts[clip[order]]
     chosen = torch.zeros_like(excess).flatten()
-    chosen[order] = rank < torch.tensor(step.taken, device=device)[clip[order]]
+    chosen[order] = rank < on_device(step.taken, device)[clip[order]]
     return point(len(metric), links.source, links.target, chosen.view_as(excess))
 
 
@@ -286,13 +287,15 @@ class ToMe(Pruner):
             return Selection(keep=_survivors(into), merge_into=into if any(drop) else None)
         counts = self._links_of_frames(layout, view.site.index)
         frames = [frame for frame, count in enumerate(counts) if count]
-        table = layout.token_table[torch.tensor(frames, dtype=torch.int64, device=layout.device)]
+        table = layout.token_table[on_device(frames, layout.device, torch.int64)]
         into = merge_rows(view.keys.float().mean(dim=1), table, [counts[frame] for frame in frames])
         keep = _survivors(into)
         is_plain = not frames and len(layout.patch) == layout.num_tokens  # ln 1 = 0: nothing to add
         bias = log_size(layout.patches_per_token, into) if self.proportional and not is_plain else None
-        # x * 9 / 9 is not always x: where nothing merges, all must come out as it went in.
-        return Selection(keep=keep, merge_into=into if frames else None, key_bias=bias)
+        left = tuple(before - count for before, count in zip(layout.tokens_per_frame, counts, strict=True))
+        return Selection(
+            keep=keep, merge_into=into if frames else None, key_bias=bias, tokens_per_frame=left if frames else None
+        )
 
     def _links_of_frames(self, layout: TokenLayout, block: int) -> list[int]:
         """How many tokens each frame merges in a block: as planned, or that share where something was cut before."""

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from zoo.head import Message
+from zoo.host_facts import on_device
 from zoo.layout import Frames
 from zoo.segments import Segments
 
@@ -107,7 +108,7 @@ class Batch:
         is_seen = [bool(self.is_patch[start:end].any()) for start, end in pairwise([0, *ends])]
         if not is_seen[example]:
             return self.pixels[:0]
-        return self.pixels[torch.tensor(self.frames.clip, device=self.pixels.device) == sum(is_seen[:example])]
+        return self.pixels[on_device(self.frames.clip, self.pixels.device) == sum(is_seen[:example])]
 
     def targets_of(self, head: str, device: torch.device | str) -> Tensor:
         """(targets,) bool: which of the batch's targets, in sequence order, belong to a head."""
@@ -181,7 +182,7 @@ class TokenStream:
             (survivors,) int64.
         """
         removed = (~kept).long().cumsum(0)
-        starts = torch.tensor(self.segments.starts, device=removed.device).clamp(max=len(removed) - 1)
+        starts = on_device(self.segments.starts, removed.device).clamp(max=len(removed) - 1)
         before = (removed - (~kept).long())[starts][self.segments.segment_ids]
         return (self.position_ids - (removed - before))[kept]
 

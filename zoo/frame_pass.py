@@ -147,7 +147,7 @@ class FramePass:
         selection = cut.selection
         self.features = {i: selection.apply(f, self.layout) for i, f in self.features.items()}
         if self.key_bias is not None:
-            self.key_bias = self.key_bias[selection.keep]
+            self.key_bias = self.key_bias.index_select(0, selection.survivors)
         self.segments = self.segments.keep(cut.goes_on, cut.lengths)
         self.is_patch = cut.is_patch.index_select(0, cut.index)
         self.has_others = self.has_others or selection.context is not None

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zoo.host_facts import on_device
 from zoo.preprocessing.crops import Tile, Tiling, owners
 
 
@@ -213,7 +214,7 @@ class TokenLayout:
 
     @cached_property
     def clip_of_frame(self) -> Tensor:
-        return torch.tensor(self.frames.clip, dtype=torch.int64, device=self.device)
+        return on_device(self.frames.clip, self.device, torch.int64)
 
     @cached_property
     def clip_of_token(self) -> Tensor:
@@ -240,7 +241,7 @@ class TokenLayout:
     @cached_property
     def time_s(self) -> Tensor:
         """(tokens,) float32: time of the token's frame in its clip."""
-        return torch.tensor(self.frames.time_s, dtype=torch.float32, device=self.device)[self.frame_of_token]
+        return on_device(self.frames.time_s, self.device, torch.float32)[self.frame_of_token]
 
     @cached_property
     def tokens_per_frame(self) -> tuple[int, ...]:
@@ -277,7 +278,7 @@ class TokenLayout:
     @cached_property
     def frame_of_window(self) -> Tensor:
         """(windows,) int64: frame of each original window; of a tiled image, its first tile."""
-        counts = torch.tensor(self.windows_per_frame, device=self.device)
+        counts = on_device(self.windows_per_frame, self.device)
         frames = torch.arange(len(self.frames), device=self.device)
         return frames.repeat_interleave(counts, output_size=self.num_windows)
 
@@ -294,46 +295,52 @@ class TokenLayout:
         for number, (is_first, is_video) in enumerate(zip(self.frames.is_first, self.frames.is_video, strict=True)):
             if is_video and not is_first:
                 previous[number] = starts[number - 1]
-        own = torch.tensor(starts[:-1], device=self.device)[self.frame_of_window]
+        own = on_device(starts[:-1], self.device)[self.frame_of_window]
         place = torch.arange(self.num_windows, device=self.device) - own
-        before = torch.tensor(previous, device=self.device)[self.frame_of_window]
+        before = on_device(previous, self.device)[self.frame_of_window]
         return torch.where(before < 0, -1, before + place)
 
     @cached_property
     def window_in_first_frame(self) -> Tensor:
         """(windows,) bool: the window lies in the first frame of its clip."""
-        return torch.tensor(self.frames.is_first, dtype=torch.bool, device=self.device)[self.frame_of_window]
+        return on_device(self.frames.is_first, self.device, torch.bool)[self.frame_of_window]
 
     @cached_property
     def window_in_video(self) -> Tensor:
         """(windows,) bool: the window belongs to a video."""
-        return torch.tensor(self.frames.is_video, dtype=torch.bool, device=self.device)[self.frame_of_window]
+        return on_device(self.frames.is_video, self.device, torch.bool)[self.frame_of_window]
 
     @cached_property
     def patches_per_token(self) -> Tensor:
         """(tokens,) int64: original patches that each token stands for."""
-        return torch.bincount(self.token, minlength=self.num_tokens)
+        # Not bincount, which looks for the largest number on the device.
+        return torch.zeros(self.num_tokens, dtype=torch.int64, device=self.device).index_add(
+            0, self.token, torch.ones_like(self.token)
+        )
 
     def per_window(self, values: Tensor) -> Tensor:
-        """Mean over the living tokens of each original window.
+        """Mean over the living tokens of each original window, each with as many patches as it has there.
 
         Args:
             values: (tokens, channels) or (tokens,) float.
         Returns:
             (original windows, channels) or (original windows,); 0 where nothing lives.
         """
-        own = self.window_of_token
+        own = self.windows[self.patch] if self._is_merged else self.window_of_token
+        values = values[self.token] if self._is_merged else values
         if self.has_margins:
             values, own = values[own >= 0], own[own >= 0]
-        total = values.new_zeros(self.num_windows, *values.shape[1:]).index_add_(0, own, values)
-        count = torch.bincount(own, minlength=self.num_windows).clamp(min=1).to(values.dtype)
+        total = values.new_zeros(self.num_windows, *values.shape[1:]).index_add(0, own, values)
+        count = (
+            values.new_zeros(self.num_windows).index_add(0, own, torch.ones_like(own, dtype=values.dtype)).clamp(min=1)
+        )
         return total / (count if values.dim() == 1 else count.unsqueeze(1))
 
     @cached_property
     def token_table(self) -> Tensor:
         """(frames, most tokens of a frame) int64: tokens of each frame in order, padded with -1."""
         widest = max(self.tokens_per_frame, default=0)
-        starts = torch.tensor((0, *accumulate(self.tokens_per_frame)), device=self.device)[:-1]
+        starts = on_device((0, *accumulate(self.tokens_per_frame)), self.device)[:-1]
         order = self.frame_of_token.argsort(stable=True)
         place = torch.arange(self.num_tokens, device=self.device) - starts[self.frame_of_token[order]]
         table = torch.full((len(self.frames), widest), -1, dtype=torch.int64, device=self.device)
@@ -367,15 +374,15 @@ class TokenLayout:
     def mean_per_token(self, values: Tensor) -> Tensor:
         """Average (pairs, channels) over the patches of each token: (tokens, channels)."""
         total = values.new_zeros(self.num_tokens, values.shape[1]).index_add_(0, self.token, values)
-        return total / torch.bincount(self.token, minlength=self.num_tokens).unsqueeze(1)
+        return total / self.patches_per_token.unsqueeze(1)
 
     @cached_property
     def _cells(self) -> tuple[Tensor, Tensor]:
         """(pairs, 2) each: upper left corner and size of every patch, (x, y) in source pixels."""
         rows, columns = self.grid
         frame = self.patch // self.patches_per_frame
-        shown = torch.tensor(self.frames.box_xyxy_px, dtype=torch.float32, device=self.device)[frame]
-        cell = (shown[:, 2:] - shown[:, :2]) / torch.tensor([columns, rows], device=self.device)
+        shown = on_device(self.frames.box_xyxy_px, self.device, torch.float32)[frame]
+        cell = (shown[:, 2:] - shown[:, :2]) / on_device([columns, rows], self.device)
         place = torch.stack([self.patch % columns, self.patch // columns % rows], dim=1)
         return shown[:, :2] + place * cell, cell
 
@@ -383,7 +390,7 @@ class TokenLayout:
         """(tokens, 2) float32: row and column in the picture, each in (0, 1), averaged over a token's patches."""
         corner, cell = self._cells
         frame = self.patch // self.patches_per_frame
-        size = torch.tensor(self.frames.size_px, dtype=torch.float32, device=self.device)[frame]
+        size = on_device(self.frames.size_px, self.device, torch.float32)[frame]
         return self.mean_per_token(((corner + cell / 2) / size).flip(1))
 
     @cached_property
@@ -391,7 +398,7 @@ class TokenLayout:
         """(tokens, 4) float32: smallest box round the token's patches of its first picture, source pixels."""
         corner, cell = self._cells
         low, high = corner, corner + cell
-        picture = torch.tensor(self.frames.picture, device=self.device)
+        picture = on_device(self.frames.picture, self.device)
         frame = self.patch // self.patches_per_frame
         same = (picture[frame] == picture[self.frame_of_token][self.token]).unsqueeze(1)
         index = self.token.unsqueeze(1).expand(-1, 2)
@@ -526,10 +533,10 @@ class TokenLayout:
         keep = torch.zeros(self.num_windows, dtype=torch.bool, device=self.device)
         by_score = scores.argsort(descending=True, stable=True)
         order = by_score[self.clip_of_window[by_score].argsort(stable=True)]  # clip by clip, best first
-        starts = torch.tensor((0, *self.windows_per_clip[:-1]), device=self.device).cumsum(0)
+        starts = on_device((0, *self.windows_per_clip[:-1]), self.device).cumsum(0)
         clips = self.clip_of_window[order]
         rank = torch.arange(len(order), device=self.device) - starts[clips]
-        keep[order] = rank < torch.tensor(budget, device=self.device)[clips]
+        keep[order] = rank < on_device(budget, self.device)[clips]
         return keep
 
     def to(self, device: torch.device | str) -> TokenLayout:

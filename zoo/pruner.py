@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import ClassVar, Literal, NamedTuple
@@ -141,10 +142,14 @@ class Selection:
             return tokens.index_select(0, self.survivors)
         joins = self.merge_into >= 0
         into = self.merge_into.clamp(min=0)
-        weight = (layout.patches_per_token * joins).to(tokens.dtype).unsqueeze(1)
-        total = torch.zeros_like(tokens).index_add_(0, into, tokens * weight)
-        mass = torch.zeros_like(weight).index_add_(0, into, weight)
-        return (total / mass.clamp(min=1)).index_select(0, self.survivors)
+        weight = (layout.patches_per_token * joins).float().unsqueeze(1)
+        values = tokens.float()  # sums of many small parts; bfloat16 would lose them
+        total = torch.zeros_like(values).index_add(0, into, values * weight)
+        mass = torch.zeros_like(weight).index_add(0, into, weight)
+        averages = (total / mass.clamp(min=1)).to(tokens.dtype)
+        return torch.where(mass > weight, averages, tokens).index_select(
+            0, self.survivors
+        )  # alone: not a digit changes
 
     def layout_after(self, layout: TokenLayout) -> TokenLayout:
         if self.merge_into is None:
@@ -434,7 +439,10 @@ class PruningPass:
             training=self.training,
             **{need: seen[need]() for need in pruner.needs_at(site)},
         )
-        selection = pruner.select(view, self._memory.setdefault(id(pruner), {}))
+        # Autocast would turn the products of float32 similarities into bfloat16 ones; a scorer may want just that.
+        is_learnt = next(pruner.parameters(), None) is not None
+        with nullcontext() if is_learnt else torch.autocast(tokens.device.type, enabled=False):
+            selection = pruner.select(view, self._memory.setdefault(id(pruner), {}))
         if selection is None:
             return None
         if selection.auxiliary_loss is not None:

@@ -26,6 +26,8 @@ from itertools import accumulate, chain
 import torch
 from torch import Tensor
 
+from zoo.host_facts import on_device
+
 CPU = torch.device("cpu")
 
 PREFIX_BRANCH = 10_000
@@ -158,8 +160,8 @@ class Segments:
         return tuple(accumulate(self.lengths, initial=0))[:-1]
 
     def _repeat(self, values: Sequence[int], lengths: Sequence[int]) -> Tensor:
-        counts = torch.tensor(lengths, device=self.device)
-        return torch.tensor(values, device=self.device).repeat_interleave(counts, output_size=self.num_tokens)
+        counts = on_device(lengths, self.device)
+        return on_device(values, self.device).repeat_interleave(counts, output_size=self.num_tokens)
 
     @cached_property
     def segment_ids(self) -> Tensor:
@@ -219,11 +221,11 @@ class Segments:
 
     def _slots(self, starts: Sequence[int], lengths: Sequence[int]) -> tuple[Tensor, Tensor | None]:
         """(G, L) packed indices of equal or padded runs, and which of them are real (None: all)."""
-        first = torch.tensor(starts, device=self.device)[:, None]
+        first = on_device(starts, self.device)[:, None]
         slots = torch.arange(max(lengths), device=self.device)
         if min(lengths) == max(lengths):
             return first + slots, None
-        valid = slots < torch.tensor(lengths, device=self.device)[:, None]
+        valid = slots < on_device(lengths, self.device)[:, None]
         return first + slots * valid, valid  # padding repeats the first token
 
     def _group(self, members: list[int]) -> SegmentGroup:

@@ -7,6 +7,7 @@ from typing import ClassVar
 import pytest
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import DynamicOutputShapeException, FakeTensorMode
 
 from zoo.backbones.dinov2 import dinov2_tiny
 from zoo.backbones.vit import vit_tiny
@@ -22,10 +23,15 @@ from zoo.pruner import (
     Site,
     SiteView,
     TokenBudget,
+    TrunkShape,
     resolve_pruners,
 )
 from zoo.pruning.random import RandomPruner
+from zoo.pruning.tome import ToMe
 
+SHAPE = TrunkShape(
+    vision_size=32, vision_heads=2, num_blocks=3, grid=(6, 6), video_window=(3, 3), hidden_size=16, num_layers=3
+)
 REORDERED = {"rtol": 1e-5, "atol": 1e-5}  # float32 sums in another order
 
 
@@ -69,6 +75,10 @@ def frames():
 
 def never(view: SiteView) -> None:
     return None
+
+
+def half(view: SiteView) -> Selection:
+    return Selection(keep=torch.arange(len(view.tokens)) % 2 == 0)
 
 
 def run(encoder, frames, *pruners):
@@ -121,7 +131,7 @@ def test_a_cut_within_a_block_reaches_its_mlp(encoder, frames, knows):
     keep = (torch.arange(layout.num_tokens) % 3 > 0) | (layout.frame_of_token == 2)
     counts = tuple(keep.view(4, -1).sum(1).tolist()) if knows else None
     pruner = Scripted({"vit.attention[1]": lambda view: Selection(keep=keep, tokens_per_frame=counts)})
-    found, done, pixels = run(encoder, frames, pruner)
+    found, done, _ = run(encoder, frames, pruner)
     whole, _, _ = run(encoder, frames, Scripted({"vit.block[1]": lambda view: Selection(keep=keep)}))
     # Attention of block 1 saw everything and its MLP works on each token alone: so it is a cut after the block.
     torch.testing.assert_close(found.states, whole.states, **REORDERED)
@@ -216,7 +226,19 @@ def test_attention_that_tokens_received_adds_up_to_one_a_frame(encoder, frames):
     assert seen["keys"].shape == (seen["received"].shape[0], 2, 16)
 
 
-@pytest.mark.parametrize("text", ["pixels", "vit.stem", "vit.attention[2]", "vit.block[-1]", "vit.output", "connector.output", "llm.layer[0]", "decode.layer[3]"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "pixels",
+        "vit.stem",
+        "vit.attention[2]",
+        "vit.block[-1]",
+        "vit.output",
+        "connector.output",
+        "llm.layer[0]",
+        "decode.layer[3]",
+    ],
+)
 def test_a_site_is_written_as_it_is_read(text):
     assert str(Site.parse(text)) == text
 
@@ -243,16 +265,34 @@ def test_negative_places_count_from_the_end():
 @pytest.mark.parametrize(
     ("pruners", "match"),
     [
-        ([Scripted({"vit.block[3]": never})], r"Scripted acts at vit.block\[3\], which this trunk lacks; it offers vit.block\[0\] to vit.block\[2\]"),
+        (
+            [Scripted({"vit.block[3]": never})],
+            r"Scripted acts at vit.block\[3\], which this trunk lacks; it offers .*0\] to vit.block\[2\]",
+        ),
         ([Scripted({"vit.block[-4]": never})], r"acts at vit.block\[-4\], which this trunk lacks"),
-        ([Scripted({"vit.stem": never}), RandomPruner(site="vit.stem")], "Scripted and RandomPruner both act at vit.stem; move one of them"),
-        ([Scripted({"vit.block[0]": never}, cuts=["vit.block[1]"]), RandomPruner(site="vit.block[1]")], r"Scripted and RandomPruner both act at vit.block\[1\]"),
-        ([Scripted({"vit.block[0]": never}, cuts=["vit.block[2]"]), RandomPruner(site="vit.block[1]")], r"RandomPruner acts at vit.block\[1\], between vit.block\[0\], where Scripted decides, and vit.block\[2\]"),
+        (
+            [Scripted({"vit.stem": never}), RandomPruner(site="vit.stem")],
+            "Scripted and RandomPruner both act at vit.stem; move one of them",
+        ),
+        (
+            [Scripted({"vit.block[0]": never}, cuts=["vit.block[1]"]), RandomPruner(site="vit.block[1]")],
+            r"Scripted and RandomPruner both act at vit.block\[1\]",
+        ),
+        (
+            [Scripted({"vit.block[0]": never}, cuts=["vit.block[2]"]), RandomPruner(site="vit.block[1]")],
+            r"RandomPruner acts at vit.block\[1\], between vit.block\[0\], where Scripted decides, and vit",
+        ),
         ([Scripted({"vit.block[0]": never}, cuts=["vit.block[3]"])], r"acts at vit.block\[3\], which this trunk lacks"),
-        ([Scripted({"vit.block[0]": never}, needs=["keys"])], r"Scripted needs keys at vit.block\[0\], where there is no such thing"),
-        ([Scripted({"llm.layer[0]": never}, needs=["received_attention"])], r"needs received_attention at llm.layer\[0\]"),
+        (
+            [Scripted({"vit.block[0]": never}, needs=["keys"])],
+            r"Scripted needs keys at vit.block\[0\], where there is no such thing",
+        ),
+        (
+            [Scripted({"llm.layer[0]": never}, needs=["received_attention"])],
+            r"needs received_attention at llm.layer\[0\]",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_a_trunk_cannot_serve_is_refused_before_anything_runs(pruners, match):
     with pytest.raises(ConfigError, match=match):
         resolve_pruners(pruners, SITES)
@@ -267,7 +307,11 @@ def test_what_a_trunk_cannot_serve_is_refused_before_anything_runs(pruners, matc
         (RemoveShare(0.5, protect_first_frame=True), ClipSize(9, 1), 9),
         (RemoveShare(0.8, protect_first_frame=True), ClipSize(162, 2), 81),
         (RemoveShare(0.8, protect_first_frame=True), ClipSize(810, 10), 162),
-        (RemoveShare(0.8, protect_first_frame=True), ClipSize(20, 10, first_frame=4), 4),  # after every second frame left
+        (
+            RemoveShare(0.8, protect_first_frame=True),
+            ClipSize(20, 10, first_frame=4),
+            4,
+        ),  # after every second frame left
         (RemoveShare(0.5), ClipSize(8, 2, is_video=False), 8),
         (RemoveShare(0.5, images=True), ClipSize(8, 2, is_video=False), 4),
         (KeepAll(), ClipSize(8, 2), 8),
@@ -284,3 +328,18 @@ def test_nothing_can_be_merged_where_there_are_no_states(encoder, frames):
 
     with pytest.raises(ValueError, match="at `pixels` there are no states to merge"):
         run(encoder, frames, Scripted({"pixels": merge}))
+
+
+def test_a_pruner_in_every_block_does_not_ask_the_device(clips):
+    """With tensors that have no values, whatever reads one fails: `.item()`, `nonzero`, a boolean index."""
+    encoder = vit_tiny(image_size=48, hidden_size=32, num_blocks=3, num_heads=2).eval()
+    pruner = ToMe(remove=0.5, windows=False)
+    pruner.build(replace(SHAPE, num_blocks=3, vision_size=32))
+    layout = TokenLayout.of_frames(clips, encoder.grid)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        done = PruningPass(pruners=[pruner], clip_seeds=(1, 2))
+        features = encoder(torch.empty(5, 3, 48, 48), layout, done)
+    assert features.states.shape == (5 * 18, 32)
+    assert done.tokens_per_clip[Site("vit.attention", 2)] == (54, 36)
+    with pytest.raises(DynamicOutputShapeException), FakeTensorMode(allow_non_fake_inputs=True):
+        encoder(torch.empty(5, 3, 48, 48), layout, PruningPass(pruners=[Scripted({"vit.block[0]": half})]))
