@@ -144,7 +144,7 @@ def importance(windows: Tensor, layout: TokenLayout, dropped: Sequence[int]) -> 
     """Order in which windows are kept.
 
     Args:
-        windows: (windows, channels).
+        windows: (windows, channels), zeros where nothing lives.
         layout: Of the view.
         dropped: Windows that each clip drops.
     Returns:
@@ -219,7 +219,8 @@ class DyCoke(Pruner):
         layout = view.layout
         sizes = clip_sizes(layout)
         dropped = [clip.windows - kept for clip, kept in zip(sizes, self._budget(sizes), strict=True)]
-        windows = layout.per_window(view.tokens.detach().float())
+        tokens = view.tokens.detach().float()
+        windows = tokens.new_zeros(layout.num_windows, tokens.shape[1]).index_copy(0, layout.window_of_token, tokens)
         return keep_best(layout, importance(windows, layout, dropped), self._budget)
 
     def hide(self, view: DecodeView, memory: dict[str, Tensor]) -> Tensor:

@@ -5,7 +5,7 @@ Differs: a segment is a run of frames: between two neighbouring centres of DPC-k
     nearest to their own centre in sum, so there are exactly as many segments as clusters. The share of windows that
     leave is exact: clusters get what is left of the budget after merging in time, shared out in proportion to the
     windows of each segment (static) and frame (dynamic); where merging in time alone would leave fewer, the windows
-    least similar to the others of their place stay alone. A cluster's mean is weighted by patches, so that a window
+    least similar to the mean of their place stay alone. A cluster's mean is weighted by patches, so that a window
     that stands for many frames counts as many. Clusters are those of windows behind the connector. The stage in the
     language model is off unless `llm_layer` is given. Images pass whole.
 """
@@ -16,6 +16,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from zoo.errors import ConfigError
 from zoo.pruner import Need, Pruner, RemoveShare, Selection, Site, SiteView, TokenBudget, keep_best
 from zoo.pruning.clustering import (
     VideoGrid,
@@ -87,16 +88,16 @@ def static_windows(unit: Tensor, segment: Tensor, grid: VideoGrid, above: float)
         grid: Of the windows.
         above: A place is static when the mean cosine of its pairs of windows is larger.
     Returns:
-        (frames, places) bool, the living windows of static places; and (frames, places), the mean cosine of each window
-        to the others of its place in the segment.
+        (frames, places) bool, the living windows of static places; and (frames, places), the cosine of each window to
+        the mean direction of its place in the segment.
     """
-    alive = grid.alive.float()
-    total = torch.zeros_like(unit).index_add_(0, segment, unit)[segment]
-    count = torch.zeros_like(alive).index_add_(0, segment, alive)[segment]
-    to_others = (unit * total).sum(2) - (unit * unit).sum(2)
-    similarity = to_others / (count - 1).clamp(min=1)
-    pairwise = torch.zeros_like(alive).index_add_(0, segment, similarity * alive)[segment] / count.clamp(min=1)
-    return grid.alive & (count > 1) & (pairwise > above), similarity
+    alive, length = grid.alive.float(), (unit * unit).sum(2)
+    total = torch.zeros_like(unit).index_add_(0, segment, unit)
+    of_place = torch.stack([alive, length])
+    count, lengths = torch.zeros_like(of_place).index_add_(1, segment, of_place)
+    pairwise = ((total * total).sum(2) - lengths) / (count * (count - 1)).clamp(min=1)
+    static = grid.alive & ((count > 1) & (pairwise > above))[segment]
+    return static, (unit * unit_vectors(total)[segment]).sum(2)
 
 
 class PruneVid(Pruner):
@@ -128,7 +129,10 @@ class PruneVid(Pruner):
     ) -> None:
         super().__init__()
         self._budget = RemoveShare(remove)
-        check_range("prunevid", "segment_share", segment_share, 1e-6, 1, "0.25 makes one segment of four frames")
+        if not 0 < segment_share <= 1:
+            raise ConfigError(
+                f"prunevid: segment_share must be in (0, 1], got {segment_share}; 0.25 makes one segment of four frames"
+            )
         check_range("prunevid", "static_above", static_above, -1, 1, "0.8 is published")
         check_range("prunevid", "neighbours", neighbours, 1, float("inf"), "7 is usual")
         check_share("prunevid", "llm_remove", llm_remove, "0.6 is published")

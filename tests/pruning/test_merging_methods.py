@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo.layout import Frames, TokenLayout
@@ -91,7 +91,7 @@ def test_equal_vectors_and_equal_attention_keep_the_budget_and_the_vector(method
     pruner = method(remove=0.5)
     selection = selection_of(pruner, tokens, layout, torch.ones(54))
     check(pruner, selection, layout)
-    torch.testing.assert_close(selection.apply(tokens, layout), tokens[:28], rtol=1e-6, atol=0)
+    torch.testing.assert_close(selection.apply(tokens, layout), tokens[:27], rtol=1e-6, atol=0)
 
 
 @every_method
@@ -135,6 +135,7 @@ def test_bfloat16_states_under_autocast_decide_as_their_float32_copies(method):
 
 
 @every_method
+@settings(max_examples=30)
 @given(data=st.data())
 def test_maps_are_valid_whatever_is_alive(method, data):
     lengths = data.draw(st.lists(st.integers(1, 10), min_size=1, max_size=3))

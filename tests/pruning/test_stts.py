@@ -60,7 +60,7 @@ def selected(pruner, tokens, layout, *, training=True):
     return pruner.select(view, {})
 
 
-# -- the sheet, read literally: a state is a dict {(frame, row, column): vector} of living patches ------------------------
+# -- the sheet, read literally: a state is a dict {(frame, row, column): vector} of living patches --------------------
 
 
 def windows_of(state, frames):
@@ -209,7 +209,7 @@ def thinned(layout, share, seed):
     return layout.keep(keep & ~dead[layout.window_of_token])
 
 
-# -- parts ----------------------------------------------------------------------------------------------------------------
+# -- parts ------------------------------------------------------------------------------------------------------------
 
 
 def test_windows_are_cut_row_by_row_and_spread_back():
@@ -268,7 +268,7 @@ def test_scores_keep_float32_under_autocast():
     assert len(scores.unique()) > 0.95 * scores.numel()  # bfloat16 has 128 numbers between 0.5 and 1
 
 
-# -- one decision against the sheet ---------------------------------------------------------------------------------------
+# -- one decision against the sheet -----------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("_float64")
@@ -347,6 +347,7 @@ def test_a_clip_is_judged_alike_alone_and_among_others():
     image = layout.clip_of_token == 1
     assert bool(together.keep[image].all())
     assert not together.key_bias[image].any()
+    assert together.scores[image].unique().tolist() == [1.0]
 
 
 def test_a_clip_of_one_frame_keeps_all_and_has_no_second_loss():
@@ -357,7 +358,7 @@ def test_a_clip_of_one_frame_keeps_all_and_has_no_second_loss():
     assert float(selection.auxiliary_loss) == 0
 
 
-# -- what the scorer learns from ------------------------------------------------------------------------------------------
+# -- what the scorer learns from --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("from_what", ["bias", "second loss"])
@@ -382,9 +383,9 @@ def test_states_that_never_change_meet_their_target_at_zero():
     torch.nn.init.zeros_(pruner.scorer.mlp_out.weight)
     torch.nn.init.constant_(pruner.scorer.mlp_out.bias, 100.0)  # a score of 1, where nothing changed
     still = torch.randn(PATCHES, SIZE).repeat(3, 1)
-    assert float(selected(pruner, still, layout).auxiliary_loss) == pytest.approx(0.5)
+    assert selected(pruner, still, layout).auxiliary_loss.item() == pytest.approx(0.5)
     torch.nn.init.constant_(pruner.scorer.mlp_out.bias, -100.0)
-    assert float(selected(pruner, still, layout).auxiliary_loss) == pytest.approx(0, abs=1e-9)
+    assert selected(pruner, still, layout).auxiliary_loss.item() == pytest.approx(0, abs=1e-9)
 
 
 def test_black_states_bend_no_gradient():
@@ -410,7 +411,7 @@ def test_images_alone_pass_whole_and_keep_the_scorer_in_the_graph():
     assert selected(pruner, torch.randn(layout.num_tokens, SIZE), layout, training=False).auxiliary_loss is None
 
 
-# -- bins -----------------------------------------------------------------------------------------------------------------
+# -- bins -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -428,7 +429,7 @@ def test_frames_alone_in_their_bin_are_refilled(seed):
     assert (context is None and not any(expected)) or context.tolist() == expected
 
 
-# -- inside a vision encoder ----------------------------------------------------------------------------------------------
+# -- inside a vision encoder ------------------------------------------------------------------------------------------
 
 
 def encoder_and_pruner(**arguments):
@@ -567,7 +568,7 @@ def test_recomputed_blocks_give_the_same_gradients():
         torch.testing.assert_close(plain, again, rtol=0, atol=0)
 
 
-# -- arguments ------------------------------------------------------------------------------------------------------------
+# -- arguments --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,13 @@ FRAMES, QUESTIONS = (3, 2), (3, 2)
 
 
 class HideAnything(Pruner):
-    """Hides slots at random, text as well, in some rows more than in others, and remembers what it was shown."""
+    """Hides slots at random, text as well, in some rows more than in others, and remembers what it was shown.
+
+    Args:
+        layers: Where.
+        share: About as much.
+        every: Tokens after which a row is drawn anew; 0: row r after r + 1 tokens.
+    """
 
     neutral_args: ClassVar = {}
 
@@ -38,7 +44,10 @@ class HideAnything(Pruner):
 
     def hide(self, view, memory):
         before = {name: value.clone() for name, value in memory.items()}
-        draw = torch.rand(view.attention.shape, generator=torch.Generator().manual_seed(view.step // self.every))
+        seeds = [view.step // (self.every or row + 1) for row in range(len(view.attention))]
+        draw = torch.stack(
+            [torch.rand(view.attention.shape[1] + 9, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+        )[:, : view.attention.shape[1]]
         hidden = draw * torch.linspace(0.7, 1.3, len(draw))[:, None] < self.share
         memory["count"] = memory.get("count", torch.zeros(len(draw), dtype=torch.int64)) + 1
         memory["attention"] = view.attention
@@ -101,7 +110,7 @@ def grouped(num_layers=3):
 @torch.no_grad()
 @pytest.mark.parametrize("layers", [(0,), (1,), (2,), (0, 2)])
 @pytest.mark.parametrize("cut", [None, "vit.output", "llm.layer[1]", "llm.layer[2]"])
-@pytest.mark.parametrize("every", [1, 3])
+@pytest.mark.parametrize("every", [0, 1, 3])
 def test_what_is_hidden_is_gone_from_that_layer_on_and_only_for_that_token(module_of, batch_of, layers, cut, every):
     pruner = HideAnything(layers, every=every)
     others = [] if cut is None else [RandomPruner(remove=0.5, site=cut)]

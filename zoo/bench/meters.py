@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -45,50 +44,39 @@ CPU_KERNELS = {
 """Operations of the fused attention of CPUs."""
 
 
-class Flops:
-    """How many floating-point operations were counted.
+class Meter(TorchDispatchMode):
+    """Counts what runs within it: matrix products, convolutions and attention, and the bytes of living tensors.
 
-    Args:
-        count: So far; multiplications and additions apart.
-    """
-
-    def __init__(self) -> None:
-        self.count = 0
-
-
-@contextmanager
-def counted_flops() -> Iterator[Flops]:
-    """Count matrix products, convolutions and attention, what is computed again in a backward pass included."""
-    flops = Flops()
-    settings = attend.__kwdefaults__
-    before = settings["execution"]
-    settings["execution"] = "segments"
-    try:
-        with FlopCounterMode(display=False, custom_mapping=CPU_KERNELS) as counter:
-            yield flops
-        flops.count = counter.get_total_flops()
-    finally:
-        settings["execution"] = before
-
-
-class LiveBytes(TorchDispatchMode):
-    """Bytes of all tensors that are alive, and the most there ever were.
-
-    The memory of a process would also tell what its allocator keeps; scratch space within a kernel is not seen.
+    What is computed again in a backward pass counts again. The memory of a process would also tell what its allocator
+    keeps; scratch space within a kernel is not seen.
 
     Args:
         held: Tensors that are there from the beginning.
     """
 
-    def __init__(self, held: Iterable[Tensor]) -> None:
+    def __init__(self, held: Iterable[Tensor] = ()) -> None:
         super().__init__()
-        self.live = self.peak = 0
+        self.flops = self.live_bytes = self.peak_bytes = 0
+        # Only its formulas: entered, it hooks modules, and the hooks keep activations alive (1.6 times the peak).
+        self._formulas = FlopCounterMode(display=False, custom_mapping=CPU_KERNELS).flop_registry
         self._known: set[int] = set()
         for tensor in held:
             self._see(tensor)
 
+    def __enter__(self) -> Meter:
+        settings = attend.__kwdefaults__
+        self._execution, settings["execution"] = settings["execution"], "segments"
+        return super().__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        attend.__kwdefaults__["execution"] = self._execution
+        super().__exit__(*error)
+
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         out = func(*args, **(kwargs or {}))
+        formula = self._formulas.get(func.overloadpacket)
+        if formula is not None:
+            self.flops += formula(*args, **(kwargs or {}), out_val=out)
         for leaf in tree_leaves(out):
             if isinstance(leaf, Tensor):
                 self._see(leaf)
@@ -99,13 +87,13 @@ class LiveBytes(TorchDispatchMode):
         if id(storage) in self._known:
             return
         self._known.add(id(storage))
-        self.live += storage.nbytes()
-        self.peak = max(self.peak, self.live)
+        self.live_bytes += storage.nbytes()
+        self.peak_bytes = max(self.peak_bytes, self.live_bytes)
         weakref.finalize(storage, self._forget, id(storage), storage.nbytes()).atexit = False
 
     def _forget(self, known: int, size: int) -> None:
         self._known.discard(known)
-        self.live -= size
+        self.live_bytes -= size
 
 
 def synchronised(device: torch.device) -> float:

@@ -9,10 +9,9 @@ counted, nor is making the tensors.
 
 from __future__ import annotations
 
-import inspect
 import statistics
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -20,9 +19,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from zoo import registry
 from zoo.batch import Batch
-from zoo.bench.meters import LiveBytes, StageClock, counted_flops, synchronised
+from zoo.bench.meters import Meter, StageClock, synchronised
+from zoo.bench.methods import Method, parse_method
 from zoo.bench.trunks import clips_batch
 from zoo.errors import ConfigError
 from zoo.layout import TokenLayout
@@ -36,11 +35,12 @@ FORWARD, TRAIN = "forward", "train"
 STAGES = ("vision", "connector", "language")
 """Parts of the trunk whose forward passes are timed apart; the rest are embeddings, splicing and logits."""
 
+WITHIN_VISION = ("pixels", "vit.stem", "vit.attention", "vit.block")
+"""Places behind which blocks run on what was left."""
+
 MEGABYTE = 1_000_000
 
 Pass = Literal["forward", "train"]
-Arguments = Mapping[str, Mapping[str, Any]]
-"""Of methods, by name."""
 
 
 @dataclass(kw_only=True)
@@ -48,26 +48,32 @@ class Arm:
     """One method at one share, and its weights.
 
     Args:
-        method: Registry name.
-        remove: Share of a clip's windows.
-        pruner: The method.
-        weights: Those that it had when it was first put into the trunk.
+        method: As it would be typed.
+        remove: Share of a clip's windows; 0 where the method is told none.
+        pruners: That it is made of.
+        weights: Those that they had when they were first put into the trunk.
     """
 
     method: str
     remove: float
-    pruner: Pruner
+    pruners: Sequence[Pruner]
     weights: dict[str, Tensor] | None = None
 
+    @classmethod
+    def of(cls, method: Method, share: float) -> Arm:
+        """A method that is told a share, where it takes one from outside."""
+        remove = share if method.removes else method.remove
+        return cls(method=method.label, remove=remove, pruners=method.build(remove=share))
+
     def enter(self, module: ZooModule) -> None:
-        """Put it into the trunk, with the weights that it had there before."""
-        module.model.set_pruners([self.pruner])
+        """Put them into the trunk, with the weights that they had there before."""
+        module.model.set_pruners(self.pruners)
         like = module.model.extra_embedding.weight
-        self.pruner.to(device=like.device, dtype=like.dtype)
+        pruners = module.model.pruners.to(device=like.device, dtype=like.dtype)
         if self.weights is None:
-            self.weights = {name: value.clone() for name, value in self.pruner.state_dict().items()}
+            self.weights = {name: value.clone() for name, value in pruners.state_dict().items()}
         else:
-            self.pruner.load_state_dict(self.weights)
+            pruners.load_state_dict(self.weights)
 
     def __str__(self) -> str:
         return f"{self.method} {self.remove:g}"
@@ -78,7 +84,7 @@ class ArmCost:
     """What one arm took at one number of frames.
 
     Args:
-        method: Registry name.
+        method: As it would be typed.
         remove: Share.
         frames: Of each clip.
         seconds: Of every round, by pass, and by stage of the forward pass.
@@ -201,15 +207,16 @@ class PruningCost:
 
     def as_text(self) -> str:
         """One line for each row; shares are of the speed-up that counted operations would allow."""
-        setting = self.setting
+        setting, rows = self.setting, [row.as_dict() for row in self.rows]
+        widest = max(len(row["method"]) for row in rows)
         lines = [
             f"{setting['device']}, {setting['dtype']}, {setting['threads']} threads, {setting['rounds']} rounds, "
             f"{setting['clips']} clips; times faster than {DENSE}, median of rounds",
-            "".join(f"{title:>{width}}" for title, width, _ in COLUMNS),
+            f"{'method':<{widest}}" + "".join(f"{title:>{width}}" for title, width, _ in COLUMNS),
         ]
-        for row in self.rows:
-            facts = row.as_dict()
-            lines.append("".join(_cell(facts[key], width) for _, width, key in COLUMNS))
+        lines += [
+            f"{row['method']:<{widest}}" + "".join(_cell(row[key], width) for _, width, key in COLUMNS) for row in rows
+        ]
         for cost in self.dense:
             taken = ", ".join(f"{name} {min(seconds):.2f} s" for name, seconds in cost.seconds.items())
             lines.append(f"{DENSE} at {cost.frames} frames, {cost.sequence} tokens: {taken}")
@@ -217,7 +224,6 @@ class PruningCost:
 
 
 COLUMNS = (
-    ("method", 18, "method"),
     ("remove", 8, "remove"),
     ("frames", 8, "frames"),
     ("forward", 9, "forward_speedup"),
@@ -232,7 +238,7 @@ COLUMNS = (
     ("windows", 9, "windows"),
     ("fill", 6, "bin_fill"),
 )
-"""Of the table: title, width, key of a row."""
+"""Of the table: title, width, key of a row; `memory` is how many times more bytes the dense model held."""
 
 
 def _cell(value: Any, width: int) -> str:
@@ -244,34 +250,32 @@ def _cell(value: Any, width: int) -> str:
 def measure_pruning(
     module: ZooModule,
     *,
-    methods: Sequence[str],
+    methods: Sequence[Method],
     remove: Sequence[float] = (0.5,),
     frames: Sequence[int] = (16, 32, 64),
     clips: int = 1,
     text_tokens: int = 120,
     rounds: int = 3,
     backward_frames: int = 64,
-    arguments: Arguments | None = None,
 ) -> PruningCost:
     """Time and count methods in a trunk.
 
     Args:
         module: The dense model; other pruners take turns in it, and it ends without any.
-        methods: Registry names; `none` beside itself tells how far the noise goes.
+        methods: What is compared; `none` beside itself tells how far the noise goes.
         remove: Shares of a clip's windows, each in [0, 1).
         frames: Of each clip, one batch each.
         clips: Of a batch.
         text_tokens: Words of each clip's question and answer.
         rounds: Turns of all sides, after the passes in which operations and bytes are counted.
         backward_frames: More frames than this are run forward only.
-        arguments: What methods are built with beside their share.
     Raises:
-        ConfigError: there is nothing to measure, or a method that takes no share or does not fit the trunk.
-        UnknownNameError: no method has that name.
+        ConfigError: there is nothing to measure, or a method does not fit the trunk.
     """
     _check(methods, remove, frames, clips=clips, text_tokens=text_tokens, rounds=rounds)
-    dense = _arm(DENSE, 0.0, {})
-    arms = [dense, *_arms(methods, remove, arguments or {})]
+    arms = [Arm.of(parse_method(DENSE), 0.0)]
+    for method in methods:
+        arms += [Arm.of(method, share) for share in (remove if method.removes else (0.0,))]
     for arm in arms:
         arm.enter(module)  # refuses what does not fit before anything is timed
     costs: dict[int, list[ArmCost]] = {}
@@ -297,32 +301,16 @@ def measure_pruning(
     )
 
 
-def _check(methods: Sequence[str], remove: Sequence[float], frames: Sequence[int], **least: int) -> None:
-    for name, given in {"methods": methods, "remove": remove, "frames": frames}.items():
+def _check(methods: Sequence[Method], remove: Sequence[float], frames: Sequence[int], **least: int) -> None:
+    labels = [method.label for method in methods]
+    for name, given in {"methods": labels, "remove": remove, "frames": frames}.items():
         if not given or len(set(given)) != len(given):
-            raise ConfigError(f"{name} must be given and differ, got {list(given)}; with commas between them")
+            raise ConfigError(f"{name} are {list(given)}; give one or more that differ, with commas between them")
     numbers = {"frames": min(frames), **least}
     low = {name: value for name, value in numbers.items() if value < (2 if name == "text_tokens" else 1)}
     if low:
         told = ", ".join(f"{value} {name}" for name, value in low.items())
         raise ConfigError(f"{told}: nothing can be measured; 1 of each at least, and 2 text_tokens")
-
-
-def _arms(methods: Sequence[str], remove: Sequence[float], arguments: Arguments) -> Iterator[Arm]:
-    for method in methods:
-        for share in (0.0,) if method == DENSE else remove:
-            yield _arm(method, share, arguments.get(method, {}))
-
-
-def _arm(method: str, share: float, arguments: Mapping[str, Any]) -> Arm:
-    target = registry.load("pruner", method)
-    if method == DENSE:
-        return Arm(method=method, remove=share, pruner=target())
-    taken = inspect.signature(target).parameters
-    foreign = [name for name in ("remove", *arguments) if name not in taken]
-    if foreign:
-        raise ConfigError(f"pruner {method} takes no {', '.join(foreign)}; it takes {', '.join(taken) or 'nothing'}")
-    return Arm(method=method, remove=share, pruner=target(**{"remove": share, **arguments}))
 
 
 def _measured(
@@ -363,14 +351,14 @@ def _count(module: ZooModule, batch: Batch, cost: ArmCost, passes: Sequence[Pass
     """Operations, bytes and tokens, in passes that also warm up."""
     for name in passes:
         _ready(module, name)
-        with torch.set_grad_enabled(name == TRAIN), counted_flops() as flops, LiveBytes(_held(module, batch)) as memory:
+        with torch.set_grad_enabled(name == TRAIN), Meter(_held(module, batch)) as meter:
             done = _run(module, batch, name)
-        cost.flops[name] = flops.count
+        cost.flops[name] = meter.flops
         if name == FORWARD:
             _note_tokens(done, cost)
         del done
         on_gpu = module.device.type == "cuda"
-        cost.peak_bytes[name] = _allocated_bytes(module, batch, name) if on_gpu else memory.peak
+        cost.peak_bytes[name] = _allocated_bytes(module, batch, name) if on_gpu else meter.peak_bytes
 
 
 def _allocated_bytes(module: ZooModule, batch: Batch, name: Pass) -> int:
@@ -409,7 +397,7 @@ def _note_tokens(done: TrunkPass, cost: ArmCost) -> None:
     cost.tokens = {str(site): sum(counts) for site, counts in pruning.tokens_per_clip.items()}
     cost.windows = done.window_layout.num_tokens
     cost.sequence = len(done.position_ids) - done.window_layout.num_windows + cost.windows
-    cuts = [layout for site, layout in pruning.layouts.items() if site.stage.startswith("vit.")]
+    cuts = [layout for site, layout in pruning.layouts.items() if site.stage in WITHIN_VISION]
     cost.bin_fill = bin_fill(cuts[-1]) if cuts else None
 
 

@@ -88,7 +88,7 @@ class Sweep:
     frames_scales: tuple[float, ...] = (1.0,)
 
     def __post_init__(self) -> None:
-        listed = {"methods": self.methods, "remove": self.remove, "seeds": self.seeds}
+        listed = {"methods": tuple(method.label for method in self.methods), "remove": self.remove, "seeds": self.seeds}
         for name, given in (listed | {"test_frames_scale": self.frames_scales}).items():
             if not given or len(set(given)) != len(given):
                 raise ConfigError(f"{name} must be given and differ, got {list(given)}")
@@ -353,12 +353,13 @@ def sweep(plan: Sweep, build: Builder, out: Path) -> list[str]:
     out.mkdir(parents=True, exist_ok=True)
     folder = Folder(out, plan.fingerprint)
     folder.check()
-    runs, test_batches = examined(plan, build)
+    with _quiet_runs():
+        runs, batches_of_test = examined(plan, build)
     missing = [run for run in runs if lacking(plan, run, folder)]
     logger.info("%s: %d of %d runs to make", out, len(missing), len(runs))
-    sizes = [plan.steps_of(run) + test_batches * len(lacking(plan, run, folder)) for run in missing]
+    sizes = [plan.steps_of(run) + batches_of_test * len(lacking(plan, run, folder)) for run in missing]
     elsewhere, done = [], 0
-    with _bar(sum(sizes)) as bar:
+    with _quiet_runs(), _bar(sum(sizes)) as bar:
         for number, (run, size) in enumerate(zip(missing, sizes, strict=True)):
             bar.set_description_str(f"{number + 1}/{len(missing)} {run}")
             with folder.claim(folder.file(plan.facts(run, plan.frames_scales[0]))) as is_ours:
@@ -424,7 +425,7 @@ def _make(plan: Sweep, run: Run, facts: Sequence[Mapping[str, Any]], build: Buil
             trainer.fit(module, datamodule=data)
         data.seed = plan.recipe["data"].get("init_args", {}).get("seed", 0)  # all are asked the same
         if plan.test_clips is not None:
-            trainer.limit_test_batches = test_batches(plan, data)
+            trainer.limit_test_batches = math.ceil(plan.test_clips / data.eval_batch_size)
         sampling = module.processor.sampling
         for cell in facts:
             scale = cell["frames_scale"]
@@ -442,9 +443,9 @@ def _make(plan: Sweep, run: Run, facts: Sequence[Mapping[str, Any]], build: Buil
 
 def _tell(run: Run, cell: Mapping[str, Any], content: Mapping[str, Any]) -> None:
     correct = content["questions"]["correct"]
+    scale = "" if cell["frames_scale"] == 1 else f", frames x{cell['frames_scale']:g}"
     text = (
-        f"{run}{f', frames x{cell["frames_scale"]:g}' if cell['frames_scale'] != 1 else ''}: "
-        f"{correct.count('1') / max(len(correct), 1):.2%} of {len(correct):,} questions, "
+        f"{run}{scale}: {correct.count('1') / max(len(correct), 1):.2%} of {len(correct):,} questions, "
         f"{content['windows_entering']:.1f} windows a clip, {content['train_s']:.0f} s training, "
         f"{content['test_s']:.0f} s test"
     )
@@ -454,6 +455,20 @@ def _tell(run: Run, cell: Mapping[str, Any], content: Mapping[str, Any]) -> None
 def _bar(total: int) -> tqdm:
     is_shown = sys.stderr.isatty()
     return tqdm(total=total, unit="batch", file=sys.stderr, mininterval=0.5 if is_shown else 60, dynamic_ncols=is_shown)
+
+
+@contextmanager
+def _quiet_runs() -> Iterator[None]:
+    """Without what is said at the beginning of every run: of devices, precision, and data that are there already."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "zoo.generator")]
+    levels = [other.level for other in loggers]
+    for other in loggers:
+        other.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for other, level in zip(loggers, levels, strict=True):
+            other.setLevel(level)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Literal
 
 import numpy as np
@@ -41,6 +42,7 @@ def dense_module(
     max_frames: int = 128,
     device: Device = "auto",
     dtype: Dtype = "float32",
+    is_compiled: bool = False,
 ) -> ZooModule:
     """Molmo2-4B with every width divided, or any pair of the registry at its published shape; weights are random.
 
@@ -54,6 +56,7 @@ def dense_module(
         max_frames: Most frames of a clip.
         device: Where it runs; auto takes a GPU where there is one.
         dtype: Of weights and numbers.
+        is_compiled: Blocks and layers go through torch.compile, for sequences of any length.
     Raises:
         ConfigError: a divisor that leaves no whole heads, or a device that this machine lacks.
         UnknownNameError: nothing has that name.
@@ -71,6 +74,8 @@ def dense_module(
             heads=[QuestionAnswering()],
             max_frames=max_frames,
         )
+    for unit in module.model.units() if is_compiled else ():
+        unit.compile(dynamic=True)
     return module.to(device=_found(device), dtype=getattr(torch, dtype))
 
 
@@ -116,8 +121,6 @@ def _built(kind: str, name: str) -> VisionEncoder | LanguageModel:
 
 def _shape_only(kind: str, name: str) -> dict[str, bool]:
     """What keeps a builder from fetching weights."""
-    import inspect
-
     takes = inspect.signature(registry.load(kind, name)).parameters
     return {"pretrained": False} if "pretrained" in takes else {}
 

@@ -65,7 +65,7 @@ def kept_patches(done: TrunkPass, pruners: str) -> KeptPatches:
         state=state.view(layout.alive.shape).cpu().numpy(),
         windows=layout.windows_per_frame,
         entered=done.window_layout.tokens_per_frame,
-        left=layout.tokens_per_frame,
+        remaining=layout.tokens_per_frame,
         scores={str(site): seen.paint(scores).cpu().numpy() for site, (seen, scores) in done.pruning.scores.items()},
     )
 

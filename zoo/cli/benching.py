@@ -2,7 +2,7 @@
 
 import json as json_format
 from dataclasses import replace
-from itertools import chain, islice
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from zoo.bench.packing import PackingCost
     from zoo.cli.training import RecipeCLI
     from zoo.datamodules.bench import LoadingCost
+
+PRUNING_RUNS = Path("runs/bench/pruning")
+PRUNING_JSON = "pruning.json"
 
 
 def data(
@@ -152,6 +155,131 @@ def molmo2(
     from zoo.bench.molmo2 import measure_molmo2  # heavy; `zoo bench molmo2 --help` must stay quick
 
     return _reported(measure_molmo2(examples=examples, new_tokens=new_tokens, rounds=rounds, dtype=dtype), json)
+
+
+def pruning(
+    *,
+    methods: str = "stts,random",
+    remove: str = "0.5",
+    frames: str = "16,32,64",
+    vision: str | None = None,
+    language: str | None = None,
+    width_divisor: int = 4,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    dtype: Literal["float32", "bfloat16"] = "float32",
+    compile: bool = False,  # noqa: A002 - what is typed
+    clips: int = 1,
+    text_tokens: int = 120,
+    rounds: int = 3,
+    backward_frames: int = 64,
+    accuracy: Path | None = None,
+    json: Path | None = None,
+    train: bool = False,
+    recipe: str | None = None,
+    ckpt_path: str | None = None,
+    seeds: str | None = None,
+    trained: Literal["both", "only", "never"] | None = None,
+    steps: int | None = None,
+    test_clips: int | None = None,
+    test_frames_scale: str | None = None,
+    out: Path | None = None,
+    speeds: Path | None = None,
+    report_only: bool = False,
+) -> str:
+    """Time and count pruners against the dense model with the same random weights, in turns.
+
+    Writes a JSON file and beside it a plot. Clips are coloured squares of which some stand still, some drift and some
+    change; training steps recompute activations on both sides, and no optimiser steps.
+
+    With --train it is accuracy that is compared, on a recipe's data: every method is fine-tuned alike from the same
+    dense weights, and put into them as it is, and is then asked the whole test split. What was finished before is not
+    done again, and several processes may fill one folder.
+
+    Args:
+        methods: Pruners with commas between them, as stts, random(site='vit.block[3]') or tome+fastv(layer=2); none
+            measures the dense model against itself.
+        remove: Shares of a clip's windows that are dropped, in [0, 1), with commas between them.
+        frames: Frames of each clip, with commas between them.
+        vision: Registry name of a vision encoder at its published shape; Molmo2-4B's where nothing is given.
+        language: Registry name of a language model at its published shape; Molmo2-4B's where nothing is given.
+        width_divisor: Molmo2-4B's widths are divided by this, depths, frames and tokens are not; 1 is published size.
+        device: Where it runs; auto takes a GPU where there is one.
+        dtype: Type of weights and numbers.
+        compile: Put blocks and layers through torch.compile.
+        clips: Clips of a batch.
+        text_tokens: Words of each clip's question and answer; a sixth is the answer.
+        rounds: Turns of all sides.
+        backward_frames: Clips with more frames than this are run forward only.
+        accuracy: JSON with rows of method, remove and accuracy, which are drawn against measured speed-ups.
+        json: File for the numbers, a new one below runs/bench/pruning where nothing is given; `rows` hold `method`,
+            `remove`, `frames`, `forward_speedup`, `train_speedup`, `flops_speedup` (operations of the dense model over
+            own ones, counted in a forward pass), `peak_memory_mb` and more.
+        train: Compare accuracies; of the options above, methods, remove and json hold here too, those below only here.
+        recipe: Bundled name, or path of a YAML file; its data is generated first where it is missing. stts/tiny.
+        ckpt_path: Dense weights to begin with: a checkpoint folder, or a bundled one's name, such as molmo2-tiny.
+        seeds: Of the order of samples, of new weights and of draws, with commas between them. 0.
+        trained: Fine-tune with the pruner (only), put it into the dense weights as it is (never), or both.
+        steps: Of each fine-tuning; the recipe's where nothing is given.
+        test_clips: Clips that are asked about, rounded up to whole batches; all where nothing is given.
+        test_frames_scale: How many times more frames a clip is tested with than trained, with commas between them. 1.
+        out: Folder of the results, which is continued; runs/bench/pruning_accuracy/RECIPE where nothing is given.
+        speeds: JSON of this command without --train; accuracies are drawn against its speed-ups.
+        report_only: Tell what the folder holds, and run nothing.
+
+    Raises:
+        ConfigError: there is nothing to measure, or a method that does not fit the trunk.
+    """
+    from zoo.bench.methods import parse_methods
+    from zoo.cli.sweeping import compared_accuracy, numbers
+
+    of_training = {
+        "recipe": recipe, "ckpt_path": ckpt_path, "seeds": seeds, "trained": trained, "steps": steps,
+        "test_clips": test_clips, "test_frames_scale": test_frames_scale, "out": out, "speeds": speeds,
+    }  # fmt: skip
+    typed = {name: value for name, value in of_training.items() if value is not None}
+    if train or report_only:
+        return compared_accuracy(methods=methods, remove=remove, json=json, report_only=report_only, **typed)
+    if typed:
+        raise ConfigError(f"{', '.join(f'--{name}' for name in typed)}: told without --train, which it belongs to")
+    chosen = parse_methods(methods)
+    shown, shares = numbers(frames, int, option="frames"), numbers(remove, float, option="remove")
+    from zoo.bench.pruning import measure_pruning  # heavy; `zoo bench pruning --help` must stay quick
+    from zoo.bench.pruning_plot import read_accuracies, save_plot, with_accuracies
+    from zoo.bench.trunks import dense_module
+
+    accuracies = {} if accuracy is None else read_accuracies(accuracy)
+    module = dense_module(
+        vision=vision,
+        language=language,
+        width_divisor=width_divisor,
+        max_frames=max(shown, default=1),  # none are refused below
+        device=device,
+        dtype=dtype,
+        is_compiled=compile,
+    )
+    cost = measure_pruning(
+        module,
+        methods=chosen,
+        remove=shares,
+        frames=shown,
+        clips=clips,
+        text_tokens=text_tokens,
+        rounds=rounds,
+        backward_frames=backward_frames,
+    )
+    told = cost.as_dict() | {"is_compiled": compile, "vision": vision, "language": language}
+    if accuracies:
+        told["rows"] = with_accuracies(told["rows"], accuracies)
+    path = _new_run(PRUNING_RUNS) / PRUNING_JSON if json is None else json
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json_format.dumps(told, indent=2) + "\n", encoding="utf-8")
+    save_plot(told["rows"], path.with_suffix(".png"), accuracies)
+    return f"{cost.as_text()}\n{path}, {path.with_suffix('.png')}"
+
+
+def _new_run(folder: Path) -> Path:
+    """The first folder `version_N` that is not there yet."""
+    return next(path for number in count() if not (path := folder / f"version_{number}").exists())
 
 
 def _built(recipe: str) -> "RecipeCLI":

@@ -71,6 +71,11 @@ COMMANDS = (
         summary="Time a small Molmo2 against transformers' own class",
     ),
     Command(
+        name="bench pruning",
+        target="zoo.cli.benching:pruning",
+        summary="Time pruners against the dense model: zoo bench pruning --methods stts,random --frames 16,64",
+    ),
+    Command(
         name="doctor",
         target="zoo.cli.doctoring:run",
         style="arguments",

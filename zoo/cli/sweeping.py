@@ -1,6 +1,6 @@
 """`zoo bench pruning --train`: a recipe's model with every pruner, fine-tuned and asked the whole test."""
 
-import json
+import json as json_format
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -16,60 +16,50 @@ if TYPE_CHECKING:
     from zoo.bench.pruning_sweep import Trained
     from zoo.cli.training import RecipeCLI
 
+RUNS = Path(runs.ROOT) / "bench" / "pruning_accuracy"
+
 Number = TypeVar("Number", int, float)
 
 
-def accuracy(
-    recipe: str,
+def compared_accuracy(
     *,
-    ckpt_path: str | None,
     methods: str,
     remove: str,
-    seeds: str,
-    trained: "Trained",
-    steps: int | None,
-    test_clips: int | None,
-    test_frames_scale: str,
-    out: Path | None,
-    report_only: bool,
-) -> Path:
-    """Make the cells of a sweep that its folder lacks.
+    recipe: str = "stts/tiny",
+    ckpt_path: str | None = None,
+    seeds: str = "0",
+    trained: "Trained" = "both",
+    steps: int | None = None,
+    test_clips: int | None = None,
+    test_frames_scale: str = "1",
+    out: Path | None = None,
+    speeds: Path | None = None,
+    json: Path | None = None,
+    report_only: bool = False,
+) -> str:
+    """Make what a sweep's folder lacks, and tell what it holds; see `zoo.cli.benching.pruning`.
 
-    Args:
-        recipe: Bundled name, or path of a YAML file; its data is generated first where it is missing.
-        ckpt_path: Dense weights: a checkpoint folder, or a bundled one's name.
-        methods: Pruners with commas between them.
-        remove: Shares of windows, with commas between them.
-        seeds: With commas between them.
-        trained: Fine-tune, put the pruner in as it is, or both.
-        steps: Of training.
-        test_clips: Clips that are asked about.
-        test_frames_scale: How many times more frames are shown in the test, with commas between them.
-        out: Folder of the cells.
-        report_only: Run nothing.
-    Returns:
-        The folder.
     Raises:
         ConfigError: what was typed does not fit together.
     """
+    file = Path(recipes.resolve(recipe))
+    folder = out or RUNS / recipes.name_of(file)
+    told = {"seeds": numbers(seeds, int, option="seeds"), "remove": numbers(remove, float, option="remove")}
+    chosen, scales = parse_methods(methods), numbers(test_frames_scale, float, option="test_frames_scale")
     from zoo.bench.pruning_sweep import Sweep, sweep  # heavy; `zoo bench pruning --help` must stay quick
 
-    file = Path(recipes.resolve(recipe))
-    folder = out or Path(runs.ROOT) / "bench_pruning" / recipes.name_of(file)
     plan = Sweep(
         recipe=content_of(file),
         weights=ckpt_path,
-        methods=parse_methods(methods),
-        remove=numbers(remove, float, option="remove"),
-        seeds=numbers(seeds, int, option="seeds"),
+        methods=chosen,
         trained=trained,
         steps=steps,
         test_clips=test_clips,
-        frames_scales=numbers(test_frames_scale, float, option="test_frames_scale"),
+        frames_scales=scales,
+        **told,
     )
-    if not report_only:
-        elsewhere = sweep(plan, builder(ckpt_path), folder)
-    return folder
+    elsewhere = [] if report_only else sweep(plan, builder(ckpt_path), folder)
+    return str(folder)
 
 
 def content_of(file: Path) -> dict[str, Any]:
@@ -108,7 +98,7 @@ def builder(ckpt_path: str | None) -> "Callable[[dict[str, Any]], RecipeCLI]":
         with warnings.catch_warnings():
             # Lightning warns of every loader with few workers, and of a trainer that logs nowhere.
             warnings.simplefilter("ignore")
-            built = RecipeCLI([*beginning, "--config", json.dumps(content)])
+            built = RecipeCLI([*beginning, "--config", json_format.dumps(content)])
         if not isinstance(built.datamodule, ShardDataModule):
             raise ConfigError(
                 f"the recipe's {type(built.datamodule).__name__} reads no shards, so it has no test split"

@@ -19,7 +19,7 @@ DROPPED, MERGED, KEPT = 0, 1, 2
 """What became of a patch."""
 
 LEGEND = {KEPT: "kept", MERGED: "merged into a kept window", DROPPED: "dropped"}
-LINES = {"windows": "of the frame", "entered": "enter the language model", "left": "left behind its last layer"}
+LINES = {"windows": "shown", "entered": "enter the language model", "remaining": "remain after its last layer"}
 """Of the curve, by the field of `KeptPatches` that each shows."""
 
 LUMA = (0.299, 0.587, 0.114)  # grey level of red, green and blue
@@ -46,7 +46,7 @@ class KeptPatches:
         state: (frames, rows, columns) uint8: DROPPED, MERGED or KEPT, at the end of the language model.
         windows: Of each frame, before anything left.
         entered: Of each frame, those that entered the language model.
-        left: Of each frame, those that were left behind its last layer.
+        remaining: Of each frame, those that were still there after its last layer.
         scores: (frames, rows, columns) float32 by site; NaN where nothing was scored.
     """
 
@@ -54,7 +54,7 @@ class KeptPatches:
     state: np.ndarray
     windows: tuple[int, ...]
     entered: tuple[int, ...]
-    left: tuple[int, ...]
+    remaining: tuple[int, ...]
     scores: Mapping[str, np.ndarray]
 
     def counts(self) -> dict[str, Any]:
@@ -64,11 +64,11 @@ class KeptPatches:
 
 def summary(counts: Mapping[str, Any]) -> str:
     """How many windows of a clip were kept, in words."""
-    total, entered, left = (sum(counts[name]) for name in LINES)
-    share = f"{100 * left / total:.0f} %" if total else "nothing"
-    if entered == left:
-        return f"{left} of {total} windows kept ({share})"
-    return f"{entered} of {total} windows enter the language model, {left} are left behind its last layer ({share})"
+    total, entered, remaining = (sum(counts[name]) for name in LINES)
+    share = f"{100 * remaining / max(total, 1):.0f} %"
+    if entered == remaining:
+        return f"{remaining} of {total} windows kept ({share})"
+    return f"{entered} of {total} windows enter the language model, {remaining} remain after its last layer ({share})"
 
 
 def curves_of(entry: Any) -> dict[str, Series]:
@@ -86,8 +86,8 @@ def curves_of(entry: Any) -> dict[str, Series]:
         return {}
     times_s, *numbers = columns
     curves = {text: list(zip(times_s, column, strict=True)) for text, column in zip(LINES.values(), numbers, strict=True)}
-    if entry["left"] == entry["entered"]:
-        del curves[LINES["left"]]
+    if entry["remaining"] == entry["entered"]:
+        del curves[LINES["remaining"]]
     return curves
 
 
@@ -125,9 +125,9 @@ def line_px(height: int, width: int) -> int:
     return max(round(min(height, width) / LINES_AN_EDGE), 1)
 
 
-def outline(kept: np.ndarray) -> np.ndarray:
-    """(height, width) bool: pixels that were not kept, next to some that were."""
-    width = line_px(*kept.shape)
+def outline(kept: np.ndarray, *, lines: int = 1) -> np.ndarray:
+    """(height, width) bool: pixels that were not kept, next to some that were; so many thin lines wide."""
+    width = lines * line_px(*kept.shape)
     near = kept
     for axis in (0, 1):
         padded = np.pad(near, [(width, width) if axis == other else (0, 0) for other in (0, 1)])
@@ -193,10 +193,10 @@ def sheet(frames: Sequence[np.ndarray], times_s: Sequence[float], kept: KeptPatc
         maps = {number: heat_map(scores[number], height, width, limits[site]) for number in shown}
         rows.append((f"score at\n{site}", {n: _with_outline(maps[n], kept.state[n]) for n in shown}))
     lines = [shown[start : start + COLUMNS] for start in range(0, len(shown), COLUMNS)]
-    line_height = 2 * TEXT_PX + len(rows) * (height + GAP_PX)
+    line_height = TEXT_PX + GAP_PX + len(rows) * (height + GAP_PX)
     size = (
         max(MARGIN_PX + min(len(shown), COLUMNS) * (width + GAP_PX), LEAST_WIDTH_PX),
-        2 * TEXT_PX + GAP_PX + len(lines) * line_height + 2 * TEXT_PX,
+        2 * TEXT_PX + GAP_PX + len(lines) * line_height + TEXT_PX,
     )
     page = Image.new("RGB", size, "white")
     part = f"; {len(shown)} of {len(frames)} frames" if len(shown) < len(frames) else ""
@@ -206,15 +206,15 @@ def sheet(frames: Sequence[np.ndarray], times_s: Sequence[float], kept: KeptPatc
         top = 2 * TEXT_PX + GAP_PX + number * line_height
         for column, frame in enumerate(line):
             left = MARGIN_PX + column * (width + GAP_PX)
-            count = f"{kept.left[frame]} of {kept.windows[frame]} left"
-            _text(page, (left, top + GAP_PX), f"{times_s[frame]:.2f} s: {count}")
+            count = f"{kept.remaining[frame]} of {kept.windows[frame]}"
+            _text(page, (left, top + GAP_PX), f"{times_s[frame]:.2f} s: {count} kept")
             for row, (_, pictures) in enumerate(rows):
                 page.paste(Image.fromarray(pictures[frame]), (left, top + TEXT_PX + row * (height + GAP_PX)))
         for row, (label, _) in enumerate(rows):
             _text(page, (GAP_PX, top + TEXT_PX + row * (height + GAP_PX)), label)
         for row, site in enumerate(kept.scores, start=2):
             _colour_bar(page, top + TEXT_PX + row * (height + GAP_PX), height, limits[site])
-    _legend(page, (MARGIN_PX, size[1] - TEXT_PX - 2 * GAP_PX), kept)
+    _legend(page, (MARGIN_PX, size[1] - TEXT_PX), kept)
     return page
 
 
@@ -242,7 +242,7 @@ def _video_frames(
         size = (2 * -(-max(columns, VIDEO_PX[0]) // 2), 2 * -(-(rows + 3 * TEXT_PX) // 2))  # even, as H.264 wants it
         page = Image.new("RGB", size, "white")
         page.paste(Image.fromarray(picture), ((size[0] - columns) // 2, 0))
-        count = f"{kept.left[number]} of {kept.windows[number]} windows left"
+        count = f"{kept.remaining[number]} of {kept.windows[number]} windows kept"
         _text(page, (GAP_PX, rows + GAP_PX), f"{times_s[number]:.2f} s: {count}", size=16)
         _legend(page, (GAP_PX, rows + TEXT_PX + 3 * GAP_PX), kept)
         yield np.asarray(page)
@@ -255,7 +255,7 @@ def _scaled(frame: np.ndarray, scale: float) -> np.ndarray:
 
 
 def _with_outline(picture: np.ndarray, state: np.ndarray) -> np.ndarray:
-    picture[outline(spread(state, *picture.shape[:2]) == KEPT)] = (255, 255, 255)
+    picture[outline(spread(state, *picture.shape[:2]) == KEPT, lines=2)] = (255, 255, 255)
     return picture
 
 
@@ -267,7 +267,7 @@ def _legend(page: Image.Image, place: tuple[int, int], kept: KeptPatches) -> Non
     """One swatch for each thing that can be seen."""
     left, top = place
     for state, text in LEGEND.items():
-        if state == MERGED and not (kept.state == MERGED).any():
+        if state != KEPT and not (kept.state == state).any():
             continue
         tile = np.full((14, 22, 3), (200, 120, 90), np.uint8)
         shown = overlay(tile, np.full((1, 1), state, np.uint8))
