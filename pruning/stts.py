@@ -36,7 +36,7 @@ from zoo.pruner import Pruner, RemoveShare, Selection, Site, SiteView, TokenBudg
 Rescale = Literal["row", "frame"]
 
 SIGLIP_MLP_SHARE = 4304 / 1152
-"""Width of the published scorer's MLP over the channels of its vision encoder, which is that of the encoder's own."""
+"""Width of the scorer's MLP over the vision encoder's channels, as published; the encoder's own MLPs have it too."""
 
 
 def split_windows(values: Tensor, window: tuple[int, int]) -> Tensor:
@@ -213,9 +213,7 @@ class WindowPool(nn.Module):
 
 
 class FullPrecisionLinear(nn.Linear):
-    """A layer in float32 under autocast too: bfloat16 has some hundred scores, and thousands of windows to tell
-    apart.
-    """
+    """A layer in float32 under autocast too: bfloat16 has some hundred scores for thousands of windows."""
 
     def forward(self, states: Tensor) -> Tensor:
         with torch.autocast(states.device.type, enabled=False):
@@ -368,7 +366,7 @@ class STTS(Pruner):
         return self.auxiliary_weight * temporal_loss(scores, seen) if self.auxiliary_weight else 0 * scores.sum()
 
     def _nothing_seen(self, tokens: Tensor) -> Tensor:
-        """Zero, out of one grey window: other processes of the training wait for a gradient of the scorer."""
+        """Zero, out of one black window: other processes of the training wait for a gradient of the scorer."""
         patches = tokens.new_zeros(1, 1, 1, tokens.shape[1])
         no_previous = torch.zeros(1, dtype=torch.bool, device=tokens.device)
         seen = VideoWindows(frames=(0,), patches=patches, alive=None, has_previous=no_previous)

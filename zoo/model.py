@@ -235,7 +235,13 @@ class VideoLanguageModel(nn.Module):
     def _nothing_seen(self) -> Tensor:
         """Zero, out of one grey frame."""
         height, width = self.vision.image_size
-        frame = Frames(clip=(0,), time_s=(0.0,), size_px=((width, height),), window=(self.connector.image_window,))
+        frame = Frames(
+            clip=(0,),
+            time_s=(0.0,),
+            size_px=((width, height),),
+            window=(self.connector.image_window,),
+            is_video=(False,),
+        )
         pixels = torch.full((1, 3, height, width), 128, dtype=torch.uint8, device=self.extra_embedding.weight.device)
         pruning = self.pruning_pass((0,))
         features = self.vision(pixels, TokenLayout.of_frames(frame, self.vision.grid, pixels.device), pruning)

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -33,3 +34,44 @@ def test_bench_packing_prints_and_writes_a_row_for_each_number_of_annotations(zo
 def test_bench_packing_says_how_many_clips_hold_enough(mistake, video_recipe):
     text = mistake("bench", "packing", video_recipe, "--annotations=[2,5000]", "--clips=3", "--planned=8")
     assert "0 of 8 samples hold 5000 annotations" in text
+
+
+SMALL = ("--vision=vit-tiny", "--language=qwen3-tiny", "--device=cpu", "--rounds=1")
+
+
+def test_bench_pruning_prints_and_writes_rows_and_a_plot(zoo):
+    answer = zoo(
+        "bench", "pruning", "--methods", "random,none", "--remove", "0.3,0.5", "--frames", "2,3", *SMALL, "--json", "c.json"
+    )  # fmt: skip
+    assert answer.code == 0, answer.err
+    assert "forward" in answer.out and "c.json, c.png" in answer.out
+    with open("c.json") as file:
+        cost = json.load(file)
+    arms = [("random", 0.3), ("random", 0.5), ("none", 0.0)]
+    assert [(r["method"], r["remove"], r["frames"]) for r in cost["rows"]] == [(*a, f) for a in arms for f in (2, 3)]
+    assert Path("c.png").is_file()
+
+
+def test_bench_pruning_makes_a_folder_of_its_own_and_marks_the_front(zoo):
+    Path("told.json").write_text('{"rows": [{"method": "random", "remove": 0.5, "accuracy": 0.6}]}')
+    for number in range(2):
+        flags = ("--methods=random", "--remove=0.5", "--frames=2", "--backward_frames=0", "--accuracy=told.json")
+        answer = zoo("bench", "pruning", *flags, *SMALL)
+        assert answer.code == 0, answer.err
+        (row,) = json.loads(Path(f"runs/bench/pruning/version_{number}/pruning.json").read_text())["rows"]
+        assert (row["accuracy"], row["on_front"], row["train_speedup"]) == (0.6, True, None)
+
+
+@pytest.mark.parametrize(
+    ("flag", "text"),
+    [
+        ("--methods=rndom", "no pruner 'rndom'. Near: random"),
+        ("--frames=2,x", "frames is '2,x', expected numbers with commas between them"),
+        ("--frames=", "frames are []; give one or more"),
+        ("--width_divisor=5", "width_divisor is 5"),
+        ("--accuracy=nowhere.json", "accuracy: there is no file nowhere.json"),
+    ],
+)
+def test_bench_pruning_refuses_in_one_sentence(mistake, flag, text):
+    flags = [f"--methods={'random'}", *SMALL]
+    assert text in mistake("bench", "pruning", *flags, flag)

@@ -193,5 +193,8 @@ def test_both_stages_run_in_a_trunk(method, module_of, batch_of):
     pruner = method(remove=0.5, llm_layer=1, llm_remove=0.5)
     module = module_of(pruner, image_size=72)
     with torch.no_grad():
-        outputs = module(batch_of(module))
-    assert outputs.logits.isfinite().all()
+        done = module.model.run(batch_of(module, frames=(3, 2)))
+    # 9 windows a frame: 27 - 13 and 18 - 9 enter, half of them go on.
+    assert done.window_layout.tokens_per_clip == (14, 9)
+    assert done.pruning.tokens_per_clip[Site("llm.layer", 1)] == (7, 5)
+    assert done.stream.states.isfinite().all()

@@ -355,7 +355,7 @@ def test_a_clip_of_one_frame_keeps_all_and_has_no_second_loss():
     selection = selected(pruner, torch.randn(PATCHES, SIZE), layout)
     assert bool(selection.keep.all())
     assert not selection.key_bias.any()
-    assert float(selection.auxiliary_loss) == 0
+    assert selection.auxiliary_loss.item() == 0
 
 
 # -- what the scorer learns from --------------------------------------------------------------------------------------
@@ -369,7 +369,7 @@ def test_every_weight_of_the_scorer_learns_from_either_source_alone(from_what):
     assert (selection.key_bias is None) == (from_what != "bias")
     loss = selection.auxiliary_loss
     if from_what == "bias":
-        assert float(loss) == 0
+        assert loss.item() == 0
         loss = loss + (selection.key_bias * torch.randn(layout.num_tokens)).sum()
     loss.backward()
     for name, weight in pruner.scorer.named_parameters():

@@ -63,6 +63,25 @@ def test_each_slot_knows_the_column_that_it_was_filled_from():
     assert torch.equal(cache.layers[0].keys[1, :2], tokens[[0, 3]])
 
 
+def test_only_slots_that_hold_vision_tokens_can_be_hidden():
+    class HidesAll:
+        @staticmethod
+        def hide(view, memory):
+            assert view.is_vision.tolist() == [[True, False, True, False], [True, False, False, False]]
+            return torch.ones_like(view.is_vision)
+
+    cache = KeyValueCache(rows_table([[0, 1, 2], [0, 3]], "cpu"), torch.tensor([True, False, True, False]))
+    tokens, new = torch.randn(4, 1, 2), torch.randn(2, 1, 1, 2)
+    cache.fill(0, tokens, tokens, torch.arange(4))
+    cache.append(0, new, new, None)
+    cache.hide(HidesAll, 0, new, None, 1.0)
+    assert cache.hidings[0].hidden.tolist() == [[True, False, True], [True, False, False]]
+    for row, seen in enumerate((tokens[[1]], tokens[[3]])):
+        keys = torch.cat([seen[:, 0], new[row, 0]])
+        expected = torch.softmax(keys @ new[row, 0, 0], dim=0) @ keys
+        torch.testing.assert_close(cache.attend(0, new, None, scale=1.0, hidden_at=0)[row, 0, 0], expected)
+
+
 def test_restricted_layers_hold_what_stays_and_the_others_everything():
     cache = KeyValueCache(rows_table([[0, 1, 2, 4], [0, 1, 5]], "cpu"))
     tokens, index = torch.arange(6.0).view(6, 1, 1), torch.arange(6)

@@ -229,17 +229,18 @@ def test_rows_that_end_early_keep_what_was_remembered_about_them(module_of, batc
 
 
 class HideFirst(HideAnything):
-    """Hides the first vision slots of a row, of which more from token to token."""
+    """Hides the first vision slots of a row, of which one more after every so many tokens."""
 
     def hide(self, view, memory):
         memory["count"] = memory.get("count", torch.zeros(len(view.attention), dtype=torch.int64)) + 1
-        return view.is_vision & (view.is_vision.cumsum(1) <= memory["count"][:, None])
+        return view.is_vision & (view.is_vision.cumsum(1) <= 1 + memory["count"][:, None] // self.every)
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("ends", [(1, 6, 2, 3, 9), (9, 1, 1, 1, 4), (1, 9, 9, 9, 9), (0, 3, 3, 0, 2)])
-def test_rows_that_go_on_alone_answer_as_side_by_side(module_of, batch_of, ends):
-    module = module_of(HideFirst((1,)))
+@pytest.mark.parametrize("every", [1, 2, 99])
+def test_rows_that_go_on_alone_answer_as_side_by_side(module_of, batch_of, ends, every):
+    module = module_of(HideFirst((1,), every=every))
     eos = module.processor.tokenizer.eos_id
 
     def constraint(generated, rows):

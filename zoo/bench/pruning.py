@@ -266,7 +266,7 @@ def measure_pruning(
         remove: Shares of a clip's windows, each in [0, 1).
         frames: Of each clip, one batch each.
         clips: Of a batch.
-        text_tokens: Words of each clip's question and answer.
+        text_tokens: Of each clip's question and answer together.
         rounds: Turns of all sides, after the passes in which operations and bytes are counted.
         backward_frames: More frames than this are run forward only.
     Raises:

@@ -357,6 +357,8 @@ def sweep(plan: Sweep, build: Builder, out: Path) -> list[str]:
         runs, batches_of_test = examined(plan, build)
     missing = [run for run in runs if lacking(plan, run, folder)]
     logger.info("%s: %d of %d runs to make", out, len(missing), len(runs))
+    if not missing:
+        return []
     sizes = [plan.steps_of(run) + batches_of_test * len(lacking(plan, run, folder)) for run in missing]
     elsewhere, done = [], 0
     with _quiet_runs(), _bar(sum(sizes)) as bar:
@@ -436,7 +438,7 @@ def _make(plan: Sweep, run: Run, facts: Sequence[Mapping[str, Any]], build: Buil
             watch.restart()
             trainer.test(module, datamodule=data, verbose=False)
             content = watch.content()
-            folder.write(cell, content)
+            folder.write(cell, {"weights": plan.weights, "torch": torch.__version__, **content})
             _tell(run, cell, content)
     gc.collect()  # loaders hold their workers until then
 

@@ -29,7 +29,9 @@ DIVISORS = (1, 2, 4, 8)
 HEAD_DIMS = (72, 64, 48, 32, 16)
 """Channels of a head of the connector, the first that divides the vision encoder's channels."""
 
-WORDS = ("red", "cube", "moves", "left", "then", "it", "stops", "there")
+WORDS = ("red", "cube", "blue", "green", "left", "right", "the", "is")
+"""Each is one token."""
+
 SCENE_FRAMES = 16
 """Frames after which the picture is another one."""
 
@@ -166,13 +168,13 @@ def moving_pictures(frames: int, size: tuple[int, int], generator: np.random.Gen
 
 
 def clips_batch(module: ZooModule, *, frames: int, clips: int, text_tokens: int) -> Batch:
-    """Clips with one question each, packed; a sixth of the words are the answer.
+    """Clips with one question each, packed; a sixth of the text is the answer.
 
     Args:
         module: Makes the batch.
         frames: Of each clip.
         clips: How many.
-        text_tokens: Words of a question and its answer.
+        text_tokens: Of each question and its answer together.
     """
     generator = np.random.default_rng(0)
     answered = max(1, text_tokens // 6)

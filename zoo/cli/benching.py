@@ -207,7 +207,7 @@ def pruning(
         dtype: Type of weights and numbers.
         compile: Put blocks and layers through torch.compile.
         clips: Clips of a batch.
-        text_tokens: Words of each clip's question and answer; a sixth is the answer.
+        text_tokens: Tokens of each clip's question and answer together; a sixth is the answer.
         rounds: Turns of all sides.
         backward_frames: Clips with more frames than this are run forward only.
         accuracy: JSON with rows of method, remove and accuracy, which are drawn against measured speed-ups.

@@ -44,22 +44,51 @@ def compared_accuracy(
     """
     file = Path(recipes.resolve(recipe))
     folder = out or RUNS / recipes.name_of(file)
-    told = {"seeds": numbers(seeds, int, option="seeds"), "remove": numbers(remove, float, option="remove")}
-    chosen, scales = parse_methods(methods), numbers(test_frames_scale, float, option="test_frames_scale")
+    chosen, elsewhere = parse_methods(methods), []
+    typed = {
+        "remove": numbers(remove, float, option="remove"),
+        "seeds": numbers(seeds, int, option="seeds"),
+        "frames_scales": numbers(test_frames_scale, float, option="test_frames_scale"),
+        "trained": trained,
+        "steps": steps,
+        "test_clips": test_clips,
+    }
     from zoo.bench.pruning_sweep import Sweep, sweep  # heavy; `zoo bench pruning --help` must stay quick
+    from zoo.bench.sweep_report import report_of
+    from zoo.shards.writer import write_json
 
-    plan = Sweep(
-        recipe=content_of(file),
-        weights=ckpt_path,
-        methods=chosen,
-        trained=trained,
-        steps=steps,
-        test_clips=test_clips,
-        frames_scales=scales,
-        **told,
-    )
-    elsewhere = [] if report_only else sweep(plan, builder(ckpt_path), folder)
-    return str(folder)
+    if not report_only:
+        plan = Sweep(recipe=content_of(file), weights=ckpt_path, methods=chosen, **typed)
+        elsewhere = sweep(plan, builder(ckpt_path), folder)
+    report = report_of(folder, order=[method.label for method in chosen])
+    told = report.as_dict()
+    (folder / "report.md").write_text(report.as_markdown(), encoding="utf-8")
+    write_json(json or folder / "report.json", told)
+    lines = [report.as_text(), f"report: {folder / 'report.md'}, {json or folder / 'report.json'}"]
+    lines += [f"made by another process just now: {', '.join(elsewhere)}"] * bool(elsewhere)
+    lines += [f"plot: {path}" for path in _plots(told["rows"], speeds, folder)] if speeds else []
+    return "\n".join(lines)
+
+
+def _plots(rows: list[dict[str, Any]], speeds: Path, folder: Path) -> list[Path]:
+    """Accuracy against measured speed-up, one picture for trained models and one for others.
+
+    Raises:
+        ConfigError: no file of speed-ups.
+    """
+    from zoo.bench.pruning_plot import save_plot
+
+    try:
+        timed = json_format.loads(speeds.read_text(encoding="utf-8"))["rows"]
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigError(f"speeds: {speeds} is no JSON of zoo bench pruning; {error!r}") from error
+    paths = []
+    for trained, name in ((True, "trained"), (False, "untrained")):
+        own = [row for row in rows if row["trained"] == trained and row["frames_scale"] == 1]
+        if own:
+            paths.append(folder / f"{name}.png")
+            save_plot(timed, paths[-1], {(row["method"], row["remove"]): row["accuracy"] for row in own})
+    return paths
 
 
 def content_of(file: Path) -> dict[str, Any]:

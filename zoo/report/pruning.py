@@ -19,10 +19,9 @@ DROPPED, MERGED, KEPT = 0, 1, 2
 """What became of a patch."""
 
 LEGEND = {KEPT: "kept", MERGED: "merged into a kept window", DROPPED: "dropped"}
-LINES = {"windows": "shown", "entered": "enter the language model", "remaining": "remain after its last layer"}
-"""Of the curve, by the field of `KeptPatches` that each shows."""
+COUNTS = ("windows", "entered", "remaining")
+"""Fields of `KeptPatches` that count windows, one number a frame."""
 
-LUMA = (0.299, 0.587, 0.114)  # grey level of red, green and blue
 DROPPED_LIGHT, MERGED_LIGHT = 0.3, 0.6  # of the light that is left
 LINE_COLOUR, HATCH_COLOUR, NO_SCORE_COLOUR = (255, 221, 51), (102, 194, 255), (150, 150, 150)
 LINES_AN_EDGE = 200  # widths of the line that fit into a picture's shorter edge
@@ -32,6 +31,7 @@ COLUMNS = 8  # frames side by side in a sheet
 MAX_SHEET_FRAMES = 32  # of longer clips a sheet shows so many, evenly spaced
 MARGIN_PX, GAP_PX, TEXT_PX, LEAST_WIDTH_PX = 118, 4, 20, 620
 BAR_PX = 12  # width of a colour bar
+CAPTION_PX = 54  # above a video's frames
 VIDEO_PX = (360, 720)  # height of a video's frames, at least and at most
 VIDEO_FPS = (2.0, 8.0)  # slowest and quickest; between them a clip plays as fast as its frames follow one another
 SCORE_COLOURS = "viridis"
@@ -64,7 +64,7 @@ class KeptPatches:
 
 def summary(counts: Mapping[str, Any]) -> str:
     """How many windows of a clip were kept, in words."""
-    total, entered, remaining = (sum(counts[name]) for name in LINES)
+    total, entered, remaining = (sum(counts[name]) for name in COUNTS)
     share = f"{100 * remaining / max(total, 1):.0f} %"
     if entered == remaining:
         return f"{remaining} of {total} windows kept ({share})"
@@ -75,20 +75,22 @@ def curves_of(entry: Any) -> dict[str, Series]:
     """(time in seconds, windows of that frame) by line of the curve; nothing where the entry is of another shape.
 
     Args:
-        entry: What a run recorded: `times_s`, and the lists that `LINES` names.
+        entry: What a run recorded: `times_s`, and the lists that `COUNTS` names.
     """
     if not isinstance(entry, Mapping):
         return {}
-    columns = [entry.get(name) for name in ("times_s", *LINES)]
+    columns = [entry.get(name) for name in ("times_s", *COUNTS)]
     if not all(isinstance(c, list) and c and all(isinstance(n, int | float) for n in c) for c in columns):
         return {}
-    if len({len(column) for column in columns}) > 1:
+    times_s, shown, entered, remaining = columns
+    if any(len(column) != len(times_s) for column in columns):
         return {}
-    times_s, *numbers = columns
-    curves = {text: list(zip(times_s, column, strict=True)) for text, column in zip(LINES.values(), numbers, strict=True)}
-    if entry["remaining"] == entry["entered"]:
-        del curves[LINES["remaining"]]
-    return curves
+    if entered == remaining:
+        lines = {"shown": shown, "kept": remaining}
+    else:
+        lines = {} if entered == shown else {"shown": shown}
+        lines |= {"enter the language model": entered, "remain after its last layer": remaining}
+    return {name: list(zip(times_s, column, strict=True)) for name, column in lines.items()}
 
 
 # -- one frame ------------------------------------------------------------------------------------------------------
@@ -110,12 +112,15 @@ def overlay(frame: np.ndarray, state: np.ndarray) -> np.ndarray:
         frame: (height, width, 3) uint8 RGB.
         state: (rows, columns) of patches: DROPPED, MERGED or KEPT.
     """
-    pixels = spread(state, *frame.shape[:2])
-    grey = (frame @ np.array(LUMA))[..., None]
-    dropped, merged = DROPPED_LIGHT * grey, MERGED_LIGHT * (frame + grey) / 2
-    merged[hatch(*frame.shape[:2])] = HATCH_COLOUR
-    dimmed = np.where((pixels == MERGED)[..., None], merged, dropped).astype(np.uint8)
-    picture = np.where((pixels == KEPT)[..., None], frame, dimmed)
+    pixels, picture = spread(state, *frame.shape[:2]), frame.copy()
+    grey = np.asarray(Image.fromarray(frame).convert("L"))
+    dropped, merged = pixels == DROPPED, pixels == MERGED
+    picture[dropped] = (DROPPED_LIGHT * grey[dropped]).astype(np.uint8)[:, None]
+    if merged.any():
+        picture[merged] = (MERGED_LIGHT / 2 * (frame[merged] + grey[merged].astype(np.float32)[:, None])).astype(
+            np.uint8
+        )
+        picture[merged & hatch(*frame.shape[:2])] = HATCH_COLOUR
     picture[outline(pixels == KEPT)] = LINE_COLOUR
     return picture
 
@@ -128,10 +133,14 @@ def line_px(height: int, width: int) -> int:
 def outline(kept: np.ndarray, *, lines: int = 1) -> np.ndarray:
     """(height, width) bool: pixels that were not kept, next to some that were; so many thin lines wide."""
     width = lines * line_px(*kept.shape)
-    near = kept
-    for axis in (0, 1):
-        padded = np.pad(near, [(width, width) if axis == other else (0, 0) for other in (0, 1)])
-        near = np.lib.stride_tricks.sliding_window_view(padded, 2 * width + 1, axis=axis).any(axis=-1)
+    near = kept.copy()
+    for shift in range(1, width + 1):
+        near[shift:] |= kept[:-shift]
+        near[:-shift] |= kept[shift:]
+    down = near.copy()
+    for shift in range(1, width + 1):
+        near[:, shift:] |= down[:, :-shift]
+        near[:, :-shift] |= down[:, shift:]
     return near & ~kept
 
 
@@ -219,7 +228,7 @@ def sheet(frames: Sequence[np.ndarray], times_s: Sequence[float], kept: KeptPatc
 
 
 def video(frames: Sequence[np.ndarray], times_s: Sequence[float], kept: KeptPatches) -> bytes:
-    """All shown frames with what is gone darkened, and below them time, count and legend; an mp4 to be looped.
+    """All shown frames with what is gone darkened, and above them time, count and legend; an mp4 to be looped.
 
     Args:
         frames: (height, width, 3) uint8 RGB each, all of one size.
@@ -231,20 +240,19 @@ def video(frames: Sequence[np.ndarray], times_s: Sequence[float], kept: KeptPatc
     return encode_frames(_video_frames(frames, times_s, kept), fps=float(np.clip(rate, *VIDEO_FPS)))
 
 
-def _video_frames(
-    frames: Sequence[np.ndarray], times_s: Sequence[float], kept: KeptPatches
-) -> Iterator[np.ndarray]:
+def _video_frames(frames: Sequence[np.ndarray], times_s: Sequence[float], kept: KeptPatches) -> Iterator[np.ndarray]:
     height = frames[0].shape[0]
     scale = float(np.clip(height, *VIDEO_PX)) / height
     for number, frame in enumerate(frames):
         picture = overlay(_scaled(frame, scale), kept.state[number])
         rows, columns = picture.shape[:2]
-        size = (2 * -(-max(columns, VIDEO_PX[0]) // 2), 2 * -(-(rows + 3 * TEXT_PX) // 2))  # even, as H.264 wants it
-        page = Image.new("RGB", size, "white")
-        page.paste(Image.fromarray(picture), ((size[0] - columns) // 2, 0))
+        size = (max(columns, VIDEO_PX[0]), rows + CAPTION_PX)
+        page = Image.new("RGB", (2 * -(-size[0] // 2), 2 * -(-size[1] // 2)), "white")  # even, as H.264 wants it
+        page.paste(Image.fromarray(picture), ((page.width - columns) // 2, CAPTION_PX))
         count = f"{kept.remaining[number]} of {kept.windows[number]} windows kept"
-        _text(page, (GAP_PX, rows + GAP_PX), f"{times_s[number]:.2f} s: {count}", size=16)
-        _legend(page, (GAP_PX, rows + TEXT_PX + 3 * GAP_PX), kept)
+        # Above, because a player lays its controls over the lower edge.
+        _text(page, (GAP_PX, GAP_PX), f"{times_s[number]:.2f} s: {count}", size=16)
+        _legend(page, (GAP_PX, TEXT_PX + 3 * GAP_PX), kept)
         yield np.asarray(page)
 
 

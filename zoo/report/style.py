@@ -28,7 +28,7 @@ td.bar { min-width: 9rem; padding-right: .9rem; } .track { position: relative; h
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .8rem; min-width: 0; }
 .card svg { width: 100%; height: auto; }
 video, img.still { width: 100%; border-radius: 5px; background: #000; display: block; }
-.kept { margin-bottom: 1rem; } .kept img { width: 100%; min-width: 44rem; max-width: 90rem; display: block; }
+.kept { margin: .8rem 0; } .kept img { width: 100%; min-width: 44rem; max-width: 90rem; display: block; }
 .pair { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start; margin: .5rem 0; }
 .pair video { flex: 1 1 15rem; max-width: 26rem; background: none; } .pair > div { flex: 1 1 15rem; max-width: 34rem; }
 .strip { display: flex; gap: 3px; overflow-x: auto; scrollbar-width: thin; margin: .5rem 0; }
