@@ -430,7 +430,8 @@ def merge_in_space(
     """Bring every clip to its budget after merges in time.
 
     Windows that were averaged over time are clustered segment by segment, the others frame by frame; what a clip keeps
-    is shared out among these rows by `apportion`.
+    is shared out among these rows by `apportion`; where there are more rows than windows to keep, the windows of rows
+    that get none are dropped.
 
     Args:
         vectors: (frames, places, channels) float32.

@@ -201,7 +201,8 @@ class FlashVid(Pruner):
         distance = 1 - unit @ unit.transpose(1, 2)
         distance = distance.masked_fill(distance < NOISE, 0)
         weight = attention.clamp(min=0) * relevance(unit, means, segment)
-        diverse = diverse_windows(distance, weight, grid.alive, counts, int(counts.max()))
+        steps = int(counts.max())  # one look at the device saves as many steps as places are not chosen
+        diverse = diverse_windows(distance, weight, grid.alive, counts, steps)
 
         rest = grid.alive & ~diverse
         parent, similarity = link_back(unit, rest, segment, grid)

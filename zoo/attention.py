@@ -268,7 +268,8 @@ def received_attention(
     every = torch.arange(len(key), device=key.device)
     received = torch.zeros(len(key), dtype=torch.float32, device=key.device)
     for part in rows.split(max(1, SCORES_AT_ONCE // max(heads * len(key), 1))):
-        logits = torch.einsum("rhd,thd->hrt", query[part].float(), keys) * scale
+        with torch.autocast(query.device.type, enabled=False):
+            logits = torch.einsum("rhd,thd->hrt", query[part].float(), keys) * scale
         same = segments.segment_ids[part][:, None] == segments.segment_ids[None, :]
         allowed = same & segments.rule(part[:, None], every[None, :])
         weights = logits.masked_fill(~allowed, -torch.inf).softmax(-1).mean(0)  # (R, T)
@@ -307,7 +308,8 @@ def received_from_all(query: Tensor, key: Tensor, segments: Segments, scale: flo
             valid = None if group.valid is None else group.valid[part]
             q, k = (_take(x, rows).transpose(1, 2).float() for x in (query, key))  # (g, H, L, D)
             k = k.repeat_interleave(shared, dim=1) if shared > 1 else k
-            logits = _logits(q, k, None if mask is None else mask[part] if mask.dim() == 4 else mask, scale)
+            with torch.autocast(q.device.type, enabled=False):
+                logits = _logits(q, k, None if mask is None else mask[part] if mask.dim() == 4 else mask, scale)
             weights = logits.softmax(-1)
             if valid is not None:
                 weights = weights * valid[:, None, :, None]

@@ -79,7 +79,9 @@ def test_ragged_clips_keep_exactly_their_budget(method, remove, noise):
 @pytest.mark.parametrize("noise", [0.0, 0.3, 10.0])
 def test_removing_nothing_joins_nothing(method, noise):
     layout = layout_of((5, 1, 3))
-    selection = selection_of(method(remove=0.0), scene(layout, noise), layout)
+    tokens = scene(layout, noise)
+    selection = selection_of(method(remove=0.0), tokens, layout)
+    assert torch.equal(selection.apply(tokens, layout), tokens)
     assert selection.keep.all()
     assert selection.merge_into.tolist() == list(range(layout.num_tokens))
 

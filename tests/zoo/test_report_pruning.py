@@ -214,6 +214,17 @@ def test_a_sheet_grows_with_frames_and_scores_up_to_a_limit():
     assert height(MAX_SHEET_FRAMES) == height(4 * MAX_SHEET_FRAMES)
 
 
+def test_more_clips_are_folded_and_files_that_are_missing_or_too_large_are_named(tmp_path):
+    counts = {"times_s": [0.0], "windows": [9], "entered": [4], "remaining": [4], "pruners": "<b>"}
+    samples = [{"key": f"k{n}", "kept": counts | {"video": "a.mp4", "sheet": "b.png"}} for n in range(5)]
+    (tmp_path / "samples.json").write_text(json.dumps({"samples": samples}))
+    (tmp_path / "b.png").write_bytes(b"x" * 4_000_001)
+    page = write_report(tmp_path).read_text()
+    assert "2 more clips" in page
+    assert page.count("&lt;b&gt;: 4 of 9 windows kept (44 %)") == 5
+    assert page.count("a.mp4 is not in this folder.") == page.count("b.png is too large for this page.") == 5
+
+
 # -- a run ----------------------------------------------------------------------------------------------------------
 
 

@@ -167,9 +167,9 @@ def _value(text: str, whole: str) -> Any:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise _fault(whole, f"{text!r} is no YAML value") from error
-    if isinstance(value, str):
+    if value == text:  # a text without quotes
         try:
-            return float(value)  # YAML 1.1 reads 1e-3 as text
+            return float(text)  # YAML 1.1 reads 1e-3 as text
         except ValueError:
             pass
     return value

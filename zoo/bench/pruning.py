@@ -9,11 +9,10 @@ counted, nor is making the tensors.
 
 from __future__ import annotations
 
-import statistics
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,6 +21,7 @@ from tqdm import tqdm
 from zoo.batch import Batch
 from zoo.bench.meters import Meter, StageClock, synchronised
 from zoo.bench.methods import Method, parse_method
+from zoo.bench.pruning_cost import DENSE, FORWARD, STAGES, TRAIN, ArmCost, Pass, PruningCost, Row
 from zoo.bench.trunks import clips_batch
 from zoo.errors import ConfigError
 from zoo.layout import TokenLayout
@@ -30,17 +30,8 @@ from zoo.module import ZooModule
 from zoo.packing import first_fit_decreasing
 from zoo.pruner import Pruner
 
-DENSE = "none"
-FORWARD, TRAIN = "forward", "train"
-STAGES = ("vision", "connector", "language")
-"""Parts of the trunk whose forward passes are timed apart; the rest are embeddings, splicing and logits."""
-
 WITHIN_VISION = ("pixels", "vit.stem", "vit.attention", "vit.block")
 """Places behind which blocks run on what was left."""
-
-MEGABYTE = 1_000_000
-
-Pass = Literal["forward", "train"]
 
 
 @dataclass(kw_only=True)
@@ -79,174 +70,6 @@ class Arm:
         return f"{self.method} {self.remove:g}"
 
 
-@dataclass(kw_only=True)
-class ArmCost:
-    """What one arm took at one number of frames.
-
-    Args:
-        method: As it would be typed.
-        remove: Share.
-        frames: Of each clip.
-        seconds: Of every round, by pass, and by stage of the forward pass.
-        flops: By pass.
-        peak_bytes: Most bytes of tensors at a time, by pass; weights included.
-        tokens: Vision tokens that were left behind each cut, all clips together.
-        windows: Vision tokens that entered the language model.
-        sequence: Tokens that entered it, text included.
-        bin_fill: Share of the slots that surviving patches take, frames in as few bins of a frame's size as first fit
-            needs; None where nothing leaves within the vision encoder.
-    """
-
-    method: str
-    remove: float
-    frames: int
-    seconds: dict[str, list[float]] = field(default_factory=dict)
-    flops: dict[str, int] = field(default_factory=dict)
-    peak_bytes: dict[str, int] = field(default_factory=dict)
-    tokens: dict[str, int] = field(default_factory=dict)
-    windows: int = 0
-    sequence: int = 0
-    bin_fill: float | None = None
-
-    def add(self, name: str, seconds: float) -> None:
-        self.seconds.setdefault(name, []).append(seconds)
-
-    @property
-    def memory_of(self) -> Pass:
-        """The pass whose memory counts: training where it was measured."""
-        return TRAIN if TRAIN in self.peak_bytes else FORWARD
-
-    @property
-    def peak_memory_mb(self) -> float:
-        return self.peak_bytes[self.memory_of] / MEGABYTE
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON; of seconds the quickest round."""
-        return {
-            "method": self.method,
-            "remove": self.remove,
-            "frames": self.frames,
-            **{f"{name}_s": min(taken) for name, taken in self.seconds.items()},
-            **{f"{name}_flops": count for name, count in self.flops.items()},
-            "peak_memory_mb": self.peak_memory_mb,
-            "memory_of": self.memory_of,
-            "tokens": self.tokens,
-            "windows": self.windows,
-            "sequence": self.sequence,
-            "bin_fill": self.bin_fill,
-        }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """A method beside the dense model.
-
-    Args:
-        own: What it took.
-        dense: What the dense model took in the same rounds.
-    """
-
-    own: ArmCost
-    dense: ArmCost
-
-    def speedup(self, name: str) -> float | None:
-        """Median over rounds, of a pass or a stage; None where it was not measured."""
-        if name not in self.own.seconds:
-            return None
-        pairs = zip(self.dense.seconds[name], self.own.seconds[name], strict=True)
-        return statistics.median(dense / own for dense, own in pairs)
-
-    def best(self, name: str) -> float | None:
-        """The same of each side's quickest round."""
-        return min(self.dense.seconds[name]) / min(self.own.seconds[name]) if name in self.own.seconds else None
-
-    def bound(self, name: Pass) -> float | None:
-        """How many times more operations the dense model executed."""
-        return self.dense.flops[name] / self.own.flops[name] if name in self.own.flops else None
-
-    def share_of_bound(self, name: Pass) -> float | None:
-        speedup, bound = self.speedup(name), self.bound(name)
-        return None if speedup is None or bound is None else speedup / bound
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON."""
-        names = (FORWARD, TRAIN)
-        return {
-            **self.own.as_dict(),
-            **{f"{name}_speedup": self.speedup(name) for name in (*names, *STAGES)},
-            **{f"{name}_speedup_best": self.best(name) for name in names},
-            "flops_speedup": self.bound(FORWARD),
-            "train_flops_speedup": self.bound(TRAIN),
-            **{f"{name}_share_of_bound": self.share_of_bound(name) for name in names},
-            "peak_memory_ratio": self.dense.peak_memory_mb / self.own.peak_memory_mb,
-            "windows_kept": self.own.windows / self.dense.windows,
-        }
-
-
-@dataclass(frozen=True, kw_only=True)
-class PruningCost:
-    """Result of `measure_pruning`.
-
-    Args:
-        rows: One for each method, share and number of frames.
-        dense: The dense model, for each number of frames.
-        setting: What was measured where.
-    """
-
-    rows: tuple[Row, ...]
-    dense: tuple[ArmCost, ...]
-    setting: dict[str, Any]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON."""
-        return {
-            "rows": [row.as_dict() for row in self.rows],
-            "dense": [cost.as_dict() for cost in self.dense],
-            **self.setting,
-        }
-
-    def as_text(self) -> str:
-        """One line for each row; shares are of the speed-up that counted operations would allow."""
-        setting, rows = self.setting, [row.as_dict() for row in self.rows]
-        widest = max(len(row["method"]) for row in rows)
-        lines = [
-            f"{setting['device']}, {setting['dtype']}, {setting['threads']} threads, {setting['rounds']} rounds, "
-            f"{setting['clips']} clips; times faster than {DENSE}, median of rounds",
-            f"{'method':<{widest}}" + "".join(f"{title:>{width}}" for title, width, _ in COLUMNS),
-        ]
-        lines += [
-            f"{row['method']:<{widest}}" + "".join(_cell(row[key], width) for _, width, key in COLUMNS) for row in rows
-        ]
-        for cost in self.dense:
-            taken = ", ".join(f"{name} {min(seconds):.2f} s" for name, seconds in cost.seconds.items())
-            lines.append(f"{DENSE} at {cost.frames} frames, {cost.sequence} tokens: {taken}")
-        return "\n".join(lines)
-
-
-COLUMNS = (
-    ("remove", 8, "remove"),
-    ("frames", 8, "frames"),
-    ("forward", 9, "forward_speedup"),
-    ("bound", 7, "flops_speedup"),
-    ("share", 7, "forward_share_of_bound"),
-    ("vision", 8, "vision_speedup"),
-    ("language", 10, "language_speedup"),
-    ("train", 7, "train_speedup"),
-    ("bound", 7, "train_flops_speedup"),
-    ("share", 7, "train_share_of_bound"),
-    ("memory", 8, "peak_memory_ratio"),
-    ("windows", 9, "windows"),
-    ("fill", 6, "bin_fill"),
-)
-"""Of the table: title, width, key of a row; `memory` is how many times more bytes the dense model held."""
-
-
-def _cell(value: Any, width: int) -> str:
-    if isinstance(value, float):
-        return f"{value:>{width}.2f}"
-    return f"{'-' if value is None else value:>{width}}"
-
-
 def measure_pruning(
     module: ZooModule,
     *,
@@ -257,6 +80,7 @@ def measure_pruning(
     text_tokens: int = 120,
     rounds: int = 3,
     backward_frames: int = 64,
+    warm_up: bool = False,
 ) -> PruningCost:
     """Time and count methods in a trunk.
 
@@ -269,6 +93,7 @@ def measure_pruning(
         text_tokens: Of each clip's question and answer together.
         rounds: Turns of all sides, after the passes in which operations and bytes are counted.
         backward_frames: More frames than this are run forward only.
+        warm_up: Begin with a round that is not counted, for compiled code and GPUs.
     Raises:
         ConfigError: there is nothing to measure, or a method does not fit the trunk.
     """
@@ -280,13 +105,13 @@ def measure_pruning(
         arm.enter(module)  # refuses what does not fit before anything is timed
     costs: dict[int, list[ArmCost]] = {}
     was_training = module.training
-    passes = sum(2 if count <= backward_frames else 1 for count in frames) * len(arms) * (rounds + 1)
+    passes = sum(2 if count <= backward_frames else 1 for count in frames) * len(arms) * (rounds + warm_up + 1)
     try:
         with tqdm(total=passes, desc="passes", unit="pass", leave=False, file=sys.stderr, disable=None) as bar:
             for count in frames:
                 batch = clips_batch(module, frames=count, clips=clips, text_tokens=text_tokens)
                 trained = (FORWARD, TRAIN) if count <= backward_frames else (FORWARD,)
-                costs[count] = _measured(module, batch, arms, count, trained, rounds, bar)
+                costs[count] = _measured(module, batch, arms, count, trained, range(-warm_up, rounds), bar)
     finally:
         module.zero_grad()
         module.train(was_training)
@@ -314,20 +139,20 @@ def _check(methods: Sequence[Method], remove: Sequence[float], frames: Sequence[
 
 
 def _measured(
-    module: ZooModule, batch: Batch, arms: Sequence[Arm], frames: int, passes: Sequence[Pass], rounds: int, bar: tqdm
+    module: ZooModule, batch: Batch, arms: Sequence[Arm], frames: int, passes: Sequence[Pass], rounds: range, bar: tqdm
 ) -> list[ArmCost]:
     costs = [ArmCost(method=arm.method, remove=arm.remove, frames=frames) for arm in arms]
     for arm, cost in zip(arms, costs, strict=True):
         arm.enter(module)
         _count(module, batch, cost, passes)
         bar.update(len(passes))
-    for turn in range(rounds):
+    for turn in rounds:
         for place in range(len(arms)):
             number = (place + turn) % len(arms)
             arms[number].enter(module)
             for name in passes:
                 bar.set_postfix_str(f"{arms[number]}, {frames} frames, {name}")
-                _time(module, batch, costs[number], name)
+                _time(module, batch, costs[number] if turn >= 0 else replace(costs[number], seconds={}), name)
                 bar.update()
     return costs
 

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo.bench.pruning_cost import DENSE
 from zoo.errors import ConfigError
 from zoo.report.curves import PALETTE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-DENSE = "none"
 Point = tuple[float, float]
 """Speed-up and accuracy, of both the higher the better."""
 

@@ -88,6 +88,8 @@ class Sweep:
     frames_scales: tuple[float, ...] = (1.0,)
 
     def __post_init__(self) -> None:
+        if self.steps is None and "max_steps" not in self.recipe.get("trainer", {}) and self.trained != "never":
+            raise ConfigError("the recipe has no trainer.max_steps, so how long to train is unknown; type --steps")
         listed = {"methods": tuple(method.label for method in self.methods), "remove": self.remove, "seeds": self.seeds}
         for name, given in (listed | {"test_frames_scale": self.frames_scales}).items():
             if not given or len(set(given)) != len(given):
@@ -142,7 +144,7 @@ class Sweep:
         }
 
     def config(self, run: Run) -> Spec:
-        """The recipe's content with the run's pruner and seed, without what only a run folder needs."""
+        """The recipe's content with the run's pruner and seed, on one device, without what only a run folder needs."""
         recipe = json.loads(json.dumps(self.recipe))
         recipe["seed_everything"] = run.seed
         pruner = run.method.specs(remove=run.remove, seed=run.seed)
@@ -157,6 +159,9 @@ class Sweep:
             "enable_model_summary": False,
             "limit_val_batches": 0,
             "num_sanity_val_steps": 0,
+            "devices": 1,
+            "num_nodes": 1,
+            "strategy": "auto",
         }
         return recipe
 
@@ -354,12 +359,12 @@ def sweep(plan: Sweep, build: Builder, out: Path) -> list[str]:
     folder = Folder(out, plan.fingerprint)
     folder.check()
     with _quiet_runs():
-        runs, batches_of_test = examined(plan, build)
+        runs, batches = examined(plan, build)
     missing = [run for run in runs if lacking(plan, run, folder)]
     logger.info("%s: %d of %d runs to make", out, len(missing), len(runs))
     if not missing:
         return []
-    sizes = [plan.steps_of(run) + batches_of_test * len(lacking(plan, run, folder)) for run in missing]
+    sizes = [plan.steps_of(run) + batches * len(lacking(plan, run, folder)) for run in missing]
     elsewhere, done = [], 0
     with _quiet_runs(), _bar(sum(sizes)) as bar:
         for number, (run, size) in enumerate(zip(missing, sizes, strict=True)):
@@ -369,6 +374,7 @@ def sweep(plan: Sweep, build: Builder, out: Path) -> list[str]:
                     elsewhere.append(str(run))
                 elif facts := lacking(plan, run, folder):  # another process may have made it meanwhile
                     _make(plan, run, facts, build, folder, bar)
+            gc.collect()  # trainers hold themselves, their loaders and so their workers
             done += size
             bar.update(done - bar.n)
     return elsewhere
@@ -399,7 +405,7 @@ def examined(plan: Sweep, build: Builder) -> tuple[list[Run], int]:
         if any(True for _ in built.model.model.pruners.parameters()):
             learnt.add(label)
         built.datamodule.processor = built.model.processor
-        batches = test_batches(plan, built.datamodule)
+        batches = batches_of_test(plan, built.datamodule)
     if learnt and plan.trained == "never":
         raise ConfigError(
             f"{', '.join(sorted(learnt))} has weights of its own, which nobody has trained; leave it out, or type "
@@ -408,7 +414,7 @@ def examined(plan: Sweep, build: Builder) -> tuple[list[Run], int]:
     return [run for run in runs if run.trained or run.method.label not in learnt], batches
 
 
-def test_batches(plan: Sweep, data: ShardDataModule) -> int:
+def batches_of_test(plan: Sweep, data: ShardDataModule) -> int:
     """Of one test."""
     all_batches = len(data.test_dataloader())
     if plan.test_clips is None:
@@ -440,7 +446,6 @@ def _make(plan: Sweep, run: Run, facts: Sequence[Mapping[str, Any]], build: Buil
             content = watch.content()
             folder.write(cell, {"weights": plan.weights, "torch": torch.__version__, **content})
             _tell(run, cell, content)
-    gc.collect()  # loaders hold their workers until then
 
 
 def _tell(run: Run, cell: Mapping[str, Any], content: Mapping[str, Any]) -> None:

@@ -121,9 +121,9 @@ class SweepReport:
     def _legend(self) -> str:
         return (
             f"Accuracies in %, means over seeds; `seeds` is their lowest and highest. `windows` is how many of a clip "
-            f"enter the language model. Differences are in points, with the 95 % interval of a paired bootstrap over "
-            f"{self.setting['clips']:,} clips ({self.setting['questions']:,} questions, {DRAWS:,} draws). "
-            f"* needs the order of frames."
+            f"enter the language model (> how many are left at its end). Differences are in points, with the 95 % "
+            f"interval of a paired bootstrap over {self.setting['clips']:,} clips ({self.setting['questions']:,} "
+            f"questions, {DRAWS:,} draws). * needs the order of frames."
         )
 
 
@@ -286,8 +286,9 @@ def _row_name(row: Mapping[str, Any], told: Sequence[str]) -> list[str]:
 def _summary(row: Mapping[str, Any]) -> list[str]:
     of_seeds = row["accuracy_of_seeds"]
     spread = f"{_percent(min(of_seeds))}-{_percent(max(of_seeds))} ({len(of_seeds)})" if len(of_seeds) > 1 else "1"
+    entering, left = f"{row['windows']:.1f}", f"{row['windows_left']:.1f}"
     return [
-        f"{row['windows']:.1f}",
+        entering if entering == left else f"{entering} > {left}",
         _percent(row["accuracy"]),
         spread,
         _percent(row["temporal_accuracy"]),

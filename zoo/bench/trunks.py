@@ -58,7 +58,8 @@ def dense_module(
         max_frames: Most frames of a clip.
         device: Where it runs; auto takes a GPU where there is one.
         dtype: Of weights and numbers.
-        is_compiled: Blocks and layers go through torch.compile, for sequences of any length.
+        is_compiled: MLPs of blocks and layers go through torch.compile, for any number of tokens. Not whole blocks,
+            which are compiled anew for every cut until torch gives up.
     Raises:
         ConfigError: a divisor that leaves no whole heads, or a device that this machine lacks.
         UnknownNameError: nothing has that name.
@@ -77,7 +78,7 @@ def dense_module(
             max_frames=max_frames,
         )
     for unit in module.model.units() if is_compiled else ():
-        unit.compile(dynamic=True)
+        unit.mlp.compile(dynamic=True)
     return module.to(device=_found(device), dtype=getattr(torch, dtype))
 
 

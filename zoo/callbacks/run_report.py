@@ -36,7 +36,8 @@ class RunReport(Callback):
     """Writes the run folder's report at the end of fit, validate, test and predict, and when a run is interrupted.
 
     Needs no more of a module than steps that return `{"predictions": [...]}`, in tests with `"controls"` beside it, and
-    of a datamodule that it offers samples by key; without them the report has fewer parts and says so.
+    of a datamodule that it offers samples by key; without them the report has fewer parts and says so. Where a module
+    has token pruners, its trunk is run once more over the example clips of each evaluation, to draw what was kept.
 
     Args:
         clips: Example clips in the report, evenly spaced over the split.

@@ -205,10 +205,10 @@ def pruning(
         width_divisor: Molmo2-4B's widths are divided by this, depths, frames and tokens are not; 1 is published size.
         device: Where it runs; auto takes a GPU where there is one.
         dtype: Type of weights and numbers.
-        compile: Put blocks and layers through torch.compile.
+        compile: Put the MLPs of blocks and layers through torch.compile.
         clips: Clips of a batch.
         text_tokens: Tokens of each clip's question and answer together; a sixth is the answer.
-        rounds: Turns of all sides.
+        rounds: Turns of all sides, after one that is not counted where something is compiled or runs on a GPU.
         backward_frames: Clips with more frames than this are run forward only.
         accuracy: JSON with rows of method, remove and accuracy, which are drawn against measured speed-ups.
         json: File for the numbers, a new one below runs/bench/pruning where nothing is given; `rows` hold `method`,
@@ -266,6 +266,7 @@ def pruning(
         text_tokens=text_tokens,
         rounds=rounds,
         backward_frames=backward_frames,
+        warm_up=compile or module.device.type == "cuda",
     )
     told = cost.as_dict() | {"is_compiled": compile, "vision": vision, "language": language}
     if accuracies:

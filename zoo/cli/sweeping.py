@@ -1,6 +1,8 @@
 """`zoo bench pruning --train`: a recipe's model with every pruner, fine-tuned and asked the whole test."""
 
+import inspect
 import json as json_format
+import logging
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 
+from zoo import registry
 from zoo.bench.methods import parse_methods
 from zoo.cli import folders, recipes, runs
 from zoo.errors import ConfigError
@@ -15,6 +18,8 @@ from zoo.errors import ConfigError
 if TYPE_CHECKING:
     from zoo.bench.pruning_sweep import Trained
     from zoo.cli.training import RecipeCLI
+
+logger = logging.getLogger(__name__)
 
 RUNS = Path(runs.ROOT) / "bench" / "pruning_accuracy"
 
@@ -57,31 +62,42 @@ def compared_accuracy(
     from zoo.bench.sweep_report import report_of
     from zoo.shards.writer import write_json
 
+    timed = [] if speeds is None else _speeds(speeds)
     if not report_only:
         plan = Sweep(recipe=content_of(file), weights=ckpt_path, methods=chosen, **typed)
-        elsewhere = sweep(plan, builder(ckpt_path), folder)
+        try:
+            elsewhere = sweep(plan, builder(ckpt_path), folder)
+        except KeyboardInterrupt:
+            logger.warning("%s holds what was finished; the same command goes on from there", folder)
+            raise
     report = report_of(folder, order=[method.label for method in chosen])
     told = report.as_dict()
     (folder / "report.md").write_text(report.as_markdown(), encoding="utf-8")
     write_json(json or folder / "report.json", told)
     lines = [report.as_text(), f"report: {folder / 'report.md'}, {json or folder / 'report.json'}"]
     lines += [f"made by another process just now: {', '.join(elsewhere)}"] * bool(elsewhere)
-    lines += [f"plot: {path}" for path in _plots(told["rows"], speeds, folder)] if speeds else []
+    lines += [f"plot: {path}" for path in _plots(told["rows"], timed, folder)] if timed else []
     return "\n".join(lines)
 
 
-def _plots(rows: list[dict[str, Any]], speeds: Path, folder: Path) -> list[Path]:
-    """Accuracy against measured speed-up, one picture for trained models and one for others.
+def _speeds(file: Path) -> list[dict[str, Any]]:
+    """Rows of measured speed-ups.
 
     Raises:
-        ConfigError: no file of speed-ups.
+        ConfigError: there are none in the file.
     """
+    try:
+        return json_format.loads(file.read_text(encoding="utf-8"))["rows"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"speeds: {file} is no JSON of zoo bench pruning ({error}); write one: zoo bench pruning --json {file}"
+        ) from error
+
+
+def _plots(rows: list[dict[str, Any]], timed: list[dict[str, Any]], folder: Path) -> list[Path]:
+    """Accuracy against measured speed-up, one picture for trained models and one for others."""
     from zoo.bench.pruning_plot import save_plot
 
-    try:
-        timed = json_format.loads(speeds.read_text(encoding="utf-8"))["rows"]
-    except (OSError, ValueError, KeyError) as error:
-        raise ConfigError(f"speeds: {speeds} is no JSON of zoo bench pruning; {error!r}") from error
     paths = []
     for trained, name in ((True, "trained"), (False, "untrained")):
         own = [row for row in rows if row["trained"] == trained and row["frames_scale"] == 1]
@@ -95,15 +111,18 @@ def content_of(file: Path) -> dict[str, Any]:
     """What a recipe's file says.
 
     Raises:
-        ConfigError: it is no recipe.
+        ConfigError: it is no recipe of a model with pruners.
+        UnknownNameError: nothing has the name of its model.
     """
     recipes.check_readable(file)
     content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    lacks = [key for key in ("model", "data", "trainer") if not isinstance(content.get(key), dict)]
-    if lacks:
-        raise ConfigError(
-            f"{file} has no {', '.join(lacks)}; a recipe says model, data and trainer (zoo show stts/tiny)"
-        )
+    if not all(isinstance(content.get(key), dict) and "class_path" in content[key] for key in ("model", "data")):
+        raise ConfigError(f"{file} has no model and data with a class_path; zoo show stts/tiny shows a recipe that has")
+    name = content["model"]["class_path"]
+    found = registry.by_class_path(name, "module") or registry.find("module", name)
+    if "pruner" not in inspect.signature(found.load()).parameters:
+        raise ConfigError(f"{file}: {name} takes no pruner; zoo show stts/tiny shows a recipe of a model that does")
+    content["model"].setdefault("init_args", {})
     return content
 
 

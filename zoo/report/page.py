@@ -206,7 +206,8 @@ def _kept(run: RunFiles) -> str:
         '<h2>What was kept</h2><p class="note">Windows are the squares of pixels that the language model sees as one '
         "token each. What has its colours, inside a yellow line, was kept; what is dark and grey was dropped; what is "
         "hatched in blue was merged into a kept window. The curve counts the windows of each frame. Scores, where a "
-        f"pruner gives them, are as it saw them; higher is more important.</p>{''.join(cards[:SHOWN_KEPT])}{folded}"
+        "pruner gives them, are as it saw them, higher is more important; a white line runs round what was kept in the "
+        f"end.</p>{''.join(cards[:SHOWN_KEPT])}{folded}"
     )
 
 

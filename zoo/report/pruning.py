@@ -18,7 +18,7 @@ from zoo.shards.encode import encode_frames
 DROPPED, MERGED, KEPT = 0, 1, 2
 """What became of a patch."""
 
-LEGEND = {KEPT: "kept", MERGED: "merged into a kept window", DROPPED: "dropped"}
+LEGEND = {KEPT: "kept", MERGED: "merged into a kept one", DROPPED: "dropped"}
 COUNTS = ("windows", "entered", "remaining")
 """Fields of `KeptPatches` that count windows, one number a frame."""
 
@@ -31,6 +31,7 @@ COLUMNS = 8  # frames side by side in a sheet
 MAX_SHEET_FRAMES = 32  # of longer clips a sheet shows so many, evenly spaced
 MARGIN_PX, GAP_PX, TEXT_PX, LEAST_WIDTH_PX = 118, 4, 20, 620
 BAR_PX = 12  # width of a colour bar
+SWATCH_PX, SWATCH_COLOUR = (14, 22), (200, 120, 90)  # height and width of what explains a colour
 CAPTION_PX = 54  # above a video's frames
 VIDEO_PX = (360, 720)  # height of a video's frames, at least and at most
 VIDEO_FPS = (2.0, 8.0)  # slowest and quickest; between them a clip plays as fast as its frames follow one another
@@ -223,7 +224,7 @@ def sheet(frames: Sequence[np.ndarray], times_s: Sequence[float], kept: KeptPatc
             _text(page, (GAP_PX, top + TEXT_PX + row * (height + GAP_PX)), label)
         for row, site in enumerate(kept.scores, start=2):
             _colour_bar(page, top + TEXT_PX + row * (height + GAP_PX), height, limits[site])
-    _legend(page, (MARGIN_PX, size[1] - TEXT_PX), kept)
+    _legend(page, (MARGIN_PX, size[1] - TEXT_PX), kept, with_scores=True)
     return page
 
 
@@ -271,19 +272,23 @@ def _text(page: Image.Image, place: tuple[int, int], text: str, *, size: int = 1
     ImageDraw.Draw(page).text(place, text, fill="black", font_size=size)
 
 
-def _legend(page: Image.Image, place: tuple[int, int], kept: KeptPatches) -> None:
+def _legend(page: Image.Image, place: tuple[int, int], kept: KeptPatches, *, with_scores: bool = False) -> None:
     """One swatch for each thing that can be seen."""
+    colour = np.full((*SWATCH_PX, 3), SWATCH_COLOUR, np.uint8)
+    swatches = [
+        (text, overlay(colour, np.full((1, 1), state, np.uint8)), LINE_COLOUR if state == KEPT else "black")
+        for state, text in LEGEND.items()
+        if state == KEPT or (kept.state == state).any()
+    ]
+    if with_scores and any(np.isnan(scores).any() for scores in kept.scores.values()):
+        swatches.append(("gone before it was scored", heat_map(np.full((1, 1), np.nan), *SWATCH_PX, None), "black"))
     left, top = place
-    for state, text in LEGEND.items():
-        if state != KEPT and not (kept.state == state).any():
-            continue
-        tile = np.full((14, 22, 3), (200, 120, 90), np.uint8)
-        shown = overlay(tile, np.full((1, 1), state, np.uint8))
-        box = (left, top, left + 22, top + 14)
-        page.paste(Image.fromarray(shown), box[:2])
-        ImageDraw.Draw(page).rectangle(box, outline=LINE_COLOUR if state == KEPT else "black")
-        _text(page, (left + 28, top - 1), text)
-        left += 28 + round(ImageDraw.Draw(page).textlength(text, font_size=13)) + 18
+    height, width = SWATCH_PX
+    for text, swatch, line in swatches:
+        page.paste(Image.fromarray(swatch), (left, top))
+        ImageDraw.Draw(page).rectangle((left, top, left + width, top + height), outline=line)
+        _text(page, (left + width + 6, top - 1), text)
+        left += width + 24 + round(ImageDraw.Draw(page).textlength(text, font_size=13))
 
 
 def _colour_bar(page: Image.Image, top: int, height: int, limits: tuple[float, float] | None) -> None:
