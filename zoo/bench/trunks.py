@@ -10,14 +10,9 @@ import torch
 
 from zoo import registry
 from zoo.backbone import Connector, LanguageModel, VisionEncoder
-from zoo.backbones.attention_pool import AttentionPool
-from zoo.backbones.molmo2 import molmo2
-from zoo.backbones.tokenizers import words
-from zoo.backbones.vit import siglip
 from zoo.batch import Batch
 from zoo.errors import ConfigError
 from zoo.head import Message
-from zoo.heads.qa import QuestionAnswering
 from zoo.module import ZooModule
 
 Dtype = Literal["float32", "bfloat16"]
@@ -73,8 +68,8 @@ def dense_module(
             vision=encoder,
             connector=_connector(encoder),
             language=decoder,
-            tokenizer=words(),
-            heads=[QuestionAnswering()],
+            tokenizer=registry.build("tokenizer", "words"),
+            heads=[registry.build("head", "qa")],
             max_frames=max_frames,
         )
     for unit in module.model.units() if is_compiled else ():
@@ -91,7 +86,9 @@ def _found(device: Device) -> torch.device:
 
 def _molmo2_vision(divisor: int) -> VisionEncoder:
     """Molmo2's vision encoder (sheet A1.1): 25 blocks of SigLIP2 so400m, which have no final norm."""
-    return siglip(
+    return registry.build(
+        "vision_encoder",
+        "siglip",
         image_size=(378, 378),
         patch_size=14,
         hidden_size=1152 // divisor,
@@ -106,7 +103,9 @@ def _molmo2_vision(divisor: int) -> VisionEncoder:
 
 def _molmo2_language(divisor: int) -> LanguageModel:
     """Molmo2-4B's decoder (sheet A1.3)."""
-    return molmo2(
+    return registry.build(
+        "language_model",
+        "molmo2",
         hidden_size=2560 // divisor,
         intermediate_size=9728 // divisor,
         num_layers=36,
@@ -134,7 +133,7 @@ def _connector(vision: VisionEncoder) -> Connector:
         raise ConfigError(
             f"no head dimension of {HEAD_DIMS} divides the vision encoder's {vision.hidden_size} channels"
         )
-    return AttentionPool(head_dim=fitting[0])
+    return registry.build("connector", "attention_pool", head_dim=fitting[0])
 
 
 def moving_pictures(frames: int, size: tuple[int, int], generator: np.random.Generator) -> np.ndarray:

@@ -307,7 +307,7 @@ class RunReport(Callback):
                 stem = f"{files.MEDIA_FOLDER}/{number:02d}"
                 shown["kept"] = draw_kept(self.folder, stem, sample, self._kept[key], pl_module.processor)
             entries.append({"key": key, **shown, "predictions": [asdict(answer) for answer in answers[key]]})
-        sampling = asdict(pl_module.processor.sampling) if hasattr(pl_module, "processor") else None
+        sampling = asdict(pl_module.processor.asked_sampling) if hasattr(pl_module, "processor") else None
         write_json(self.folder / files.SAMPLES, {"split": SPLIT_NAMES[stage], "sampling": sampling, "samples": entries})
 
     def _say(self, trainer: Trainer, pl_module: LightningModule) -> None:
