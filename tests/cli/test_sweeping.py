@@ -20,6 +20,7 @@ def test_it_trains_tests_and_reports_and_then_only_reports(zoo, video_recipe):
     flags = (f"--recipe={video_recipe}", "--ckpt_path=dense", *SMALL, "--test_frames_scale=1,2")
     answer = zoo(*TRAIN, *flags)
     assert answer.code == 0, answer.err
+    assert not Path("config.yaml").exists() and not Path("lightning_logs").exists() and not Path("checkpoints").exists()
     cells = sorted(Path("sweep").glob("*-frames*.json"))
     assert len(cells) == 8 and all(json.loads(cell.read_text())["questions"]["correct"] for cell in cells)
     before = [cell.stat().st_mtime_ns for cell in cells]

@@ -132,6 +132,8 @@ def builder(ckpt_path: str | None) -> "Callable[[dict[str, Any]], RecipeCLI]":
     Raises:
         ConfigError: no checkpoint folder.
     """
+    from lightning.pytorch.cli import SaveConfigCallback
+
     from zoo.cli.training import RecipeCLI, quieten
     from zoo.datamodules.shards import ShardDataModule
 
@@ -151,6 +153,8 @@ def builder(ckpt_path: str | None) -> "Callable[[dict[str, Any]], RecipeCLI]":
             raise ConfigError(
                 f"the recipe's {type(built.datamodule).__name__} reads no shards, so it has no test split"
             )
+        # Without a logger it would write the recipe into the folder that the command runs in.
+        built.trainer.callbacks = [c for c in built.trainer.callbacks if not isinstance(c, SaveConfigCallback)]
         built.datamodule.prepare_data()
         if folder is not None:
             folders.fill(built.model, folder, may_start_anew=True)
