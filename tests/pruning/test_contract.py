@@ -225,7 +225,7 @@ def test_it_trains_with_recomputed_blocks_as_without(name, module_of, batch_of):
         module = module_of(registry.example("pruner", name)).train()
         module.model.vision.activation_checkpointing = module.model.language.activation_checkpointing = recompute
         batch = batch_of(module)
-        loss, _ = module._losses(module(batch), batch)  # noqa: SLF001 - what a training step minimises
+        loss, _ = module._losses(module(batch), batch)
         loss.backward()
         silent = [n for n, p in module.model.pruners.named_parameters() if p.grad is None]
         assert not silent, f"no gradient reached {silent}"
