@@ -329,7 +329,7 @@ class VideoLanguageModel(nn.Module):
         """
         device = batch.input_ids.device
         rows = rows_table(rows_of(turns), device)
-        cache = KeyValueCache(rows)
+        cache = KeyValueCache(rows, batch.is_patch)
         done = self.run(batch, cache)
         place = torch.zeros(len(batch.input_ids), dtype=torch.int64, device=device)
         place[done.stream.index] = torch.arange(len(done.stream.index), device=device)
@@ -341,5 +341,6 @@ class VideoLanguageModel(nn.Module):
             logits=self.language.logits(done.stream.states[place[last]]),
             position_ids=done.position_ids[last] + 1,
             tokenizer=tokenizer,
+            pruning=done.pruning,
         )
         return self.outputs(batch, done), session
