@@ -159,6 +159,7 @@ class TokenLayout:
         token: (pairs,) int64, the token that each pair belongs to, non-decreasing, without a gap.
         num_tokens: Living tokens.
         is_whole: Nothing has been cut: every window is alive.
+        is_pooled: Each token is one window, or what is left of it.
     """
 
     frames: Frames
@@ -168,6 +169,7 @@ class TokenLayout:
     token: Tensor
     num_tokens: int
     is_whole: bool = False
+    is_pooled: bool = False
 
     @classmethod
     def of_frames(cls, frames: Frames, grid: tuple[int, int], device: torch.device | str = "cpu") -> TokenLayout:
@@ -326,8 +328,9 @@ class TokenLayout:
         Returns:
             (original windows, channels) or (original windows,); 0 where nothing lives.
         """
-        own = self.windows[self.patch] if self._is_merged else self.window_of_token
-        values = values[self.token] if self._is_merged else values
+        is_mixed = self._is_merged and not self.is_pooled
+        own = self.windows[self.patch] if is_mixed else self.window_of_token
+        values = values[self.token] if is_mixed else values
         if self.has_margins:
             values, own = values[own >= 0], own[own >= 0]
         total = values.new_zeros(self.num_windows, *values.shape[1:]).index_add(0, own, values)
@@ -443,7 +446,8 @@ class TokenLayout:
         count = None if tokens_per_frame is None else sum(tokens_per_frame)
         pairs = places(keep[self.token], None if self._is_merged else count)
         token = (keep.cumsum(0) - 1)[self.token[pairs]]
-        return self._with(self.patch[pairs], token, int(keep.sum()) if count is None else count, tokens_per_frame)
+        count = int(keep.sum()) if count is None else count
+        return self._with(self.patch[pairs], token, count, tokens_per_frame, is_pooled=self.is_pooled)
 
     def merge(self, into: Tensor, tokens_per_frame: tuple[int, ...] | None = None) -> TokenLayout:
         """The layout after token i has joined token `into[i]`; a merged token lies where its survivor did.
@@ -469,10 +473,22 @@ class TokenLayout:
         return self._with(patch[order], owner[order], count, tokens_per_frame)
 
     def _with(
-        self, patch: Tensor, token: Tensor, num_tokens: int, tokens_per_frame: tuple[int, ...] | None = None
+        self,
+        patch: Tensor,
+        token: Tensor,
+        num_tokens: int,
+        tokens_per_frame: tuple[int, ...] | None = None,
+        *,
+        is_pooled: bool = False,
     ) -> TokenLayout:
         layout = TokenLayout(
-            frames=self.frames, grid=self.grid, windows=self.windows, patch=patch, token=token, num_tokens=num_tokens
+            frames=self.frames,
+            grid=self.grid,
+            windows=self.windows,
+            patch=patch,
+            token=token,
+            num_tokens=num_tokens,
+            is_pooled=is_pooled,
         )
         if tokens_per_frame is not None:
             layout.__dict__["tokens_per_frame"] = tokens_per_frame  # before the cached property asks the device
@@ -490,7 +506,7 @@ class TokenLayout:
         order = self.windows[patch].argsort(stable=True)
         patch, token = patch[order], token[order]
         number, pooled = torch.unique_consecutive(self.windows[patch], return_inverse=True)
-        layout = self._with(patch, pooled, len(number))
+        layout = self._with(patch, pooled, len(number), is_pooled=True)
         pairs = torch.unique(torch.stack([pooled, token]), dim=1) if self._is_merged else torch.stack([pooled, token])
         counts = torch.bincount(pairs[0], minlength=len(number))
         widest = int(counts.max()) if len(number) else 0
@@ -548,4 +564,5 @@ class TokenLayout:
             token=self.token.to(device),
             num_tokens=self.num_tokens,
             is_whole=self.is_whole,
+            is_pooled=self.is_pooled,
         )

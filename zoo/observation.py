@@ -42,7 +42,7 @@ class Capture:
     index: dict[int, Tensor] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)  # one block is told from another by identity: tensors have no truth
 class Blocked:
     """Queries that may not attend to keys, in one layer and one key/value head (None: all heads)."""
 

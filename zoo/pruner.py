@@ -332,9 +332,11 @@ class Pruner(nn.Module, ABC):
 
         Args:
             view: What is seen there.
-            memory: Tensors whose first axis is the rows; carried from token to token of one generation.
+            memory: Tensors whose first axis is the rows; carried from token to token of one generation. Rows that were
+                not seen before hold zeros; once long rows have ended, there may be fewer slots than before.
         Returns:
-            (rows, slots) bool, True where hidden. Hidden slots are kept, and may be seen again at a later token.
+            (rows, slots) bool, True where hidden. Hidden slots are kept, and may be seen again at a later token; only
+            slots of vision tokens can be hidden.
         """
         raise AssertionError(f"{type(self).__name__} was asked to hide slots at {view.site}")
 

@@ -1,5 +1,6 @@
 """What pruners hide while answers are generated is gone from there on, and only that."""
 
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import ClassVar
 
@@ -8,7 +9,6 @@ import torch
 
 from zoo.backbones.decoder import qwen3
 from zoo.backbones.olmo import olmo3_tiny
-from zoo.observation import Blocked
 from zoo.pruner import DecodeView, KeepAll, Pruner, Site
 from zoo.pruning.dycoke import DyCoke
 from zoo.pruning.random import RandomPruner
@@ -85,14 +85,12 @@ def recomputed(module, batch, ids, hidden):
         turns=(),
     )
     language = module.model.language
-    for layer, number, places in hidden:
-        queries, keys = torch.zeros(end + new, dtype=torch.bool), torch.zeros(end + new, dtype=torch.bool)
-        queries[end + number], keys[places] = True, True
-        language._blocked.append(Blocked(layer=layer, kv_head=None, queries=queries, keys=keys))
-    with torch.no_grad():
-        logits = language.logits(module.model.run(cut).stream.states[-1])
-    language._blocked.clear()
-    return logits
+    with torch.no_grad(), ExitStack() as blocks:
+        for layer, number, places in hidden:
+            queries, keys = torch.zeros(end + new, dtype=torch.bool), torch.zeros(end + new, dtype=torch.bool)
+            queries[end + number], keys[places] = True, True
+            blocks.enter_context(language.block(layer, None, queries, keys))
+        return language.logits(module.model.run(cut).stream.states[-1])
 
 
 def grouped(num_layers=3):
