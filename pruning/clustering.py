@@ -22,8 +22,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zoo.errors import ConfigError
+from zoo.host_facts import on_device
 from zoo.layout import TokenLayout
 from zoo.pruner import Selection, TokenBudget, clip_sizes
+from zoo.pruning.merging import survives
 
 NOISE = 1e-5
 """Squared distances below this share of the squared lengths are rounding of float32: the vectors are equal."""
@@ -98,7 +100,7 @@ class VideoGrid:
         row_of_frame = [-1] * len(frames)
         for row, number in enumerate(shown):
             row_of_frame[number] = row
-        facts = torch.tensor([row_of_frame, list(accumulate(counts, initial=0))[:-1]], device=layout.device)
+        facts = on_device([row_of_frame, list(accumulate(counts, initial=0))[:-1]], layout.device)
         row, start = facts[:, layout.frame_of_token]
         slot = torch.where(row < 0, len(shown) * places, row * places + layout.window_of_token - start)
         token = torch.full((len(shown) * places + 1,), -1, dtype=torch.int64, device=layout.device)
@@ -106,7 +108,7 @@ class VideoGrid:
         clips = [frames.clip[number] for number in shown]
         return cls(
             token=token[:-1].view(len(shown), places),
-            clip=torch.tensor(clips, device=layout.device),
+            clip=on_device(clips, layout.device),
             lengths=tuple(clips.count(clip) for clip in dict.fromkeys(clips)),
             num_tokens=layout.num_tokens,
         )
@@ -133,14 +135,12 @@ class VideoGrid:
     def video_of_frame(self) -> Tensor:
         """(frames,) int64: number of the video that each frame belongs to."""
         videos = [video for video, length in enumerate(self.lengths) for _ in range(length)]
-        return torch.tensor(videos, device=self.token.device)
+        return on_device(videos, self.token.device)
 
     @cached_property
     def is_first(self) -> Tensor:
         """(frames,) bool: first frame of its video."""
-        starts = torch.zeros(len(self.clip), dtype=torch.bool, device=self.clip.device)
-        starts[list(accumulate(self.lengths, initial=0))[:-1]] = True
-        return starts
+        return on_device([place == 0 for length in self.lengths for place in range(length)], self.token.device)
 
     @cached_property
     def frames_of_video(self) -> Tensor:
@@ -151,13 +151,13 @@ class VideoGrid:
             list(range(start, start + length)) + [-1] * (longest - length)
             for start, length in zip(starts, self.lengths, strict=False)
         ]
-        return torch.tensor(rows, device=self.token.device)
+        return on_device(rows, self.token.device)
 
     def by_frame(self, values: Tensor) -> Tensor:
         """(frames,) values out of (videos, most frames), padding left out."""
         longest = max(self.lengths)
         places = [video * longest + place for video, length in enumerate(self.lengths) for place in range(length)]
-        return values.flatten()[torch.tensor(places, device=values.device)]
+        return values.flatten()[on_device(places, values.device)]
 
     def spread(self, values: Tensor) -> Tensor:
         """(frames, places, ...) float32 values of (tokens, ...), 0 where nothing lives."""
@@ -170,7 +170,7 @@ class VideoGrid:
         nowhere = self.token.masked_fill(~self.alive, self.num_tokens).flatten()
         every = torch.arange(self.num_tokens + 1, device=into.device)
         merged = every.scatter(0, nowhere, target)[:-1]
-        return Selection(keep=merged == every[:-1], merge_into=merged, scores=scores)
+        return Selection(keep=survives(merged), merge_into=merged, scores=scores)
 
 
 def windows_left(layout: TokenLayout, budget: TokenBudget) -> tuple[Tensor, Tensor]:
@@ -178,20 +178,8 @@ def windows_left(layout: TokenLayout, budget: TokenBudget) -> tuple[Tensor, Tens
     sizes = clip_sizes(layout)
     kept = budget(sizes)
     lost = [size.windows - count for size, count in zip(sizes, kept, strict=True)]
-    both = torch.tensor([kept, lost], dtype=torch.int64, device=layout.device)
+    both = on_device([kept, lost], layout.device, torch.int64)
     return both[0], both[1]
-
-
-def window_attention(layout: TokenLayout, received: Tensor) -> Tensor:
-    """(original windows,): mean over a window's living patches, each of which has what its token received.
-
-    Unlike `per_window`, a token that was merged across windows counts in all of them, not in its first alone.
-    """
-    owner = layout.windows[layout.patch]
-    owner = owner.masked_fill(owner < 0, layout.num_windows)  # margins that another crop owns fall off the end
-    both = torch.stack([received.detach().float()[layout.token], torch.ones(len(owner), device=owner.device)], dim=1)
-    total, count = torch.zeros(layout.num_windows + 1, 2, device=owner.device).index_add_(0, owner, both).unbind(1)
-    return (total / count.clamp(min=1))[:-1]
 
 
 def frame_means(vectors: Tensor, alive: Tensor) -> Tensor:
@@ -446,9 +434,9 @@ def merge_in_space(
         (slots,) int64 merge map from the first windows to the last.
     """
     merged = mean_of_joined(vectors, grid, in_time)
-    survives = grid.alive & (in_time == grid.slots.flatten()).view_as(grid.slots)
-    averaged = survives & (count_joined(grid, in_time) > 1).view_as(survives)
-    static, dynamic = static_rows(averaged, segment, grid), grid.slots.masked_fill(~survives | averaged, -1)
+    left = grid.alive & survives(in_time).view_as(grid.slots)
+    averaged = left & (count_joined(grid, in_time) > 1).view_as(grid.slots)
+    static, dynamic = static_rows(averaged, segment, grid), grid.slots.masked_fill(~left | averaged, -1)
     rows = torch.cat([static, dynamic])
     counts = apportion((rows >= 0).sum(1), torch.cat([grid.clip, grid.clip]), kept)
     if scores is None:

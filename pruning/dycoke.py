@@ -16,6 +16,7 @@ Differs: the paper drops the share k = 0.7 of each compared frame. Here `remove`
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import ClassVar
 
 import torch
@@ -23,6 +24,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo.errors import ConfigError
+from zoo.host_facts import on_device
 from zoo.layout import Frames, TokenLayout
 from zoo.pruner import (
     ClipSize,
@@ -78,13 +80,13 @@ def counterparts(layout: TokenLayout) -> Tensor:
     """(windows,) int64: the window that each original window is compared with, -1 for none."""
     frames = layout.frames
     place = places_in_clips(frames)
-    back = torch.tensor(
+    back = on_device(
         [BACK[number % GROUP] if video else 0 for number, video in zip(place, frames.is_video, strict=True)],
-        dtype=torch.int64,
-        device=layout.device,
+        layout.device,
+        torch.int64,
     )[layout.frame_of_window]
     # Frames of a clip have the same number of windows.
-    windows = torch.tensor(layout.windows_per_frame, dtype=torch.int64, device=layout.device)[layout.frame_of_window]
+    windows = on_device(layout.windows_per_frame, layout.device, torch.int64)[layout.frame_of_window]
     return torch.where(back > 0, torch.arange(layout.num_windows, device=layout.device) - back * windows, -1)
 
 
@@ -117,8 +119,7 @@ def rank_in_frame(values: Tensor, layout: TokenLayout) -> Tensor:
     order = values.flip(0).argsort(descending=True, stable=True)  # the later of two equal ones is dropped first
     order = len(values) - 1 - order
     order = order[layout.frame_of_window[order].argsort(stable=True)]
-    starts = torch.tensor(layout.windows_per_frame, device=layout.device).cumsum(0)
-    starts = (starts - starts.diff(prepend=starts.new_zeros(1)))[layout.frame_of_window]
+    starts = on_device((0, *accumulate(layout.windows_per_frame)), layout.device)[layout.frame_of_window]
     return torch.empty_like(order).index_copy(0, order, torch.arange(len(order), device=order.device) - starts)
 
 
@@ -137,7 +138,7 @@ def shares_of_frames(layout: TokenLayout, dropped: Sequence[int]) -> Tensor:
     shares = [
         dropped[clip] // compared[clip] if place % GROUP else 0 for clip, place in zip(frames.clip, places, strict=True)
     ]
-    return torch.tensor(shares, dtype=torch.int64, device=layout.device)[layout.frame_of_window]
+    return on_device(shares, layout.device, torch.int64)[layout.frame_of_window]
 
 
 def importance(windows: Tensor, layout: TokenLayout, dropped: Sequence[int]) -> Tensor:
@@ -171,7 +172,7 @@ def least_attended(attention: Tensor, is_vision: Tensor, remove: float) -> Tenso
         1, order, torch.arange(order.shape[1], device=order.device).expand_as(order)
     )
     count = is_vision.sum(1, keepdim=True)
-    hidden = (count.double() * remove + 1e-9).long()  # as `RemoveShare` counts
+    hidden = (count.double() * remove + 1e-9).long()  # as `share_of` counts
     return is_vision & (rank >= count - hidden)
 
 
@@ -219,8 +220,7 @@ class DyCoke(Pruner):
         layout = view.layout
         sizes = clip_sizes(layout)
         dropped = [clip.windows - kept for clip, kept in zip(sizes, self._budget(sizes), strict=True)]
-        tokens = view.tokens.detach().float()
-        windows = tokens.new_zeros(layout.num_windows, tokens.shape[1]).index_copy(0, layout.window_of_token, tokens)
+        windows = layout.per_window(view.tokens.detach().float())
         return keep_best(layout, importance(windows, layout, dropped), self._budget)
 
     def hide(self, view: DecodeView, memory: dict[str, Tensor]) -> Tensor:

@@ -15,6 +15,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from zoo.host_facts import on_device
 from zoo.pruner import Need, Pruner, RemoveShare, Selection, Site, SiteView, TokenBudget, keep_best
 from zoo.pruning.clustering import (
     NOISE,
@@ -31,7 +32,6 @@ from zoo.pruning.clustering import (
     sums,
     then,
     unit_vectors,
-    window_attention,
     windows_left,
 )
 
@@ -51,7 +51,7 @@ def scene_starts(means: Tensor, grid: VideoGrid, cut_below: float, min_segments:
     cosine = torch.full((len(unit),), torch.inf, device=unit.device)
     cosine[1:] = (unit[1:] * unit[:-1]).sum(1)
     due = [min_segments - 1 if length >= min_segments else 0 for length in grid.lengths]
-    cuts = best_of_group(-cosine, grid.video_of_frame, torch.tensor(due, device=unit.device), ~grid.is_first)
+    cuts = best_of_group(-cosine, grid.video_of_frame, on_device(due, unit.device), ~grid.is_first)
     starts = grid.is_first | cuts | (cosine < cut_below)
     frame = torch.arange(len(unit), device=unit.device)
     return frame.masked_fill(~starts, 0).cummax(0).values
@@ -181,7 +181,7 @@ class FlashVid(Pruner):
     def select(self, view: SiteView, memory: dict[str, Tensor]) -> Selection | None:
         layout = view.layout
         if view.site.stage == "vit.attention":
-            memory["attention"] = window_attention(layout, view.received_attention)
+            memory["attention"] = layout.per_window(view.received_attention.detach())
             return None
         if view.site.stage == "llm.layer":
             return keep_best(layout, layout.per_window(view.received_attention), self._llm_budget)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from zoo.errors import ConfigError
+from zoo.host_facts import on_device
 from zoo.layout import TokenLayout
 from zoo.pruner import Need, Pruner, RemoveShare, Selection, Site, SiteView, TokenBudget, keep_best
 from zoo.pruning.clustering import (
@@ -26,7 +27,6 @@ from zoo.pruning.clustering import (
     join_in_time,
     merge_in_space,
     unit_vectors,
-    window_attention,
     windows_left,
 )
 
@@ -74,8 +74,7 @@ def best_segments(saved: Tensor, lengths: Tensor) -> Tensor:
 
 def still_segments(still: Tensor, grid: VideoGrid) -> Tensor:
     """(frames,) int64: first frame of each frame's segment, of the segments that let most windows be averaged."""
-    lengths = torch.tensor(grid.lengths, device=still.device)
-    starts = best_segments(merged_windows(still, grid), lengths)
+    starts = best_segments(merged_windows(still, grid), on_device(grid.lengths, still.device))
     return grid.by_frame(grid.frames_of_video.gather(1, starts))
 
 
@@ -163,7 +162,7 @@ class HoliTom(Pruner):
     def select(self, view: SiteView, memory: dict[str, Tensor]) -> Selection | None:
         layout = view.layout
         if view.site.stage == "vit.attention":
-            memory["attention"] = window_attention(layout, view.received_attention)
+            memory["attention"] = layout.per_window(view.received_attention.detach())
             return None
         with deciding(layout.device):
             if view.site.stage == "llm.layer":

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from zoo.host_facts import on_device
 from zoo.layout import TokenLayout
 from zoo.pruner import Selection, TokenBudget, keep_best
 
@@ -18,7 +19,7 @@ def frame_before(layout: TokenLayout) -> Tensor:
     newest = torch.where(layout.alive.flatten(1).any(dim=1), number, -1).cummax(dim=0).values
     before = newest.roll(1)
     clip = layout.clip_of_frame
-    is_video = torch.tensor(layout.frames.is_video, dtype=torch.bool, device=layout.device)
+    is_video = on_device(layout.frames.is_video, layout.device, torch.bool)
     has_past = (number > 0) & is_video & (before >= 0) & (clip[before.clamp(min=0)] == clip)
     return torch.where(has_past, before, -1)
 

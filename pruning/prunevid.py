@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from zoo.errors import ConfigError
-from zoo.pruner import Need, Pruner, RemoveShare, Selection, Site, SiteView, TokenBudget, keep_best
+from zoo.host_facts import on_device
+from zoo.pruner import Need, Pruner, RemoveShare, Selection, Site, SiteView, TokenBudget, keep_best, share_of
 from zoo.pruning.clustering import (
     VideoGrid,
     check_range,
@@ -74,8 +75,8 @@ def frame_segments(means: Tensor, grid: VideoGrid, share: float, neighbours: int
     frames = grid.frames_of_video
     real = frames >= 0
     squared = squared_distances(means[frames.clamp(min=0)], real)
-    wanted = [max(1, int(share * length + 1e-9)) for length in grid.lengths]
-    centres = density_peaks(squared, real, torch.tensor(wanted, device=means.device), neighbours)
+    wanted = [max(1, share_of(length, share)) for length in grid.lengths]
+    centres = density_peaks(squared, real, on_device(wanted, means.device), neighbours)
     return grid.by_frame(frames.gather(1, runs_around(squared.sqrt(), centres)))
 
 

@@ -1,14 +1,16 @@
 """Drop windows uniformly at random over the clip: the control that every learnt pruner has to beat.
 
 Source: molmo2_stts sheet B11 and part C. Differs: the draw is fixed by (seed, sample key, site), so a clip is always
-    cut the same way.
+    cut the same way at one place.
 """
 
+import zlib
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from zoo.host_facts import on_device
 from zoo.pruner import KeepAll, Pruner, RemoveShare, Selection, Site, SiteView, TokenBudget, keep_best
 
 
@@ -40,9 +42,10 @@ class RandomPruner(Pruner):
 
     def select(self, view: SiteView, memory: dict[str, Tensor]) -> Selection:
         layout = view.layout
-        draws = []
+        draws: list[float] = []
         for windows, clip_seed in zip(layout.windows_per_clip, view.clip_seeds, strict=True):
-            generator = torch.Generator().manual_seed(hash((self.seed, clip_seed)) & 0x7FFF_FFFF)
-            draws.append(torch.rand(windows, generator=generator))
-        scores = torch.cat(draws).to(layout.device)
+            # Not `hash`, which differs from process to process for text.
+            drawn_by = zlib.crc32(f"{self.seed}/{clip_seed}/{view.site}".encode())
+            draws += torch.rand(windows, generator=torch.Generator().manual_seed(drawn_by)).tolist()
+        scores = on_device(draws, layout.device, torch.float32)
         return keep_best(layout, scores, self._budget, protect_first_frame=self._budget.protect_first_frame)

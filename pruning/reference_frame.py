@@ -18,6 +18,7 @@ Shapes: A thresholds, B clips, F frames of the longest clip, W windows of a fram
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import accumulate
 from typing import ClassVar, Literal
 
 import torch
@@ -25,6 +26,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zoo.errors import ConfigError
+from zoo.host_facts import on_device
 from zoo.layout import TokenLayout
 from zoo.pruner import (
     ClipSize,
@@ -104,22 +106,22 @@ def first_sufficient(protected: Tensor, living: Tensor, dropped: Tensor) -> Tens
     return enough.argmax(dim=0)
 
 
-def clip_windows(sizes: Sequence[ClipSize], windows_per_clip: Sequence[int]) -> Tensor:
-    """(B, F, W) int64, original windows of every video by frame and place, padded with -1; on the host.
+def clip_windows(sizes: Sequence[ClipSize], layout: TokenLayout) -> Tensor:
+    """(B, F, W) int64, original windows of every video by frame and place, padded with -1.
 
     Args:
         sizes: Clips of the batch.
-        windows_per_clip: Their windows before any pruning.
+        layout: Of the same batch.
     """
-    starts = torch.tensor((0, *windows_per_clip)).cumsum(dim=0).tolist()
+    counts = layout.windows_per_clip
     videos = [
-        torch.arange(start, start + windows).view(size.frames, -1)
-        for size, start, windows in zip(sizes, starts[:-1], windows_per_clip, strict=True)
+        torch.arange(end - windows, end, device=layout.device).view(size.frames, -1)
+        for size, end, windows in zip(sizes, accumulate(counts), counts, strict=True)
         if size.is_video
     ]
     frames, places = (max((video.shape[axis] for video in videos), default=0) for axis in (0, 1))
     padded = [F.pad(v, (0, places - v.shape[1], 0, frames - v.shape[0]), value=-1) for v in videos]
-    return torch.stack(padded) if padded else torch.zeros(0, 0, 0, dtype=torch.int64)
+    return torch.stack(padded) if padded else torch.zeros(0, 0, 0, dtype=torch.int64, device=layout.device)
 
 
 def patches_of_windows(layout: TokenLayout) -> Tensor:
@@ -174,15 +176,15 @@ class ReferenceFrame(Pruner):
     ) -> None:
         super().__init__()
         if form not in ("reference", "previous"):
-            raise ConfigError(f"form must be reference or previous, got {form!r}")
+            raise ConfigError(f"reference-frame: form is {form!r}; use reference or previous")
         if block < 0:
-            raise ConfigError(f"block must be at least 0, got {block}; 3 is the fourth block of the vision encoder")
+            raise ConfigError(f"reference-frame: block is {block}; use 0 or more, 3 is the fourth block that runs")
         if not -1 <= threshold <= 1:
-            raise ConfigError(f"threshold is a cosine, in [-1, 1], got {threshold}; the published one is 0.85")
+            raise ConfigError(f"reference-frame: threshold is {threshold}; use a cosine in [-1, 1], 0.85 is published")
         if not step > 0:
-            raise ConfigError(f"step must be above 0, got {step}; 0.05 lowers a threshold of 0.85 to 0.8")
+            raise ConfigError(f"reference-frame: step is {step}; use one above 0, 0.05 lowers 0.85 to 0.8")
         if retries < 0:
-            raise ConfigError(f"retries must be at least 0, got {retries}; 5 is the published number")
+            raise ConfigError(f"reference-frame: retries is {retries}; use 0 or more, 5 is published")
         self._budget = RemoveShare(remove, protect_first_frame=True)
         self.form = form
         self.block = block
@@ -200,18 +202,18 @@ class ReferenceFrame(Pruner):
     @torch.no_grad()
     def select(self, view: SiteView, memory: dict[str, Tensor]) -> Selection:
         layout, sizes = view.layout, clip_sizes(view.layout)
-        table = clip_windows(sizes, layout.windows_per_clip).to(layout.device)
+        table = clip_windows(sizes, layout)
         change = torch.zeros(layout.num_windows + 1, device=layout.device)  # the last takes what pads the table
         rank = change.clone()
         if len(table):
             unit = unit_windows(view.tokens, layout, table)
             living = F.pad(layout.living_windows, (0, 1))[table]
-            thresholds = torch.tensor(self.thresholds, device=layout.device)
+            thresholds = on_device(self.thresholds, layout.device, torch.float32)
             compare = walk_references if self.form == "reference" else compare_previous
             similarity, protected = compare(unit, living, thresholds)
             kept = self._budget(sizes)
             dropped = [s.windows - k for s, k in zip(sizes, kept, strict=True) if s.is_video]
-            chosen = first_sufficient(protected, living, torch.tensor(dropped, device=layout.device))
+            chosen = first_sufficient(protected, living, on_device(dropped, layout.device))
             clip = torch.arange(len(table), device=layout.device)
             cosine = similarity[chosen, clip]
             change[table] = 1 - cosine

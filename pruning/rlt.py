@@ -36,12 +36,12 @@ class RunLengthTokenization(Pruner):
     ) -> None:
         super().__init__()
         if threshold is not None and not threshold >= 0:
-            raise ConfigError(f"threshold must be at least 0, got {threshold}; the published one is 0.1")
+            raise ConfigError(f"rlt: threshold is {threshold}; use 0 or more, 0.1 is published")
         if unit not in ("window", "patch"):
-            raise ConfigError(f"unit must be window or patch, got {unit!r}")
+            raise ConfigError(f"rlt: unit is {unit!r}; use window or patch")
         if unit == "patch" and threshold is None:
             raise ConfigError(
-                "unit 'patch' without a threshold: how many windows single patches empty cannot be known before; "
+                "rlt: unit 'patch' without a threshold: how many windows single patches empty cannot be known before; "
                 "add threshold: 0.1, or take unit: window"
             )
         self._share = RemoveShare(remove, protect_first_frame=True)

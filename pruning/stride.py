@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from zoo.errors import ConfigError
-from zoo.pruner import ClipSize, Pruner, Selection, Site, SiteView, TokenBudget, clip_sizes
+from zoo.host_facts import on_device
+from zoo.pruner import ClipSize, Pruner, Selection, Site, SiteView, TokenBudget, clip_sizes, share_of
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class RemoveFrames(TokenBudget):
 
     def __post_init__(self) -> None:
         if not 0 <= self.remove < 1:
-            raise ConfigError(f"remove must be in [0, 1), got {self.remove}; 0.5 drops every other frame of a clip")
+            raise ConfigError(f"stride: remove must be in [0, 1), got {self.remove}; 0.5 drops every other frame")
 
     def __call__(self, clips: Sequence[ClipSize]) -> tuple[int, ...]:
         return tuple(
@@ -36,8 +37,7 @@ class RemoveFrames(TokenBudget):
         )
 
     def frames_kept(self, frames: int) -> int:
-        # 0.29 * 100 is 28.999999999999996: the share of a whole number of frames must be that number.
-        return max(frames - int(frames * self.remove + 1e-9), 1)
+        return max(frames - share_of(frames, self.remove), 1)
 
 
 def even_frames(frames: int, kept: int) -> Tensor:
@@ -78,4 +78,4 @@ class TemporalStride(Pruner):
                 own = chosen[start : start + clip.frames]
                 own.fill_(False)[even_frames(clip.frames, self._budget.frames_kept(clip.frames))] = True
             start += clip.frames
-        return Selection(keep=chosen.to(layout.device)[layout.frame_of_token])
+        return Selection(keep=on_device(chosen.tolist(), layout.device, torch.bool)[layout.frame_of_token])

@@ -31,6 +31,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.errors import ConfigError
+from zoo.host_facts import on_device
 from zoo.layout import TokenLayout
 from zoo.packing import first_fit_decreasing
 from zoo.pruner import Pruner, RemoveShare, Selection, Site, SiteView, TokenBudget, TrunkShape, keep_best
@@ -86,14 +87,14 @@ class VideoWindows:
         canvas = tokens.reshape(len(own), *layout.grid, -1) if layout.is_whole else layout.unmerge(tokens)
         alive = None if layout.is_whole else layout.alive
         if len(frames) < len(own):
-            index = torch.tensor(frames, dtype=torch.int64, device=tokens.device)
+            index = on_device(frames, tokens.device, torch.int64)
             canvas = canvas.index_select(0, index)
             alive = None if alive is None else alive.index_select(0, index)
         return cls(
             frames=frames,
             patches=split_windows(canvas, window),
             alive=None if alive is None else split_windows(alive, window),
-            has_previous=torch.tensor([not own.is_first[n] for n in frames], dtype=torch.bool, device=tokens.device),
+            has_previous=on_device([not own.is_first[n] for n in frames], tokens.device, torch.bool),
         )
 
     @property
@@ -106,7 +107,7 @@ class VideoWindows:
         if len(self.frames) == len(layout.frames):
             return scores.flatten()
         starts = tuple(accumulate(layout.windows_per_frame, initial=0))
-        first = torch.tensor([starts[number] for number in self.frames], device=scores.device)
+        first = on_device([starts[number] for number in self.frames], scores.device)
         place = first[:, None] + torch.arange(scores.shape[1], device=scores.device)
         return scores.new_ones(layout.num_windows).index_copy(0, place.flatten(), scores.flatten())
 
@@ -114,7 +115,7 @@ class VideoWindows:
         """(F, rows, columns) values of patches for the tokens that lie there, images have 0: (tokens,)."""
         canvas = values.flatten(1)
         if len(self.frames) < len(layout.frames):
-            index = torch.tensor(self.frames, dtype=torch.int64, device=values.device)
+            index = on_device(self.frames, values.device, torch.int64)
             canvas = canvas.new_zeros(len(layout.frames), canvas.shape[1]).index_copy(0, index, canvas)
         return (
             canvas.flatten() if layout.is_whole else canvas.flatten().index_select(0, layout.patch[layout.first_pair])
@@ -181,7 +182,7 @@ def refilled(layout: TokenLayout, keep: Tensor) -> Tensor | None:
     alone = {members[0] for members in bins if len(members) == 1}
     if not any(counts[number] < layout.tokens_per_frame[number] for number in alone):
         return None
-    is_alone = torch.tensor([number in alone for number in range(frames)], device=layout.device)
+    is_alone = on_device([number in alone for number in range(frames)], layout.device)
     return ~keep & is_alone[layout.frame_of_token]
 
 

@@ -34,7 +34,9 @@ from zoo.pruner import (
     TokenBudget,
     TrunkShape,
     clip_sizes,
+    share_of,
 )
+from zoo.pruning.merging import point, survives
 
 Schedule = Literal["constant", "decreasing"]
 
@@ -51,7 +53,7 @@ def tokens_after_blocks(tokens: int, remove: float, num_blocks: int, schedule: S
         The last is tokens - floor(tokens * remove), where halving in every block gets that far. Blocks merge more than
         the schedule asks where the later ones could not make up for it.
     """
-    merged = int(tokens * remove + 1e-9)  # as `RemoveShare` rounds
+    merged = share_of(tokens, remove)
     weights = range(num_blocks - 1, -1, -1) if schedule == "decreasing" and num_blocks > 1 else (1,) * num_blocks
     counts, present = [], tokens
     for later, share in zip(range(num_blocks - 1, -1, -1), accumulate(weights), strict=True):
@@ -97,17 +99,6 @@ def best_links(metric: Tensor, table: Tensor) -> Links:
     similarity = similarity.masked_fill((a < 0).unsqueeze(2) | (b < 0).unsqueeze(1), -torch.inf)
     best, partner = similarity.max(dim=2)
     return Links(a, b.gather(1, partner), best)
-
-
-def point(num_tokens: int, source: Tensor, target: Tensor, chosen: Tensor) -> Tensor:
-    """(tokens,) int64: `target` where `chosen` of the tokens in `source`, all others at themselves; arguments are of
-    one shape.
-    """
-    into = torch.arange(
-        num_tokens + 1, device=source.device
-    )  # the last place takes what is not chosen: no mask, no sync
-    into.scatter_(0, torch.where(chosen, source, num_tokens).flatten(), target.flatten())
-    return into[:-1]
 
 
 def merge_rows(metric: Tensor, table: Tensor, counts: Sequence[int]) -> Tensor:
@@ -161,9 +152,12 @@ def run_step(metric: Tensor, table: Tensor, clip_of_row: Sequence[int], step: St
     links = best_links(metric, table)
     excess = links.rank >= on_device(step.most, device).unsqueeze(1)
     offered = links.similarity.masked_fill(excess, -torch.inf).flatten()
-    clip = torch.tensor(clip_of_row).repeat_interleave(links.source.shape[1])
-    links_of_clip = torch.bincount(clip, minlength=len(step.taken))
-    starts, clip = (links_of_clip.cumsum(0) - links_of_clip).to(device), clip.to(device)
+    a_tokens = links.source.shape[1]
+    clip = on_device(clip_of_row, device, torch.int64).repeat_interleave(a_tokens)
+    rows_of_clip = [0] * len(step.taken)
+    for number in clip_of_row:
+        rows_of_clip[number] += a_tokens
+    starts = on_device((0, *accumulate(rows_of_clip)), device)
     order = offered.argsort(descending=True, stable=True)
     order = order[clip[order].argsort(stable=True)]  # clip by clip, best first
     rank = torch.arange(len(order), device=device) - starts[clip[order]]
@@ -175,8 +169,8 @@ def run_step(metric: Tensor, table: Tensor, clip_of_row: Sequence[int], step: St
 def pack_rows(table: Tensor, into: Tensor) -> Tensor:
     """The table without tokens that have merged, each row's own in order and at its beginning."""
     end = len(into)
-    survives = (table >= 0) & (into[table.clamp(min=0)] == table)
-    packed = table.masked_fill(~survives, end).sort(dim=1).values
+    stays = (table >= 0) & survives(into)[table.clamp(min=0)]
+    packed = table.masked_fill(~stays, end).sort(dim=1).values
     return packed.masked_fill(packed == end, -1)
 
 
@@ -259,7 +253,7 @@ class ToMe(Pruner):
         patches = trunk.grid[0] * trunk.grid[1]
         remove, num_blocks = self._share.remove, trunk.num_blocks - self.first_block
         reached = tokens_after_blocks(patches, remove, num_blocks, self.schedule)[-1]
-        target = patches - int(patches * remove + 1e-9)
+        target = patches - share_of(patches, remove)
         if reached > target:
             highest = int((1 - reached / patches) * 100) / 100
             raise ConfigError(
@@ -284,12 +278,12 @@ class ToMe(Pruner):
             kept = self._share(clip_sizes(layout))
             drop = [count - stay for count, stay in zip(layout.tokens_per_clip, kept, strict=True)]
             into = merge_windows(view.tokens, layout, drop)
-            return Selection(keep=_survivors(into), merge_into=into if any(drop) else None)
+            return Selection(keep=survives(into), merge_into=into if any(drop) else None)
         counts = self._links_of_frames(layout, view.site.index)
         frames = [frame for frame, count in enumerate(counts) if count]
         table = layout.token_table[on_device(frames, layout.device, torch.int64)]
         into = merge_rows(view.keys.float().mean(dim=1), table, [counts[frame] for frame in frames])
-        keep = _survivors(into)
+        keep = survives(into)
         is_plain = not frames and len(layout.patch) == layout.num_tokens  # ln 1 = 0: nothing to add
         bias = log_size(layout.patches_per_token, into) if self.proportional and not is_plain else None
         left = tuple(before - count for before, count in zip(layout.tokens_per_frame, counts, strict=True))
@@ -307,10 +301,6 @@ class ToMe(Pruner):
             count * (before - after) // before if is_video else 0
             for count, is_video in zip(layout.tokens_per_frame, layout.frames.is_video, strict=True)
         ]
-
-
-def _survivors(into: Tensor) -> Tensor:
-    return into == torch.arange(len(into), device=into.device)
 
 
 def log_size(sizes: Tensor, into: Tensor) -> Tensor:

@@ -19,9 +19,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo.errors import ConfigError
+from zoo.host_facts import on_device
 from zoo.layout import TokenLayout
-from zoo.pruner import Need, Pruner, RemoveShare, Selection, Site, SiteView, TokenBudget, clip_sizes
-from zoo.pruning.tome import point
+from zoo.pruner import Need, Pruner, RemoveShare, Selection, Site, SiteView, TokenBudget, clip_sizes, share_of
+from zoo.pruning.merging import point, survives
 
 
 def equal_shares(total: int, sizes: Sequence[int]) -> list[int]:
@@ -59,7 +60,7 @@ def dominant_and_contextual(
         (windows,) int64 as in `Selection.merge_into`; -1 where a row has no contextual window to join.
     """
     present, at = table >= 0, table.clamp(min=0)
-    dominant, contextual = (torch.tensor(counts, device=table.device).unsqueeze(1) for counts in (dominant, contextual))
+    dominant, contextual = on_device([dominant, contextual], table.device, torch.int64).unsqueeze(2)
     ranked = scores[at].masked_fill(~present, -torch.inf)
     rank = ranked.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
     rest = present & (rank >= dominant)
@@ -113,14 +114,13 @@ class VisionZip(Pruner):
             memory["keys"] = layout.per_window(view.keys.float().mean(dim=1))
             return None
         kept = self._kept_of_frames(layout)
-        contextual = [int(count * self.contextual + 1e-9) for count in kept]  # 0.29 * 100 is 28.999999999999996
+        contextual = [share_of(count, self.contextual) for count in kept]
         dominant = [count - gathers for count, gathers in zip(kept, contextual, strict=True)]
         own = layout.window_of_token
         scores = memory["scores"][own]
         into = dominant_and_contextual(scores, memory["keys"][own], layout.token_table, dominant, contextual)
-        keep = into == torch.arange(len(into), device=into.device)
         # x * 9 / 9 is not always x: a clip that loses nothing must come out as it went in.
-        return Selection(keep=keep, merge_into=into if sum(kept) < layout.num_tokens else None, scores=scores)
+        return Selection(keep=survives(into), merge_into=into if sum(kept) < layout.num_tokens else None, scores=scores)
 
     def _kept_of_frames(self, layout: TokenLayout) -> list[int]:
         """Windows that each frame keeps."""

@@ -8,6 +8,9 @@ Shapes: T packed tokens, H heads, D head_dim; G segments of a group, L their pad
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import Literal
 
@@ -25,6 +28,24 @@ at 81 keys, bfloat16)."""
 
 SCORES_AT_ONCE = 2**26
 """Attention weights that are held at a time where a pruner or a probe wants to see them."""
+
+_EXECUTION: ContextVar[Execution] = ContextVar("execution", default="auto")
+
+
+@contextmanager
+def executing(execution: Execution) -> Iterator[None]:
+    """Have `attend` execute in one way within it, where its caller names none and no bias per pair forces another.
+
+    Threads that are started meanwhile, and those of a GPU's backward pass, know nothing of it.
+
+    Args:
+        execution: What `auto` means; `auto` itself as ever.
+    """
+    before = _EXECUTION.set(execution)
+    try:
+        yield
+    finally:
+        _EXECUTION.reset(before)
 
 
 def attend(
@@ -48,7 +69,7 @@ def attend(
         key_bias: (T,) float added to the logits of each key, for every query.
         pair_bias: (H, T, T) float added to the logits; only `dense` can execute it.
         scale: Factor of the products; D ** -0.5 where None.
-        execution: `auto` takes `segments` on a CPU and `flex` on a GPU.
+        execution: `auto` takes what `executing` says around it, else `segments` on a CPU and `flex` on a GPU.
     Returns:
         (T, H, D).
     Raises:
@@ -61,7 +82,9 @@ def attend(
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else value.dtype
     query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
     if execution == "auto":
-        execution = "dense" if pair_bias is not None else "flex" if query.is_cuda else "segments"
+        execution = "dense" if pair_bias is not None else _EXECUTION.get()
+    if execution == "auto":
+        execution = "flex" if query.is_cuda else "segments"
     if execution == "segments" and segments.has_branches and key_bias is None:
         return _attend_trees(query, key, value, segments, scale)
     if execution == "segments":

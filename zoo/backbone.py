@@ -143,6 +143,8 @@ class VisionEncoder(Portable, nn.Module, ABC):
             run.block(index)
             if index in wanted:
                 run.features[index] = run.patch_states
+        if run.pending:
+            raise ValueError(f"tokens are to leave after blocks {sorted(run.pending)}, which do not run")
         run.cut(Site("vit.output"), run.select(Site("vit.output")))
         features = [self.final_norm(run.features[i]) if self.norm_features else run.features[i] for i in wanted]
         return VisionFeatures(states=torch.cat(features, dim=1), layout=run.layout)

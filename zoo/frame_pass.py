@@ -55,7 +55,8 @@ class FramePass:
         shown, keep = pixels, None
         if self.pruning.has(Site("pixels")):
             nothing = pixels.new_zeros(self.layout.num_tokens, 0)
-            keep = self._keep_of(self.pruning.select(Site("pixels"), nothing, self.layout, pixels=lambda: pixels))
+            selection = self.pruning.select(Site("pixels"), nothing, self.layout, pixels=lambda: pixels)
+            keep = None if selection is None else selection.keep
         if keep is not None:  # frames of which nothing is left are not embedded at all
             whole = keep.view(len(pixels), -1)
             is_seen = whole.any(1)
@@ -76,14 +77,8 @@ class FramePass:
             self.states, self.is_patch = self.states[going], self.is_patch[going]
             lengths = [count + prefix * bool(count) for count in self.layout.tokens_per_frame]
             self.segments = Segments.plain(lengths, causal=False, device=states.device)
+            self._pad()
         self.cut(Site("vit.stem"), self.select(Site("vit.stem")))
-
-    def _keep_of(self, selection: Selection | None) -> Tensor | None:
-        if selection is None:
-            return None
-        if selection.merge_into is not None or selection.embeddings is not None or selection.cut_after is not None:
-            raise ValueError("at `pixels` there are no states to merge or replace, and nothing to wait for")
-        return selection.keep
 
     @property
     def patch_states(self) -> Tensor:
@@ -120,6 +115,8 @@ class FramePass:
             self.states = run(*arguments)
         if between is not None:
             between.settle()
+            self._unpad()
+            self._pad()
         for selection in self.pending.pop(index, []):
             self.cut(Site("vit.block", index), selection)
         site = Site("vit.block", index)
@@ -193,9 +190,11 @@ class _Cut:
             self.goes_on[self.before] = stays
             self.is_patch[self.before] = keep
         self.lengths: tuple[int, ...] | None = None
-        if selection.tokens_per_frame is not None and context is None and not run.padding:
-            counts = zip(run.segments.lengths, run.layout.tokens_per_frame, selection.tokens_per_frame, strict=True)
-            self.lengths = tuple(length - before + after for length, before, after in counts)
+        if selection.tokens_per_frame is not None and context is None:
+            lengths = run.segments.lengths[: len(run.layout.frames)]
+            counts = zip(lengths, run.layout.tokens_per_frame, selection.tokens_per_frame, strict=True)
+            left = tuple(length - before + after for length, before, after in counts)
+            self.lengths = left + run.segments.lengths[len(left) :]  # padding behind the frames goes on
         self.index = places(self.goes_on, None if self.lengths is None else sum(self.lengths))
 
     def __call__(self, states: Tensor) -> Tensor:

@@ -159,7 +159,7 @@ class TokenLayout:
         token: (pairs,) int64, the token that each pair belongs to, non-decreasing, without a gap.
         num_tokens: Living tokens.
         is_whole: Nothing has been cut: every window is alive.
-        is_pooled: Each token is one window, or what is left of it.
+        is_pooled: Tokens are windows, or several that were merged and lie where the first of them did.
     """
 
     frames: Frames
@@ -232,11 +232,16 @@ class TokenLayout:
         """Some original patch belongs to no window."""
         return any(tile is not None and tile.tiling.num_crops > 1 for tile in self.frames.tile)
 
+    @property
+    def _is_mixed(self) -> bool:
+        """Some token stands for patches of several windows, each of which lives as long as any of them does."""
+        return self._is_merged and not self.is_pooled
+
     @cached_property
     def living_windows(self) -> Tensor:
         """(windows,) bool: original windows of which some token is alive."""
         alive = torch.zeros(self.num_windows, dtype=torch.bool, device=self.device)
-        own = self.window_of_token
+        own = self.windows[self.patch] if self._is_mixed else self.window_of_token
         alive[own[own >= 0] if self.has_margins else own] = True
         return alive
 
@@ -328,9 +333,8 @@ class TokenLayout:
         Returns:
             (original windows, channels) or (original windows,); 0 where nothing lives.
         """
-        is_mixed = self._is_merged and not self.is_pooled
-        own = self.windows[self.patch] if is_mixed else self.window_of_token
-        values = values[self.token] if is_mixed else values
+        own = self.windows[self.patch] if self._is_mixed else self.window_of_token
+        values = values[self.token] if self._is_mixed else values
         if self.has_margins:
             values, own = values[own >= 0], own[own >= 0]
         total = values.new_zeros(self.num_windows, *values.shape[1:]).index_add(0, own, values)
@@ -434,17 +438,23 @@ class TokenLayout:
 
     # -- what is left after a selection -------------------------------------------------------------------------------
 
-    def keep(self, keep: Tensor, tokens_per_frame: tuple[int, ...] | None = None) -> TokenLayout:
+    def keep(
+        self, keep: Tensor, tokens_per_frame: tuple[int, ...] | None = None, windows: Tensor | None = None
+    ) -> TokenLayout:
         """The layout of some tokens, in the same order.
 
         Args:
             keep: (tokens,) bool.
             tokens_per_frame: What is left of each frame, where the host knows; else the device is read.
+            windows: (original windows,) bool; patches that were merged into a kept token out of other windows leave it.
         """
         if keep.shape != (self.num_tokens,) or keep.dtype != torch.bool:
             raise ValueError(f"keep must be ({self.num_tokens},) bool, got {tuple(keep.shape)} {keep.dtype}")
         count = None if tokens_per_frame is None else sum(tokens_per_frame)
-        pairs = places(keep[self.token], None if self._is_merged else count)
+        chosen = keep[self.token]
+        if windows is not None and self._is_mixed:
+            chosen = chosen & self._pairs_in(windows)
+        pairs = places(chosen, None if self._is_merged else count)
         token = (keep.cumsum(0) - 1)[self.token[pairs]]
         count = int(keep.sum()) if count is None else count
         return self._with(self.patch[pairs], token, count, tokens_per_frame, is_pooled=self.is_pooled)
@@ -470,7 +480,7 @@ class TokenLayout:
         owner = (survives.cumsum(0) - 1)[into[token]]
         order = (owner * 2 + (~survives[token]).long()).argsort(stable=True)  # its survivor's patches come first
         count = int(survives.sum()) if tokens_per_frame is None else sum(tokens_per_frame)
-        return self._with(patch[order], owner[order], count, tokens_per_frame)
+        return self._with(patch[order], owner[order], count, tokens_per_frame, is_pooled=self.is_pooled)
 
     def _with(
         self,
@@ -522,17 +532,25 @@ class TokenLayout:
         return len(self.patch) != self.num_tokens
 
     def keep_windows(self, keep: Tensor) -> Tensor:
-        """(tokens,) bool of the tokens whose window is kept; `keep` is (original windows,) bool.
+        """(tokens,) bool of the tokens of which something lies in a kept window; `keep` is (original windows,) bool.
 
         Margins that another crop owns stay, as context, while any window of their crop does.
         """
+        if not self._is_mixed:
+            return self._pairs_in(keep) if self.has_margins and not self.is_pooled else keep[self.window_of_token]
+        kept = torch.zeros(self.num_tokens, dtype=torch.int64, device=self.device)
+        return kept.index_add(0, self.token, self._pairs_in(keep).long()) > 0
+
+    def _pairs_in(self, keep: Tensor) -> Tensor:
+        """(pairs,) bool of the patches that lie in a kept window, or in the margin of a crop that has one."""
+        own = self.windows[self.patch]
         if not self.has_margins:
-            return keep[self.window_of_token]
-        owned = self.window_of_token >= 0
-        kept = owned & keep[self.window_of_token.clamp(min=0)]
+            return keep[own]
+        kept = (own >= 0) & keep[own.clamp(min=0)]
+        frame = self.patch // self.patches_per_frame
         crops = torch.zeros(len(self.frames), dtype=torch.bool, device=self.device)
-        crops[self.frame_of_token[kept]] = True
-        return torch.where(owned, kept, crops[self.frame_of_token])
+        crops[frame[kept]] = True
+        return torch.where(own >= 0, kept, crops[frame])
 
     def of_window(self, values: Tensor, *, missing: float = 0.0) -> Tensor:
         """(tokens,) value of each token's window out of (original windows,) values."""

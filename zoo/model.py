@@ -23,7 +23,7 @@ from zoo.layout import Frames, TokenLayout
 from zoo.place_embedding import PlaceEmbedding
 from zoo.preprocessing.vision_tokens import VisionToken
 from zoo.processor import TextTokenizer
-from zoo.pruner import Pruner, PruningPass, Rows, Site, TrunkShape, resolve_pruners
+from zoo.pruner import Pruner, PruningPass, Rows, Site, TrunkShape, budgets_in_order, resolve_pruners
 
 PositionRule = Literal["dense", "gapped"]
 """Positions after a cut before the language model: renumbered, or kept with gaps (sheet B8, rules a and b)."""
@@ -122,6 +122,7 @@ class VideoLanguageModel(nn.Module):
             pruner.build(shape)
         sites = (*self.vision.sites(), Site("connector.output"), *self.language.sites())
         self._pruner_of_site = resolve_pruners(pruners, sites)
+        self.budgets = budgets_in_order(pruners, sites)
         self.pruners = nn.ModuleList(pruners)
 
     def pruning_pass(self, clip_seeds: tuple[int, ...], turns: Sequence[Turn] = ()) -> PruningPass:
@@ -245,7 +246,8 @@ class VideoLanguageModel(nn.Module):
         pixels = torch.full((1, 3, height, width), 128, dtype=torch.uint8, device=self.extra_embedding.weight.device)
         pruning = self.pruning_pass((0,))
         features = self.vision(pixels, TokenLayout.of_frames(frame, self.vision.grid, pixels.device), pruning)
-        return sum(part.sum() * 0 for part in [self._pool(features)[0], *pruning.losses])
+        vectors, _ = self._cut_vectors(*self._pool(features), pruning)
+        return sum(part.sum() * 0 for part in [vectors, *pruning.losses])
 
     def units(self) -> tuple[nn.Module, ...]:
         """Blocks and layers, in the order in which they run."""
@@ -329,7 +331,8 @@ class VideoLanguageModel(nn.Module):
         """
         device = batch.input_ids.device
         rows = rows_table(rows_of(turns), device)
-        cache = KeyValueCache(rows, batch.is_patch)
+        is_video = TokenLayout.of_frames(batch.frames, self.vision.grid, device).window_in_video
+        cache = KeyValueCache(rows, batch.is_patch.masked_scatter(batch.is_patch, is_video))
         done = self.run(batch, cache)
         place = torch.zeros(len(batch.input_ids), dtype=torch.int64, device=device)
         place[done.stream.index] = torch.arange(len(done.stream.index), device=device)

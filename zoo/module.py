@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from lightning.pytorch import Callback
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
 DEFAULT_OPTIMISER = OptimiserSettings()
 DEFAULT_INPUTS = InputSettings()
+PRUNERS = "model.pruners."
 TOKENS = "vision_tokens"
 """Name of the mean number of vision tokens that a clip has left in the end."""
 
@@ -142,7 +144,7 @@ class ZooModule(TakesPaddedTensors, AdaptableModule):
             timestamps=timestamps,
             inputs=inputs,
             answer_weight=answer_weight,
-            budgets=tuple(p.budget() for p in pruners),
+            budgets=model.budgets,
         )
         self.controls = tuple(controls)
         stages = ("val", "test", *(f"test_{control}" for control in controls))
@@ -201,6 +203,17 @@ class ZooModule(TakesPaddedTensors, AdaptableModule):
         elif self.optimiser.clip_norm:
             norms = clip_by_component(optimizer, self.optimiser.clip_norm)
             self.log_dict({f"gradient_norm/{name}": norm for name, norm in norms.items()})
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Evaluate trained weights under another pruner than that of their run: its weights are not asked for."""
+        super().on_load_checkpoint(checkpoint)
+        if self._trainer is None or self.trainer.state.fn == TrainerFn.FITTING:
+            return
+        stored, own = checkpoint["state_dict"], self.state_dict().keys()
+        of_pruners = {name for name in stored if name.startswith(PRUNERS)}
+        if of_pruners.issuperset(name for name in own if name.startswith(PRUNERS)):
+            for name in of_pruners - own:
+                del stored[name]
 
     def on_fit_start(self) -> None:
         self.train()  # a module that was loaded comes in evaluation mode, and Lightning leaves it there

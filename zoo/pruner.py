@@ -46,6 +46,8 @@ class Site:
     ViT block l, between its attention and its MLP. `vit.block[l]`: after block l. `vit.output`: after the last block.
     `connector.output`: one vector a window. `llm.layer[k]`: before layer k of the language model. `decode.layer[k]`: in
     layer k, while an answer is being generated. A negative index counts from the last block or layer that runs.
+
+    Gradients reach the weights of pruners at all places but `vit.attention[l]`, whose block may be computed again.
     """
 
     stage: Stage
@@ -116,6 +118,8 @@ class Selection:
         prune_cache: At `llm.layer[k]`: what is dropped also leaves the keys and values of the layers before k.
         auxiliary_loss: Scalar added to the training loss.
         scores: (tokens,) float, for pictures; higher is more important.
+        windows: (original windows,) bool, where whole windows were chosen: tokens that were merged out of several lose
+            the patches of the others.
         tokens_per_frame: Survivors of each frame, where the host knows and every other token is merged, or none is: the
             device then need not be asked. For pruners that act in every block.
     """
@@ -129,6 +133,7 @@ class Selection:
     prune_cache: bool = False
     auxiliary_loss: Tensor | None = None
     scores: Tensor | None = None
+    windows: Tensor | None = None
     tokens_per_frame: tuple[int, ...] | None = None
 
     @cached_property
@@ -153,7 +158,7 @@ class Selection:
 
     def layout_after(self, layout: TokenLayout) -> TokenLayout:
         if self.merge_into is None:
-            return layout.keep(self.keep, self.tokens_per_frame)
+            return layout.keep(self.keep, self.tokens_per_frame, self.windows)
         return layout.merge(self.merge_into, self.tokens_per_frame)
 
 
@@ -165,7 +170,7 @@ class DecodeView:
         site: The place.
         attention: (rows, slots) float32, what the new token gives to each slot of its row, a mean over heads; computed
             over all filled slots, those that the pruner has hidden too.
-        is_vision: (rows, slots) bool, slots that hold vision tokens.
+        is_vision: (rows, slots) bool, slots that hold vision tokens of videos.
         step: Tokens that were generated before this one.
     """
 
@@ -194,6 +199,11 @@ class ClipSize(NamedTuple):
     def protected(self) -> int:
         """Windows that a first frame can have among those that reach the pruner."""
         return min(self.windows, self.windows // max(self.frames, 1) if self.first_frame is None else self.first_frame)
+
+
+def share_of(count: int, share: float) -> int:
+    """Whole ones in a share, rounded down; 0.29 of 100 are 29, though 0.29 * 100 is a little less."""
+    return int(count * share + 1e-9)
 
 
 class TokenBudget(ABC):
@@ -233,8 +243,7 @@ class RemoveShare(TokenBudget):
     def _dropped(self, clip: ClipSize) -> int:
         if not (clip.is_video or self.images):
             return 0
-        # 0.29 * 100 is 28.999999999999996: the share of a whole number of windows must be that number.
-        dropped = int(clip.windows * self.remove + 1e-9)
+        dropped = share_of(clip.windows, self.remove)
         if not self.protect_first_frame:
             return dropped
         return min(dropped, clip.windows - clip.protected)
@@ -336,7 +345,7 @@ class Pruner(nn.Module, ABC):
                 not seen before hold zeros; once long rows have ended, there may be fewer slots than before.
         Returns:
             (rows, slots) bool, True where hidden. Hidden slots are kept, and may be seen again at a later token; only
-            slots of vision tokens can be hidden.
+            slots of videos' vision tokens can be hidden.
         """
         raise AssertionError(f"{type(self).__name__} was asked to hide slots at {view.site}")
 
@@ -362,8 +371,8 @@ def keep_best(
     ranked = shown.masked_fill(layout.window_in_first_frame, torch.inf) if protect_first_frame else shown
     if not layout.is_whole:
         ranked = ranked.masked_fill(~layout.living_windows, -torch.inf)  # what is gone cannot be kept again
-    keep = layout.keep_windows(layout.top_windows(ranked, budget(clip_sizes(layout))))
-    return Selection(keep=keep, scores=layout.of_window(shown))
+    windows = layout.top_windows(ranked, budget(clip_sizes(layout)))
+    return Selection(keep=layout.keep_windows(windows), scores=layout.of_window(shown), windows=windows)
 
 
 def clip_sizes(layout: TokenLayout) -> tuple[ClipSize, ...]:
@@ -447,6 +456,7 @@ class PruningPass:
             selection = pruner.select(view, self._memory.setdefault(id(pruner), {}))
         if selection is None:
             return None
+        _check_fields(selection, site)
         if selection.auxiliary_loss is not None:
             self.losses.append(selection.auxiliary_loss)
         if selection.scores is not None:
@@ -457,6 +467,27 @@ class PruningPass:
         """Remember what lives after a cut, for logs and overlays."""
         self.tokens_per_clip[site] = layout.tokens_per_clip
         self.layouts[site] = layout
+
+
+FIELDS_AT: dict[str, tuple[str, ...]] = {
+    "merge_into": ("vit.stem", "vit.attention", "vit.block", "vit.output", "connector.output", "llm.layer"),
+    "embeddings": ("vit.stem", "vit.attention", "vit.block", "vit.output", "connector.output", "llm.layer"),
+    "key_bias": ("vit.stem", "vit.attention", "vit.block"),
+    "cut_after": ("vit.stem", "vit.block"),
+    "context": ("vit.stem", "vit.attention", "vit.block"),
+}
+"""Where fields of a selection that are not everywhere can be carried out."""
+
+
+def _check_fields(selection: Selection, site: Site) -> None:
+    """Refuse what would be passed over in silence: a pruner's mistake, not its user's."""
+    given = [
+        name for name, stages in FIELDS_AT.items() if site.stage not in stages and getattr(selection, name) is not None
+    ]
+    if selection.prune_cache and site.stage != "llm.layer":
+        given.append("prune_cache")
+    if given:
+        raise ValueError(f"a selection at {site} has {', '.join(given)}, which nothing can carry out there")
 
 
 PROVIDED: dict[Stage, frozenset[Need]] = {
@@ -495,6 +526,11 @@ def resolve_pruners(pruners: Sequence[Pruner], available: Sequence[Site]) -> dic
                 raise ConfigError(
                     f"{name} needs {', '.join(sorted(missing))} at {place}, where there is no such thing; move it"
                 )
+            if site.stage == "decode.layer" and type(pruner).hide is Pruner.hide:
+                raise ConfigError(
+                    f"{name} acts at {place}, but hides nothing while answers are generated; choose a place before the "
+                    "language model, llm.layer[k], or a pruner that does, such as dycoke"
+                )
             _claim(taken, place, pruner)
             found[place] = pruner
         for site in pruner.cuts():
@@ -502,6 +538,21 @@ def resolve_pruners(pruners: Sequence[Pruner], available: Sequence[Site]) -> dic
     for pruner in pruners:
         _check_nothing_between(pruner, found, available)
     return found
+
+
+def budgets_in_order(pruners: Sequence[Pruner], available: Sequence[Site]) -> tuple[TokenBudget, ...]:
+    """Budgets in the order in which windows leave, which need not be that of the list.
+
+    Args:
+        pruners: Whose sites are all there.
+        available: The trunk's sites, in the order in which they are reached.
+    """
+
+    def last_place(pruner: Pruner) -> int:
+        sites = [site for site in (*pruner.sites(), *pruner.cuts()) if site.stage in BEFORE_LANGUAGE]
+        return max((available.index(_in_trunk(site, available, type(pruner).__name__)) for site in sites), default=0)
+
+    return tuple(pruner.budget() for pruner in sorted(pruners, key=last_place))
 
 
 def _check_nothing_between(pruner: Pruner, found: Mapping[Site, Pruner], available: Sequence[Site]) -> None:

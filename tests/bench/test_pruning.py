@@ -13,8 +13,9 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
-from zoo import registry
-from zoo.attention import attend
+from tests.fakes.trees import packed
+from zoo import attention, registry
+from zoo.attention import attend, executing
 from zoo.bench import pruning, trunks
 from zoo.bench.meters import Meter
 from zoo.bench.methods import Method, Part, parse_methods
@@ -95,18 +96,18 @@ def test_bytes_are_counted_while_they_are_held():
     del kept
 
 
-def test_attention_is_executed_as_before_after_counting():
-    before = attend.__kwdefaults__["execution"]
-    seen = []
-
-    def fail():
-        seen.append(attend.__kwdefaults__["execution"])
-        raise ValueError("in the middle")
-
-    with pytest.raises(ValueError, match="in the middle"), Meter():
-        fail()
-    assert seen == ["segments"]
-    assert attend.__kwdefaults__["execution"] == before
+def test_attention_is_executed_as_before_after_counting(monkeypatch):
+    query, key, value, segments = packed(((7,), (9,)))
+    bias = torch.zeros(16)
+    executed = []
+    monkeypatch.setattr(attention, "_attend_by_segment", lambda *given: executed.append("segments"))
+    monkeypatch.setattr(attention, "_attend_flex", lambda *given: executed.append("flex"))
+    with executing("flex"):
+        with pytest.raises(ValueError, match="in the middle"), Meter():
+            attend(query, key, value, segments, key_bias=bias)
+            raise ValueError("in the middle")
+        attend(query, key, value, segments, key_bias=bias)
+    assert executed == ["segments", "flex"]
 
 
 # -- rows -------------------------------------------------------------------------------------------------------------

@@ -26,7 +26,6 @@ from zoo.pruning.clustering import (
     static_rows,
     then,
     unit_vectors,
-    window_attention,
 )
 
 
@@ -200,12 +199,6 @@ def test_frame_means_are_of_the_living():
     grid = grid_of((2,), dead=(0, 4, 5, 6, 7))
     vectors = grid.spread(torch.tensor([[2.0], [4.0], [9.0]]))
     assert frame_means(vectors, grid.alive).tolist() == [[5.0], [0.0]]
-
-
-def test_a_token_merged_across_windows_gives_its_attention_to_all_of_them():
-    frames = Frames(clip=(0,), time_s=(0.0,), size_px=((8, 8),), window=((2, 2),))
-    layout = TokenLayout.of_frames(frames, (2, 4)).merge(torch.tensor([0, 1, 0, 3, 4, -1, 6, -1]))
-    assert window_attention(layout, torch.tensor([1.0, 2.0, 3.0, 4.0, 9.0])).tolist() == pytest.approx([7 / 3, 13 / 3])
 
 
 def test_cosines_to_the_frame_before_stop_at_clips_and_at_the_dead():

@@ -160,6 +160,16 @@ def test_attention_is_kept_by_original_window_and_nothing_is_decided_there(metho
     assert memory["attention"].tolist() == [3.5, 5.0]
 
 
+@pytest.mark.parametrize("method", [HoliTom, FlashVid])
+def test_a_token_merged_across_windows_gives_its_attention_to_all_of_them(method):
+    frames = Frames(clip=(0,), time_s=(0.0,), size_px=((8, 8),), window=((2, 2),))
+    layout = TokenLayout.of_frames(frames, (2, 4)).merge(torch.tensor([0, 1, 0, 3, 4, -1, 6, -1]))
+    memory, received = {}, torch.tensor([1.0, 2.0, 3.0, 4.0, 9.0])
+    method().select(seen(Site("vit.attention", 1), torch.zeros(5, 4), layout, received.requires_grad_()), memory)
+    assert memory["attention"].tolist() == pytest.approx([7 / 3, 13 / 3])
+    assert not memory["attention"].requires_grad
+
+
 @pytest.mark.parametrize("method", METHODS, ids=["prunevid", "holitom", "holitom-clusters", "flashvid"])
 def test_it_asks_for_attention_only_where_it_uses_it(method):
     pruner = method(llm_layer=2)

@@ -26,6 +26,16 @@ def test_another_seed_draws_otherwise(clips):
     assert not torch.equal(selected(clips)[1], selected(clips, seed=1)[1])
 
 
+def test_another_site_draws_otherwise(clips):
+    draws = [selected(clips, site=site)[1] for site in ("vit.stem", "vit.block[0]", "vit.block[1]", "llm.layer[0]")]
+    assert len({tuple(keep.tolist()) for keep in draws}) == 4
+
+
+def test_a_draw_is_the_same_in_every_process(clips):
+    layout, keep = selected(clips, seeds=(1, 2), remove=0.5, site="vit.output")
+    assert layout.window_of_token[keep].unique().tolist() == [1, 4, 5, 6, 7, 8, 12, 13, 15, 16]
+
+
 def test_whole_windows_leave(clips):
     layout, keep = selected(clips, remove=0.5)
     kept = {int(w) for w in layout.window_of_token[keep]}
@@ -52,7 +62,7 @@ def test_a_share_outside_its_range_is_refused(remove):
         RandomPruner(remove=remove)
 
 
-@pytest.mark.parametrize("site", ["vit.block", "llm[3]", "vit.block[-1]", "nowhere"])
+@pytest.mark.parametrize("site", ["vit.block", "llm[3]", "vit.block[last]", "vit.output[0]", "nowhere"])
 def test_text_that_names_no_site_is_refused(site):
     with pytest.raises(ConfigError, match="no site"):
         RandomPruner(site=site)

@@ -320,11 +320,11 @@ def test_tokens_leave_after_the_block(module_of, batch_of):
     ("arguments", "message"),
     [
         ({"remove": 1.0}, r"remove must be in \[0, 1\), got 1.0"),
-        ({"form": "easy"}, "form must be reference or previous, got 'easy'"),
-        ({"block": -1}, "block must be at least 0, got -1"),
-        ({"threshold": 1.5}, r"threshold is a cosine, in \[-1, 1\], got 1.5"),
-        ({"step": 0.0}, "step must be above 0, got 0.0"),
-        ({"retries": -1}, "retries must be at least 0, got -1"),
+        ({"form": "easy"}, "reference-frame: form is 'easy'; use reference or previous"),
+        ({"block": -1}, "reference-frame: block is -1; use 0 or more"),
+        ({"threshold": 1.5}, r"reference-frame: threshold is 1.5; use a cosine in \[-1, 1\]"),
+        ({"step": 0.0}, "reference-frame: step is 0.0; use one above 0"),
+        ({"retries": -1}, "reference-frame: retries is -1; use 0 or more"),
     ],
 )
 def test_bad_arguments_are_refused(arguments, message):

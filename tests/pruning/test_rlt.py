@@ -180,10 +180,10 @@ def test_a_count_that_depends_on_content_runs_in_a_trunk(unit, module_of, batch_
     ("arguments", "message"),
     [
         ({"remove": 1.0}, r"remove must be in \[0, 1\), got 1.0"),
-        ({"threshold": -0.1}, "threshold must be at least 0, got -0.1"),
-        ({"threshold": float("nan")}, "threshold must be at least 0, got nan"),
-        ({"unit": "patch"}, "unit 'patch' without a threshold"),
-        ({"unit": "tubelet"}, "unit must be window or patch, got 'tubelet'"),
+        ({"threshold": -0.1}, "rlt: threshold is -0.1; use 0 or more"),
+        ({"threshold": float("nan")}, "rlt: threshold is nan; use 0 or more"),
+        ({"unit": "patch"}, "rlt: unit 'patch' without a threshold"),
+        ({"unit": "tubelet"}, "rlt: unit is 'tubelet'; use window or patch"),
     ],
 )
 def test_bad_arguments_are_refused(arguments, message):

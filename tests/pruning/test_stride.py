@@ -140,5 +140,5 @@ def test_frames_that_leave_are_never_embedded(module_of, batch_of):
 
 @pytest.mark.parametrize("remove", [1.0, -0.1])
 def test_a_share_outside_its_range_is_refused(remove):
-    with pytest.raises(ConfigError, match=rf"remove must be in \[0, 1\), got {remove}"):
+    with pytest.raises(ConfigError, match=rf"stride: remove must be in \[0, 1\), got {remove}"):
         TemporalStride(remove=remove)

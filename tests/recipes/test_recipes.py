@@ -68,7 +68,7 @@ def folders_of_recipes(tmp_path, small_llama, small_siglip):
 SHORT = 8  # tokens; an untrained model never ends an answer by itself
 
 
-IMAGE_PX = 154  # a side with room for overlapping crops; recipes of published size have 378
+IMAGE_PX = 168  # a side with room for overlapping crops, in whole windows; recipes of published size have 378
 
 
 def smaller(recipe: str) -> list[str]:

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fakes.trees import TREES, packed
-from zoo.attention import attend, received_attention
+from zoo import attention
+from zoo.attention import attend, executing, received_attention
 from zoo.segments import Segments
 
 
@@ -88,6 +89,23 @@ def test_pair_bias_runs_dense_only():
     query, key, value, segments = packed(((3,),), vision=False)
     with pytest.raises(ValueError, match="use 'dense'"):
         attend(query, key, value, segments, pair_bias=torch.zeros(4, 3, 3), execution="segments")
+
+
+def test_how_it_is_executed_can_be_said_from_outside(monkeypatch):
+    query, key, value, segments = packed(((6,), (4,)), vision=False)
+    done, by_segment, flex = [], attention._attend_by_segment, attention._attend_flex
+    monkeypatch.setattr(attention, "_attend_by_segment", lambda *given: done.append("segments") or by_segment(*given))
+    monkeypatch.setattr(attention, "_attend_flex", lambda *given: done.append("flex") or flex(*given))
+    with pytest.raises(ValueError, match="in the middle"), executing("flex"):
+        said = attend(query, key, value, segments)
+        with executing("segments"):
+            attend(query, key, value, segments)
+        attend(query, key, value, segments, execution="segments")  # who names one is not overruled
+        pairwise = attend(query, key, value, segments, pair_bias=torch.zeros(4, 10, 10))  # which only dense can add
+        raise ValueError("in the middle")
+    attend(query, key, value, segments)
+    assert done == ["flex", "segments", "segments", "segments"]
+    torch.testing.assert_close(said, pairwise, rtol=1e-5, atol=1e-5)  # float32 re-ordering
 
 
 @pytest.mark.parametrize("local_attention", [None, 4])

@@ -321,13 +321,29 @@ def test_a_budget_is_a_matter_of_whole_windows(budget, clip, kept):
     assert budget([clip]) == (kept,)
 
 
-def test_nothing_can_be_merged_where_there_are_no_states(encoder, frames):
-    def merge(view):
-        everything = torch.arange(len(view.tokens))
-        return Selection(keep=everything >= 0, merge_into=everything)
+@pytest.mark.parametrize(
+    ("site", "fields"),
+    [
+        ("pixels", {"merge_into": torch.zeros(0)}),
+        ("pixels", {"key_bias": torch.zeros(0)}),
+        ("vit.attention[0]", {"cut_after": 1}),
+        ("vit.output", {"context": torch.zeros(0)}),
+        ("connector.output", {"key_bias": torch.zeros(0)}),
+        ("llm.layer[1]", {"cut_after": 1}),
+        ("vit.output", {"prune_cache": True}),
+    ],
+)
+def test_what_nothing_could_carry_out_is_no_silent_wish(clips, site, fields):
+    layout = TokenLayout.of_frames(clips, (6, 6))
+    pruner = Scripted({site: lambda view: Selection(keep=torch.ones(len(view.tokens), dtype=torch.bool), **fields)})
+    with pytest.raises(ValueError, match=f"has {next(iter(fields))}, which nothing can carry out there"):
+        PruningPass(pruners=[pruner], clip_seeds=(1, 2)).select(Site.parse(site), torch.zeros(180, 4), layout)
 
-    with pytest.raises(ValueError, match="at `pixels` there are no states to merge"):
-        run(encoder, frames, Scripted({"pixels": merge}))
+
+def test_a_cut_after_a_block_that_does_not_run_is_no_silent_wish(encoder, frames):
+    decide = {"vit.block[0]": lambda view: Selection(keep=torch.arange(len(view.tokens)) > 3, cut_after=7)}
+    with pytest.raises(ValueError, match=r"to leave after blocks \[7\], which do not run"):
+        run(encoder, frames, Scripted(decide))
 
 
 def test_a_pruner_in_every_block_does_not_ask_the_device(clips):

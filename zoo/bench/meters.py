@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.hooks import RemovableHandle
 
-from zoo.attention import attend
+from zoo.attention import executing
 
 
 def _attention_flops(query: torch.Size, key: torch.Size, value: torch.Size, *_: Any, **__: Any) -> int:
@@ -64,13 +65,15 @@ class Meter(TorchDispatchMode):
             self._see(tensor)
 
     def __enter__(self) -> Meter:
-        settings = attend.__kwdefaults__
-        self._execution, settings["execution"] = settings["execution"], "segments"
+        self._around = ExitStack()
+        self._around.enter_context(executing("segments"))
+        # In this thread: what a GPU's backward thread computes again would be executed there in another way.
+        self._around.enter_context(torch.autograd.set_multithreading_enabled(False))
         return super().__enter__()
 
     def __exit__(self, *error: object) -> None:
-        attend.__kwdefaults__["execution"] = self._execution
         super().__exit__(*error)
+        self._around.close()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         out = func(*args, **(kwargs or {}))
