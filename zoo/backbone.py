@@ -26,7 +26,11 @@ from zoo.layout import TokenLayout
 from zoo.observation import Observable
 from zoo.portable import Portable
 from zoo.preprocessing.vision_tokens import NUM_EXTRA_TOKENS
-from zoo.pruner import Need, PruningPass, Site
+from zoo.pruner import (
+    Need,
+    Site,
+)
+from zoo.pruning_pass import PruningPass
 from zoo.segments import Segments
 
 

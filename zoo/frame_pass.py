@@ -20,7 +20,11 @@ from torch.utils.checkpoint import checkpoint
 
 from zoo.attention import received_from_all
 from zoo.layout import TokenLayout, places
-from zoo.pruner import PruningPass, Selection, Site
+from zoo.pruner import (
+    Selection,
+    Site,
+)
+from zoo.pruning_pass import PruningPass
 from zoo.segments import Segments
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from zoo.cache import KeyValueCache
 from zoo.decoding import GREEDY, Decoding
 from zoo.head import Constraint
 from zoo.processor import TextTokenizer
-from zoo.pruner import PruningPass
+from zoo.pruning_pass import PruningPass
 
 if TYPE_CHECKING:
     from zoo.model import VideoLanguageModel

@@ -23,7 +23,13 @@ from zoo.layout import Frames, TokenLayout
 from zoo.place_embedding import PlaceEmbedding
 from zoo.preprocessing.vision_tokens import VisionToken
 from zoo.processor import TextTokenizer
-from zoo.pruner import Pruner, PruningPass, Rows, Site, TrunkShape, budgets_in_order, resolve_pruners
+from zoo.pruner import (
+    Pruner,
+    Rows,
+    Site,
+    TrunkShape,
+)
+from zoo.pruning_pass import PruningPass, budgets_in_order, resolve_pruners
 
 PositionRule = Literal["dense", "gapped"]
 """Positions after a cut before the language model: renumbered, or kept with gaps (sheet B8, rules a and b)."""

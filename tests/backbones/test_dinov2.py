@@ -6,8 +6,8 @@ from transformers import Dinov2Config, Dinov2Model, Dinov2WithRegistersConfig, D
 from zoo.backbones.dinov2 import dinov2_tiny, encoder_of_config, resampled_positions, timm_weights
 from zoo.errors import ConfigError
 from zoo.layout import Frames, TokenLayout
-from zoo.pruner import PruningPass
 from zoo.pruning.random import RandomPruner
+from zoo.pruning_pass import PruningPass
 
 SIZES = {
     "hidden_size": 48,

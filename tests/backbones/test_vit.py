@@ -8,8 +8,8 @@ from timm.models.vision_transformer import Block, VisionTransformer
 from zoo.backbones.vit import TimmVisionEncoder, from_timm, vit_tiny
 from zoo.errors import ConfigError
 from zoo.layout import Frames, TokenLayout
-from zoo.pruner import PruningPass
 from zoo.pruning.random import RandomPruner
+from zoo.pruning_pass import PruningPass
 
 
 def one_frame_a_clip(frames: int, grid: tuple[int, int]) -> TokenLayout:

@@ -102,10 +102,14 @@ def test_attention_is_executed_as_before_after_counting(monkeypatch):
     executed = []
     monkeypatch.setattr(attention, "_attend_by_segment", lambda *given: executed.append("segments"))
     monkeypatch.setattr(attention, "_attend_flex", lambda *given: executed.append("flex"))
+
+    def fail():
+        attend(query, key, value, segments, key_bias=bias)
+        raise ValueError("in the middle")
+
     with executing("flex"):
         with pytest.raises(ValueError, match="in the middle"), Meter():
-            attend(query, key, value, segments, key_bias=bias)
-            raise ValueError("in the middle")
+            fail()
         attend(query, key, value, segments, key_bias=bias)
     assert executed == ["segments", "flex"]
 

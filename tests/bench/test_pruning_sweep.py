@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from torch import nn
 
+from zoo import registry
 from zoo.bench.methods import parse_methods
 from zoo.bench.pruning_sweep import Folder, Sweep, Watch, cells, packed_questions, sweep
 from zoo.bench.sweep_report import report_of
@@ -127,6 +128,88 @@ def test_what_a_run_changes_in_the_recipe():
     assert RECIPE["model"]["init_args"]["controls"] == ["blank_video"]  # left as it was
 
 
+# -- pruners of the recipe ---------------------------------------------------------------------------------------------
+
+STTS = {"class_path": "stts", "init_args": {"remove": 0.3, "block": 0, "norm_input": True, "initial_score": 0.02}}
+
+
+def with_pruner(pruner):
+    model = RECIPE["model"]
+    return RECIPE | {"model": model | {"init_args": model["init_args"] | {"pruner": pruner}}}
+
+
+def pruner_of(methods, pruner):
+    plan = plan_of(methods, recipe=with_pruner(pruner), remove=(0.5,), seeds=(4,), trained="only")
+    (run,) = plan.runs()
+    return run.method.label, plan.config(run)["model"]["init_args"]["pruner"]
+
+
+def test_a_method_of_the_recipe_is_the_one_of_the_recipe():
+    label, spec = pruner_of("stts", STTS)
+    assert label == "stts"
+    assert spec["init_args"] == {"remove": 0.5, "block": 0, "norm_input": True, "initial_score": 0.02}
+    by_path = STTS | {"class_path": registry.find("pruner", "stts").class_path}
+    assert pruner_of("stts", by_path) == (label, spec)
+    assert pruner_of("stts", [{"class_path": "random"}, STTS]) == (label, spec)
+
+
+def test_what_was_typed_beats_the_recipe():
+    label, spec = pruner_of("stts(norm_input=false, remove=0.1)", STTS)
+    assert label == "stts(norm_input=false, remove=0.1)"
+    assert spec["init_args"] == {"remove": 0.1, "block": 0, "norm_input": False, "initial_score": 0.02}
+
+
+def test_parts_of_a_method_take_the_arguments_of_their_own_name():
+    label, (stts, fastv) = pruner_of("stts+fastv", STTS)
+    assert label == "stts+fastv"
+    assert stts["init_args"] == {"remove": 0.5, "block": 0, "norm_input": True, "initial_score": 0.02}
+    assert fastv["init_args"] == {}
+    assert pruner_of("random", STTS)[1]["init_args"] == {"remove": 0.5, "seed": 4}
+
+
+def test_a_name_that_stands_twice_takes_the_arguments_in_turn():
+    sites = [
+        {"class_path": "random", "init_args": {"site": site, "seed": 9}} for site in ("vit.output", "vit.block[0]")
+    ]
+    _, given = pruner_of("random+random+random", sites)
+    assert [one["init_args"] for one in given] == [
+        {"site": "vit.output", "remove": 0.5, "seed": 4}, {"site": "vit.block[0]", "seed": 4}, {"seed": 4},
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("pruner", [3, {"init_args": {}}, ["random", {"class_path": None}]])
+def test_what_is_no_pruner(pruner):
+    with pytest.raises(ConfigError, match="the recipe's model.pruner holds"):
+        pruner_of("random", pruner)
+
+
+def trained_with(**trainer):
+    return RECIPE | {"trainer": RECIPE["trainer"] | trainer}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "is_other"),
+    [
+        (trained_with(accumulate_grad_batches=2), True),
+        (trained_with(gradient_clip_val=1.0), True),
+        (trained_with(precision="bf16-mixed"), True),
+        (with_pruner(STTS), True),
+        # A run overwrites these, and a cell says them.
+        (trained_with(max_steps=9, callbacks=[], devices=4, strategy="ddp", limit_val_batches=2), False),
+        (with_pruner({"class_path": "none", "init_args": {"remove": 0.3, "seed": 1}}), False),
+    ],
+)
+def test_what_cells_of_a_folder_share(recipe, is_other):
+    assert (plan_of(recipe=recipe).fingerprint != plan_of().fingerprint) == is_other
+
+
+def test_the_share_of_the_recipe_is_not_shared():
+    other = STTS | {"init_args": STTS["init_args"] | {"remove": 0.9}}
+    changed = STTS | {"init_args": STTS["init_args"] | {"block": 1}}
+    one, same, another = (plan_of(recipe=with_pruner(pruner)).fingerprint for pruner in (STTS, other, changed))
+    assert one == same != another
+
+
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
@@ -218,6 +301,19 @@ def test_learnt_pruners_are_only_trained(tmp_path, build):
     assert [cell["trained"] for cell in cells(tmp_path)] == [True]
     with pytest.raises(ConfigError, match="tome has weights of its own"):
         sweep(plan_of("tome", trained="never"), build, tmp_path)
+
+
+def test_every_share_is_looked_at_before_anything_is_trained(tmp_path, build):
+    def checking(spec):
+        pruner = spec["model"]["init_args"]["pruner"]
+        registry.build("pruner", pruner["class_path"], **pruner["init_args"])
+        tried.append(pruner["init_args"]["remove"])
+        return build(spec | {"model": {"init_args": {"pruner": {"class_path": "random"}}}})
+
+    tried = []
+    with pytest.raises(ConfigError, match="dycoke: remove is 0.8"):
+        sweep(plan_of("dycoke", remove=(0.5, 0.8), steps=1), checking, tmp_path)
+    assert tried == [0.5] and cells(tmp_path) == []
 
 
 def test_cells_of_another_recipe_are_not_mixed_in(tmp_path, build):

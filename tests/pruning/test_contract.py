@@ -14,8 +14,16 @@ from zoo import registry
 from zoo.errors import ConfigError
 from zoo.head import Message
 from zoo.layout import Frames, TokenLayout
-from zoo.pruner import BEFORE_LANGUAGE, ClipSize, Pruner, PruningPass, Selection, Site, TrunkShape
+from zoo.pruner import (
+    BEFORE_LANGUAGE,
+    ClipSize,
+    Pruner,
+    Selection,
+    Site,
+    TrunkShape,
+)
 from zoo.pruning.random import RandomPruner
+from zoo.pruning_pass import PruningPass
 
 NAMES = registry.names("pruner")
 QUESTION = [Message(head="qa", prompt="What is red?", answer="nothing", family="text")]

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from zoo.layout import TokenLayout
-from zoo.pruner import PruningPass
+from zoo.pruning_pass import PruningPass
 
 DOCS = Path(__file__).parents[2] / "docs" / "pruning.md"
 

@@ -21,7 +21,7 @@ every_method = pytest.mark.parametrize("method", METHODS, ids=["prunevid", "holi
 
 
 def layout_of(lengths, grid=(2, 3), images=(), keep=None):
-    """One token a window of one patch; clips in `images` are no videos."""
+    """One token a window of one patch, as behind the connector; clips in `images` are no videos."""
     clip = tuple(number for number, length in enumerate(lengths) for _ in range(length))
     frames = Frames(
         clip=clip,
@@ -30,7 +30,7 @@ def layout_of(lengths, grid=(2, 3), images=(), keep=None):
         window=((1, 1),) * len(clip),
         is_video=tuple(number not in images for number in clip),
     )
-    layout = TokenLayout.of_frames(frames, grid)
+    layout, _ = TokenLayout.of_frames(frames, grid).pool()
     return layout if keep is None else layout.keep(keep)
 
 

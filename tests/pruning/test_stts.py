@@ -12,8 +12,14 @@ from torch.nn import functional as F
 from zoo.backbones.vit import siglip
 from zoo.errors import ConfigError
 from zoo.layout import Frames, TokenLayout
-from zoo.pruner import ClipSize, PruningPass, Site, SiteView, TrunkShape
+from zoo.pruner import (
+    ClipSize,
+    Site,
+    SiteView,
+    TrunkShape,
+)
 from zoo.pruning.stts import STTS, VideoWindows, WindowScorer, refilled, rescaled, split_windows, spread_windows
+from zoo.pruning_pass import PruningPass
 
 GRID, WINDOW, SIZE, HEADS = (6, 6), (3, 3), 16, 2
 PATCHES, WINDOWS, ROW = 36, 4, 2  # of a frame; windows of a row

@@ -96,13 +96,14 @@ def test_how_it_is_executed_can_be_said_from_outside(monkeypatch):
     done, by_segment, flex = [], attention._attend_by_segment, attention._attend_flex
     monkeypatch.setattr(attention, "_attend_by_segment", lambda *given: done.append("segments") or by_segment(*given))
     monkeypatch.setattr(attention, "_attend_flex", lambda *given: done.append("flex") or flex(*given))
-    with pytest.raises(ValueError, match="in the middle"), executing("flex"):
+    with executing("flex"):
         said = attend(query, key, value, segments)
+        with pytest.raises(ValueError, match="use 'dense'"), executing("segments"):
+            attend(query, key, value, segments, pair_bias=torch.zeros(4, 10, 10), execution="segments")
         with executing("segments"):
             attend(query, key, value, segments)
         attend(query, key, value, segments, execution="segments")  # who names one is not overruled
         pairwise = attend(query, key, value, segments, pair_bias=torch.zeros(4, 10, 10))  # which only dense can add
-        raise ValueError("in the middle")
     attend(query, key, value, segments)
     assert done == ["flex", "segments", "segments", "segments"]
     torch.testing.assert_close(said, pairwise, rtol=1e-5, atol=1e-5)  # float32 re-ordering

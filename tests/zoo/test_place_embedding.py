@@ -3,7 +3,7 @@ from trunk_fixtures import build_batch, build_module
 
 from zoo.layout import Frames, TokenLayout
 from zoo.place_embedding import PlaceEmbedding
-from zoo.pruner import PruningPass
+from zoo.pruning_pass import PruningPass
 
 
 def layout(grid=(6, 6), window=(3, 3), frames=2):

@@ -17,17 +17,16 @@ from zoo.pruner import (
     ClipSize,
     KeepAll,
     Pruner,
-    PruningPass,
     RemoveShare,
     Selection,
     Site,
     SiteView,
     TokenBudget,
     TrunkShape,
-    resolve_pruners,
 )
 from zoo.pruning.random import RandomPruner
 from zoo.pruning.tome import ToMe
+from zoo.pruning_pass import PruningPass, resolve_pruners
 
 SHAPE = TrunkShape(
     vision_size=32, vision_heads=2, num_blocks=3, grid=(6, 6), video_window=(3, 3), hidden_size=16, num_layers=3

@@ -14,9 +14,10 @@ from zoo.callbacks.pruning_pictures import kept_patches, pruners_text
 from zoo.datamodules.shards import ShardDataModule
 from zoo.layout import Frames, TokenLayout
 from zoo.model import TrunkPass
-from zoo.pruner import PruningPass, Site
+from zoo.pruner import Site
 from zoo.pruning.none import NoPruner
 from zoo.pruning.random import RandomPruner
+from zoo.pruning_pass import PruningPass
 from zoo.report import write_report
 from zoo.report.pruning import (
     DROPPED,

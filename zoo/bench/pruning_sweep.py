@@ -3,7 +3,8 @@
 A *run* is a method at one share and seed, trained or put into the dense weights as it is; it makes a *cell* for each
 number of frames that it is tested with. A cell is one JSON file of the sweep's folder, with every question that was
 asked and whether the answer was right, so a sweep that was stopped goes on where it stood, and several processes may
-fill one folder. All runs of a seed see the same samples in the same order for the same number of steps.
+fill one folder. All runs of a seed see the same samples in the same order for the same number of steps. A pruner that
+the recipe has as well takes the recipe's arguments where nothing else was typed, but for share and seed.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from tqdm import tqdm
 
 from zoo.batch import Batch
 from zoo.bench.methods import Method
+from zoo.bench.recipe_pruners import arguments_of, completed
 from zoo.datamodules.shards import ShardDataModule
 from zoo.errors import ConfigError
 from zoo.head import Prediction
@@ -45,6 +47,20 @@ Spec = dict[str, Any]
 FORMAT = 1
 LAST_LOSSES = 20
 """Steps at the end of training whose mean loss a cell holds."""
+
+TRAINER = {
+    "callbacks": [],
+    "logger": False,
+    "enable_checkpointing": False,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+    "limit_val_batches": 0,
+    "num_sanity_val_steps": 0,
+    "devices": 1,
+    "num_nodes": 1,
+    "strategy": "auto",
+}
+"""What runs have instead of the recipe's: one device, and nothing that only a run folder needs."""
 
 
 class Built(Protocol):
@@ -64,7 +80,8 @@ class Sweep:
     """What is to be run.
 
     Args:
-        recipe: Content of the recipe's file: parts, data, optimiser and steps; its pruner and callbacks do not count.
+        recipe: Content of the recipe's file: parts, data, optimiser, steps and arguments of pruners that are methods
+            too; its callbacks do not count.
         weights: Name of the dense weights; None: the recipe's initial ones.
         methods: Pruners, each beside every share; `none` is the dense model.
         remove: Shares of a clip's windows, each in [0, 1).
@@ -111,8 +128,10 @@ class Sweep:
     def fingerprint(self) -> str:
         """Of all that cells of one folder must share."""
         model = {n: v for n, v in self.recipe["model"]["init_args"].items() if n not in ("pruner", "controls")}
-        trainer = {"precision": self.recipe.get("trainer", {}).get("precision")}
-        shared = [self.recipe["model"]["class_path"], model, self.recipe["data"], trainer, self.weights]
+        given = self.recipe.get("trainer", {})
+        trainer = {name: value for name, value in given.items() if name not in (*TRAINER, "max_steps")}
+        pruners = arguments_of(self.recipe)
+        shared = [self.recipe["model"]["class_path"], model, pruners, self.recipe["data"], trainer, self.weights]
         return f"{crc32(json.dumps(shared, sort_keys=True).encode()):08x}"
 
     def runs(self) -> list[Run]:
@@ -144,25 +163,13 @@ class Sweep:
         }
 
     def config(self, run: Run) -> Spec:
-        """The recipe's content with the run's pruner and seed, on one device, without what only a run folder needs."""
+        """The recipe's content with the run's pruner, seed, steps and `TRAINER`."""
         recipe = json.loads(json.dumps(self.recipe))
         recipe["seed_everything"] = run.seed
-        pruner = run.method.specs(remove=run.remove, seed=run.seed)
+        pruner = completed(run.method, arguments_of(recipe)).specs(remove=run.remove, seed=run.seed)
         recipe["model"]["init_args"] |= {"pruner": pruner if len(pruner) > 1 else pruner[0], "controls": []}
         recipe["data"].setdefault("init_args", {})["seed"] = run.seed
-        recipe["trainer"] = recipe.get("trainer", {}) | {
-            "max_steps": max(self.steps_of(run), 1),
-            "callbacks": [],
-            "logger": False,
-            "enable_checkpointing": False,
-            "enable_progress_bar": False,
-            "enable_model_summary": False,
-            "limit_val_batches": 0,
-            "num_sanity_val_steps": 0,
-            "devices": 1,
-            "num_nodes": 1,
-            "strategy": "auto",
-        }
+        recipe["trainer"] = recipe.get("trainer", {}) | TRAINER | {"max_steps": max(self.steps_of(run), 1)}
         return recipe
 
 
@@ -387,18 +394,18 @@ def lacking(plan: Sweep, run: Run, folder: Folder) -> list[dict[str, Any]]:
 
 
 def examined(plan: Sweep, build: Builder) -> tuple[list[Run], int]:
-    """The runs of a plan and the batches of a test, after every method was built once, so that what does not fit is
-    refused before hours of work.
+    """The runs of a plan and the batches of a test, after every method was built once with every share, so that what
+    does not fit is refused before hours of work.
 
     Pruners with weights of their own are only trained: initial ones would say nothing about the method.
 
     Raises:
-        ConfigError: a method does not fit, or has weights of its own and is not to be trained; or the recipe builds
-            no video-language model.
+        ConfigError: a method does not fit at a share, or has weights of its own and is not to be trained; or the
+            recipe builds no video-language model.
     """
     runs, learnt, batches = plan.runs(), set(), 0
-    first = {run.method.label: run for run in reversed(runs)}
-    for label, run in sorted(first.items()):
+    first = {(run.method.label, run.remove): run for run in reversed(runs)}
+    for (label, _), run in sorted(first.items()):
         built = build(plan.config(run))
         if not isinstance(built.model, ZooModule):
             raise ConfigError(f"the recipe builds a {type(built.model).__name__}, which has no pruners")
