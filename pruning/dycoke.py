@@ -24,8 +24,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo.errors import ConfigError
+from zoo.frames import Frames
 from zoo.host_facts import on_device
-from zoo.layout import Frames, TokenLayout
+from zoo.layout import TokenLayout
 from zoo.pruner import (
     ClipSize,
     DecodeView,

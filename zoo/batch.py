@@ -13,9 +13,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from zoo.frames import Frames
 from zoo.head import Message
 from zoo.host_facts import on_device
-from zoo.layout import Frames
 from zoo.segments import Segments
 
 IGNORE_INDEX = -100

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from zoo.frames import Frames
 from zoo.head import Message
-from zoo.layout import Frames
 from zoo.preprocessing.crops import Tile, Tiling
 
 Branch = tuple[Message, tuple[int, ...], tuple[int, ...]]

@@ -17,9 +17,10 @@ from zoo.backbone import Connector, LanguageModel, VisionEncoder, VisionFeatures
 from zoo.batch import IGNORE_INDEX, Batch, TokenStream, Turn
 from zoo.cache import KeyValueCache, rows_table
 from zoo.errors import ConfigError
+from zoo.frames import Frames
 from zoo.generation import GenerationSession, rows_of
 from zoo.head import TrunkOutputs
-from zoo.layout import Frames, TokenLayout
+from zoo.layout import TokenLayout
 from zoo.place_embedding import PlaceEmbedding
 from zoo.preprocessing.vision_tokens import VisionToken
 from zoo.processor import TextTokenizer

@@ -16,9 +16,10 @@ from torch import Tensor
 from zoo.batch import TokenStream, Turn
 from zoo.cache import KeyValueCache
 from zoo.errors import ConfigError, DataError
+from zoo.frames import Frames
 from zoo.generation import GenerationSession
 from zoo.head import Message
-from zoo.layout import Frames, TokenLayout
+from zoo.layout import TokenLayout
 from zoo.processor import Processor, TextTokenizer
 from zoo.segments import Segments
 

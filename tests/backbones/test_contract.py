@@ -9,7 +9,8 @@ from trunk_fixtures import build_batch, build_module
 
 from zoo import registry
 from zoo.backbone import Connector, LanguageModel, VisionEncoder
-from zoo.layout import Frames, TokenLayout
+from zoo.frames import Frames
+from zoo.layout import TokenLayout
 from zoo.processor import TextTokenizer
 from zoo.text_encoder import TextEncoder
 

@@ -5,7 +5,8 @@ from transformers import Dinov2Config, Dinov2Model, Dinov2WithRegistersConfig, D
 
 from zoo.backbones.dinov2 import dinov2_tiny, encoder_of_config, resampled_positions, timm_weights
 from zoo.errors import ConfigError
-from zoo.layout import Frames, TokenLayout
+from zoo.frames import Frames
+from zoo.layout import TokenLayout
 from zoo.pruning.random import RandomPruner
 from zoo.pruning_pass import PruningPass
 

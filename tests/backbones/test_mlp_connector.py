@@ -8,7 +8,7 @@ from transformers.models.llava_next_video.modeling_llava_next_video import (
 )
 
 from zoo.backbones.mlp_connector import MlpConnector
-from zoo.layout import window_of_patch
+from zoo.frames import window_of_patch
 
 VISION = {
     "model_type": "clip_vision_model",

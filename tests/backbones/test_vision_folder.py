@@ -26,7 +26,8 @@ from transformers import (
 from zoo import registry
 from zoo.backbones.vision_folder import FAMILIES, from_hf
 from zoo.errors import ConfigError, DataError
-from zoo.layout import Frames, TokenLayout
+from zoo.frames import Frames
+from zoo.layout import TokenLayout
 
 SIZES = {"hidden_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4}
 SIGLIP = {**SIZES, "image_size": 28, "patch_size": 7, "intermediate_size": 100}

@@ -7,7 +7,8 @@ from timm.models.vision_transformer import Block, VisionTransformer
 
 from zoo.backbones.vit import TimmVisionEncoder, from_timm, vit_tiny
 from zoo.errors import ConfigError
-from zoo.layout import Frames, TokenLayout
+from zoo.frames import Frames
+from zoo.layout import TokenLayout
 from zoo.pruning.random import RandomPruner
 from zoo.pruning_pass import PruningPass
 

@@ -10,9 +10,9 @@ from zoo.backbones.decoder import qwen3_tiny
 from zoo.backbones.tokenizers import words
 from zoo.backbones.vit import vit_tiny
 from zoo.batch import Batch
+from zoo.frames import Frames
 from zoo.head import Message
 from zoo.heads.qa import QuestionAnswering
-from zoo.layout import Frames
 from zoo.module import ZooModule
 from zoo.pruner import Pruner
 

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zoo.errors import ConfigError
-from zoo.layout import Frames, TokenLayout
+from zoo.frames import Frames
+from zoo.layout import TokenLayout
 from zoo.pruning.clustering import (
     VideoGrid,
     apportion,

@@ -12,8 +12,9 @@ from torch import nn
 
 from zoo import registry
 from zoo.errors import ConfigError
+from zoo.frames import Frames
 from zoo.head import Message
-from zoo.layout import Frames, TokenLayout
+from zoo.layout import TokenLayout
 from zoo.pruner import (
     BEFORE_LANGUAGE,
     ClipSize,

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zoo.errors import ConfigError
-from zoo.layout import Frames, TokenLayout
+from zoo.frames import Frames
+from zoo.layout import TokenLayout
 from zoo.pruner import ClipSize, DecodeView, RemoveShare, Site, SiteView, clip_sizes, keep_best
 from zoo.pruning.dycoke import DyCoke, RemoveRepeated, counterparts, least_attended, rank_in_frame
 

@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from zoo.errors import ConfigError
-from zoo.layout import Frames, TokenLayout
+from zoo.frames import Frames
+from zoo.layout import TokenLayout
 from zoo.pruner import ClipSize, RemoveShare, Selection, Site, SiteView, clip_sizes
 from zoo.pruning.evs import EfficientVideoSampling
 from zoo.pruning.stride import TemporalStride

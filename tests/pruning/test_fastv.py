@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from zoo.errors import ConfigError
-from zoo.layout import Frames, TokenLayout
+from zoo.frames import Frames
+from zoo.layout import TokenLayout
 from zoo.pruner import ClipSize, SiteView
 from zoo.pruning.fastv import FastV
 from zoo.pruning.random import RandomPruner

@@ -3,7 +3,8 @@ import torch
 import torch.nn.functional as F
 
 from zoo.errors import ConfigError
-from zoo.layout import Frames, TokenLayout
+from zoo.frames import Frames
+from zoo.layout import TokenLayout
 from zoo.pruner import Site, SiteView
 from zoo.pruning.clustering import VideoGrid, unit_vectors
 from zoo.pruning.flashvid import FlashVid, diverse_windows, link_back, relevance, roots, scene_starts

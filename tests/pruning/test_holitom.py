@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F
 
 from zoo.errors import ConfigError
-from zoo.layout import Frames, TokenLayout
+from zoo.frames import Frames
+from zoo.layout import TokenLayout
 from zoo.pruner import Site, SiteView
 from zoo.pruning.clustering import VideoGrid
 from zoo.pruning.holitom import (

@@ -5,7 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoo.layout import Frames, TokenLayout
+from zoo.frames import Frames
+from zoo.layout import TokenLayout
 from zoo.pruner import Site, SiteView, clip_sizes
 from zoo.pruning.flashvid import FlashVid
 from zoo.pruning.holitom import HoliTom

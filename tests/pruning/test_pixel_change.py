@@ -1,6 +1,7 @@
 import torch
 
-from zoo.layout import Frames, TokenLayout
+from zoo.frames import Frames
+from zoo.layout import TokenLayout
 from zoo.preprocessing.crops import Tiling
 from zoo.pruning.pixel_change import frame_before, patch_change, window_change
 

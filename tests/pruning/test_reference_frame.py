@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from zoo.errors import ConfigError
-from zoo.layout import Frames, TokenLayout
+from zoo.frames import Frames
+from zoo.layout import TokenLayout
 from zoo.pruner import ClipSize, RemoveShare, Selection, Site, SiteView
 from zoo.pruning.reference_frame import (
     ReferenceFrame,

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from zoo.errors import ConfigError
-from zoo.layout import Frames, TokenLayout
+from zoo.frames import Frames
+from zoo.layout import TokenLayout
 from zoo.pruner import AtMostAll, RemoveShare, Selection, SiteView
 from zoo.pruning.rlt import RunLengthTokenization
 

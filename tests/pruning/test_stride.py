@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zoo.errors import ConfigError
-from zoo.layout import Frames, TokenLayout
+from zoo.frames import Frames
+from zoo.layout import TokenLayout
 from zoo.preprocessing.crops import Tiling
 from zoo.pruner import ClipSize, SiteView
 from zoo.pruning.stride import RemoveFrames, TemporalStride, even_frames

@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from zoo.backbones.vit import siglip
 from zoo.errors import ConfigError
-from zoo.layout import Frames, TokenLayout
+from zoo.frames import Frames
+from zoo.layout import TokenLayout
 from zoo.pruner import (
     ClipSize,
     Site,

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from zoo.attention import attend
 from zoo.errors import ConfigError
-from zoo.layout import Frames, TokenLayout
+from zoo.frames import Frames
+from zoo.layout import TokenLayout
 from zoo.pruner import ClipSize, Selection, Site, SiteView, TrunkShape
 from zoo.pruning.tome import ToMe, best_links, log_size, merge_rows, merge_windows, plan_steps, tokens_after_blocks
 from zoo.segments import Segments

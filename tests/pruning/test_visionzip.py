@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zoo.errors import ConfigError
-from zoo.layout import Frames, TokenLayout
+from zoo.frames import Frames
+from zoo.layout import TokenLayout
 from zoo.preprocessing.crops import Tiling
 from zoo.pruner import ClipSize, Selection, Site, SiteView
 from zoo.pruning.tome import ToMe

@@ -8,10 +8,11 @@ from says import Says
 
 from zoo.ask import answer, ask, overlay, read_clip
 from zoo.errors import ConfigError, DataError
+from zoo.frames import Frames
 from zoo.heads.grounding import WordGrounding
 from zoo.heads.pointing import Pointing
 from zoo.heads.qa import QuestionAnswering
-from zoo.layout import Frames, TokenLayout
+from zoo.layout import TokenLayout
 from zoo.preprocessing.settings import InputSettings
 from zoo.report.places import colour_of
 from zoo.shards.decode import Clip, decode_video

@@ -3,7 +3,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoo.layout import Frames, TokenLayout, window_of_patch
+from zoo.frames import Frames, window_of_patch
+from zoo.layout import TokenLayout
 
 GRID = (6, 9)
 

@@ -1,7 +1,8 @@
 import torch
 from trunk_fixtures import build_batch, build_module
 
-from zoo.layout import Frames, TokenLayout
+from zoo.frames import Frames
+from zoo.layout import TokenLayout
 from zoo.place_embedding import PlaceEmbedding
 from zoo.pruning_pass import PruningPass
 

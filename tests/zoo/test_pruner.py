@@ -12,7 +12,8 @@ from torch._subclasses.fake_tensor import DynamicOutputShapeException, FakeTenso
 from zoo.backbones.dinov2 import dinov2_tiny
 from zoo.backbones.vit import vit_tiny
 from zoo.errors import ConfigError
-from zoo.layout import Frames, TokenLayout
+from zoo.frames import Frames
+from zoo.layout import TokenLayout
 from zoo.pruner import (
     ClipSize,
     KeepAll,

@@ -12,7 +12,8 @@ from PIL import Image
 from zoo.callbacks import RunReport
 from zoo.callbacks.pruning_pictures import kept_patches, pruners_text
 from zoo.datamodules.shards import ShardDataModule
-from zoo.layout import Frames, TokenLayout
+from zoo.frames import Frames
+from zoo.layout import TokenLayout
 from zoo.model import TrunkPass
 from zoo.pruner import Site
 from zoo.pruning.none import NoPruner

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from transformers.models.molmo2.image_processing_molmo2 import compute_crop_geometry
 
 from zoo.errors import ConfigError
-from zoo.layout import Frames, TokenLayout, window_of_tiled_patch
+from zoo.frames import Frames, window_of_tiled_patch
+from zoo.layout import TokenLayout
 from zoo.preprocessing.crops import CropRule, Tiling, owners
 
 GRID, CROP_PX = (27, 27), (378, 378)
