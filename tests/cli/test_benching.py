@@ -1,7 +1,12 @@
+import inspect
 import json
 from pathlib import Path
 
 import pytest
+from docstring_parser import parse
+
+from zoo.cli.benching import _compared_speed, pruning
+from zoo.cli.sweeping import compared_accuracy
 
 
 @pytest.mark.render
@@ -34,6 +39,17 @@ def test_bench_packing_prints_and_writes_a_row_for_each_number_of_annotations(zo
 def test_bench_packing_says_how_many_clips_hold_enough(mistake, video_recipe):
     text = mistake("bench", "packing", video_recipe, "--annotations=[2,5000]", "--clips=3", "--planned=8")
     assert "0 of 8 samples hold 5000 annotations" in text
+
+
+@pytest.mark.parametrize("half", [_compared_speed, compared_accuracy])
+def test_bench_pruning_tells_the_defaults_that_hold(half):
+    texts = {text.arg_name: text.description for text in parse(pruning.__doc__).params}
+    stated = {name: taken.default for name, taken in inspect.signature(half).parameters.items() if taken.default}
+    stated = {name: default for name, default in stated.items() if default not in (None, inspect.Parameter.empty)}
+    assert stated
+    for name, default in stated.items():
+        assert texts[name].endswith(f" {default}."), name
+        assert inspect.signature(pruning).parameters[name].default is None, name  # so that what is typed can be told
 
 
 SMALL = ("--vision=vit-tiny", "--language=qwen3-tiny", "--device=cpu", "--rounds=1")

@@ -51,6 +51,11 @@ def test_it_trains_tests_and_reports_and_then_only_reports(zoo, video_recipe):
         (("--train", "--methods=random(", "--ckpt_path=molmo2-tiny"), "'(' is not closed"),
         (("--report_only", "--out=nothing"), "nothing holds no finished cell"),
         (("--steps=3", "--out=x"), "--steps, --out: told without --train"),
+        (
+            ("--train", "--frames=16,32,64", "--rounds=3"),
+            "--frames, --rounds: told with --train, where nothing is timed",
+        ),
+        (("--report_only", "--compile"), "--compile: told with --report_only, where nothing is timed"),
     ],
 )
 def test_mistakes_are_one_sentence(mistake, flags, text):

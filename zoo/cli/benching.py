@@ -1,6 +1,7 @@
 """`zoo bench ...`: what a part of a recipe costs on this machine."""
 
 import json as json_format
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import chain, count, islice
 from pathlib import Path
@@ -161,17 +162,17 @@ def pruning(
     *,
     methods: str = "stts,random",
     remove: str = "0.5",
-    frames: str = "16,32,64",
+    frames: str | None = None,
     vision: str | None = None,
     language: str | None = None,
-    width_divisor: int = 4,
-    device: Literal["auto", "cpu", "cuda"] = "auto",
-    dtype: Literal["float32", "bfloat16"] = "float32",
+    width_divisor: int | None = None,
+    device: Literal["auto", "cpu", "cuda"] | None = None,
+    dtype: Literal["float32", "bfloat16"] | None = None,
     compile: bool = False,  # noqa: A002 - what is typed
-    clips: int = 1,
-    text_tokens: int = 120,
-    rounds: int = 3,
-    backward_frames: int = 64,
+    clips: int | None = None,
+    text_tokens: int | None = None,
+    rounds: int | None = None,
+    backward_frames: int | None = None,
     accuracy: Path | None = None,
     json: Path | None = None,
     train: bool = False,
@@ -197,25 +198,28 @@ def pruning(
 
     Args:
         methods: Pruners with commas between them, as stts, random(site='vit.block[3]') or tome+fastv(layer=2); none
-            measures the dense model against itself.
+            measures the dense model against itself. With --train, the recipe's own pruner takes the recipe's arguments,
+            its share and seed apart, where nothing else is typed.
         remove: Shares of a clip's windows that are dropped, in [0, 1), with commas between them.
-        frames: Frames of each clip, with commas between them.
+        frames: Frames of each clip, with commas between them. 16,32,64.
         vision: Registry name of a vision encoder at its published shape; Molmo2-4B's where nothing is given.
         language: Registry name of a language model at its published shape; Molmo2-4B's where nothing is given.
-        width_divisor: Molmo2-4B's widths are divided by this, depths, frames and tokens are not; 1 is published size.
-        device: Where it runs; auto takes a GPU where there is one.
-        dtype: Type of weights and numbers.
+        width_divisor: Molmo2-4B's widths are divided by this, depths, frames and tokens are not; 1: published size. 4.
+        device: Where it runs; auto takes a GPU where there is one. auto.
+        dtype: Type of weights and numbers. float32.
         compile: Put the MLPs of blocks and layers through torch.compile.
-        clips: Clips of a batch.
-        text_tokens: Tokens of each clip's question and answer together; a sixth is the answer.
-        rounds: Turns of all sides, after one that is not counted where something is compiled or runs on a GPU.
-        backward_frames: Clips with more frames than this are run forward only.
+        clips: Clips of a batch. 1.
+        text_tokens: Tokens of each clip's question and answer together; a sixth is the answer. 120.
+        rounds: Turns of all sides, after one that is not counted where something is compiled or runs on a GPU. 3.
+        backward_frames: Clips with more frames than this are run forward only. 64.
         accuracy: JSON with rows of method, remove and accuracy, which are drawn against measured speed-ups.
         json: File for the numbers, a new one below runs/bench/pruning where nothing is given; `rows` hold `method`,
             `remove`, `frames`, `forward_speedup`, `train_speedup`, `flops_speedup` (operations of the dense model over
             own ones, counted in a forward pass), `peak_memory_mb` and more.
-        train: Compare accuracies; of the options above, methods, remove and json hold here too, those below only here.
-        recipe: Bundled name, or path of a YAML file; its data is generated first where it is missing. stts/tiny.
+        train: Compare accuracies; of the options above, methods, remove and json hold here too and no other, those
+            below only here.
+        recipe: Bundled name, or path of a YAML file; its data is generated first where it is missing, and its pruner
+            runs where it is named among the methods. stts/tiny.
         ckpt_path: Dense weights to begin with: a checkpoint folder, or a bundled one's name, such as molmo2-tiny.
         seeds: Of the order of samples, of new weights and of draws, with commas between them. 0.
         trained: Fine-tune with the pruner (only), put it into the dense weights as it is (never), or both.
@@ -227,20 +231,58 @@ def pruning(
         report_only: Tell what the folder holds, and run nothing.
 
     Raises:
-        ConfigError: there is nothing to measure, or a method that does not fit the trunk.
+        ConfigError: there is nothing to measure, a method that does not fit the trunk, or an option of the other half.
     """
-    from zoo.bench.methods import parse_methods
-    from zoo.cli.sweeping import compared_accuracy, numbers
+    from zoo.cli.sweeping import compared_accuracy
 
+    of_timing = {
+        "frames": frames, "vision": vision, "language": language, "width_divisor": width_divisor, "device": device,
+        "dtype": dtype, "compile": compile or None, "clips": clips, "text_tokens": text_tokens, "rounds": rounds,
+        "backward_frames": backward_frames, "accuracy": accuracy,
+    }  # fmt: skip
     of_training = {
         "recipe": recipe, "ckpt_path": ckpt_path, "seeds": seeds, "trained": trained, "steps": steps,
         "test_clips": test_clips, "test_frames_scale": test_frames_scale, "out": out, "speeds": speeds,
     }  # fmt: skip
-    typed = {name: value for name, value in of_training.items() if value is not None}
+    of_timing, of_training = (
+        {name: value for name, value in half.items() if value is not None} for half in (of_timing, of_training)
+    )
     if train or report_only:
-        return compared_accuracy(methods=methods, remove=remove, json=json, report_only=report_only, **typed)
-    if typed:
-        raise ConfigError(f"{', '.join(f'--{name}' for name in typed)}: told without --train, which it belongs to")
+        if of_timing:
+            switch = "--train" if train else "--report_only"
+            raise ConfigError(f"{_flags(of_timing)}: told with {switch}, where nothing is timed; leave either out")
+        return compared_accuracy(methods=methods, remove=remove, json=json, report_only=report_only, **of_training)
+    if of_training:
+        raise ConfigError(f"{_flags(of_training)}: told without --train, which it belongs to")
+    return _compared_speed(methods=methods, remove=remove, json=json, **of_timing)
+
+
+def _flags(names: Iterable[str]) -> str:
+    return ", ".join(f"--{name}" for name in names)
+
+
+def _compared_speed(
+    *,
+    methods: str,
+    remove: str,
+    frames: str = "16,32,64",
+    vision: str | None = None,
+    language: str | None = None,
+    width_divisor: int = 4,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    dtype: Literal["float32", "bfloat16"] = "float32",
+    compile: bool = False,  # noqa: A002 - what is typed
+    clips: int = 1,
+    text_tokens: int = 120,
+    rounds: int = 3,
+    backward_frames: int = 64,
+    accuracy: Path | None = None,
+    json: Path | None = None,
+) -> str:
+    """Time and count; see `pruning`, which tells what was typed alone, so that the defaults stand here."""
+    from zoo.bench.methods import parse_methods
+    from zoo.cli.sweeping import numbers
+
     chosen = parse_methods(methods)
     shown, shares = numbers(frames, int, option="frames"), numbers(remove, float, option="remove")
     from zoo.bench.pruning import measure_pruning  # heavy; `zoo bench pruning --help` must stay quick
