@@ -29,6 +29,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from zoo.errors import ConfigError
 from zoo.host_facts import on_device
@@ -369,16 +370,26 @@ class STTS(Pruner):
         if not any(layout.frames.is_video):
             keep = torch.ones(layout.num_tokens, dtype=torch.bool, device=layout.device)
             return Selection(keep=keep, auxiliary_loss=self._nothing_seen(view.tokens) if view.training else None)
-        seen = VideoWindows.of_view(view.tokens, layout, self._window)
-        scores = self.scorer(seen)  # (F, W)
+        if view.training and torch.is_grad_enabled():
+            # Its copies of all patches would wait for the backward pass, as many bytes as pruning saves elsewhere.
+            scores, loss = checkpoint(self._scored, view.tokens, layout, with_loss=True, use_reentrant=False)
+        else:
+            scores, loss = self._scored(view.tokens, layout, with_loss=view.training)
+        seen = VideoWindows.of_view(view.tokens[:, :1].detach(), layout, self._window)  # where they are is enough here
         selection = keep_best(layout, seen.of_layout(scores, layout), self._budget, protect_first_frame=True)
         return replace(
             selection,
             key_bias=self._key_bias(scores, seen, layout) if self.bias else None,
             cut_after=self.block + 1,
             context=refilled(layout, selection.keep) if self.packing == "bins" else None,
-            auxiliary_loss=self._auxiliary_loss(scores, seen) if view.training else None,
+            auxiliary_loss=loss,
         )
+
+    def _scored(self, tokens: Tensor, layout: TokenLayout, *, with_loss: bool) -> tuple[Tensor, Tensor | None]:
+        """(F, W) scores of (tokens, C) states, and what they cost in training."""
+        seen = VideoWindows.of_view(tokens, layout, self._window)
+        scores = self.scorer(seen)
+        return scores, self._auxiliary_loss(scores, seen) if with_loss else None
 
     def _key_bias(self, scores: Tensor, seen: VideoWindows, layout: TokenLayout) -> Tensor:
         """(tokens,) logarithm of the rescaled scores; 0 in first frames and images."""
