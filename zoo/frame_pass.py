@@ -92,11 +92,11 @@ class FramePass:
     def select(self, site: Site) -> Selection | None:
         if not self.pruning.has(site):
             return None
-        return self._keep_or_order(
+        return self.keep_or_order(
             site, self.pruning.select(site, self.patch_states, self.layout, pixels=lambda: self.pixels)
         )
 
-    def _keep_or_order(self, site: Site, selection: Selection | None) -> Selection | None:
+    def keep_or_order(self, site: Site, selection: Selection | None) -> Selection | None:
         """What leaves at once; what leaves later is noted."""
         if selection is None:
             return None
@@ -246,7 +246,7 @@ class _BetweenAttentionAndMlp:
             keys=lambda: patches(key),
             received_attention=lambda: patches(received_from_all(query, key, run.segments, scale)),
         )
-        return run._keep_or_order(self.site, selection)  # noqa: SLF001 - one thing in two classes
+        return run.keep_or_order(self.site, selection)
 
     def settle(self) -> None:
         if self.cut is not None:

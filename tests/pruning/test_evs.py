@@ -2,25 +2,12 @@ import numpy as np
 import pytest
 import torch
 
+from tests.fakes.layouts import layout_of_clips
 from zoo.errors import ConfigError
-from zoo.frames import Frames
 from zoo.layout import TokenLayout
 from zoo.pruner import ClipSize, RemoveShare, Selection, Site, SiteView, clip_sizes
 from zoo.pruning.evs import EfficientVideoSampling
 from zoo.pruning.stride import TemporalStride
-
-
-def layout_of(*lengths: int, images: tuple[int, ...] = ()) -> TokenLayout:
-    clip = tuple(number for number, length in enumerate(lengths) for _ in range(length))
-    count = len(clip)
-    frames = Frames(
-        clip=clip,
-        time_s=(0.0,) * count,
-        size_px=((24, 24),) * count,
-        window=((3, 3),) * count,
-        is_video=tuple(c not in images for c in clip),
-    )
-    return TokenLayout.of_frames(frames, (6, 6))
 
 
 def select(layout: TokenLayout, pixels: torch.Tensor, remove: float) -> Selection:
@@ -64,7 +51,7 @@ def literal_kept(pixels: np.ndarray, lengths: tuple[int, ...], images: tuple[int
 @pytest.mark.parametrize("remove", [0.0, 0.25, 0.5, 0.75, 0.99])
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_what_changed_more_than_the_quantile_stays(lengths, images, remove, seed):
-    layout = layout_of(*lengths, images=images)
+    layout = layout_of_clips(*lengths, images=images)
     pixels = torch.randn(sum(lengths), 3, 24, 24, generator=torch.Generator().manual_seed(seed))
     selection = select(layout, pixels, remove)
     assert kept_windows(layout, selection) == literal_kept(pixels.double().numpy(), lengths, images, remove)
@@ -72,7 +59,7 @@ def test_what_changed_more_than_the_quantile_stays(lengths, images, remove, seed
 
 @pytest.mark.parametrize("remove", [0.0, 0.3, 0.75, 0.99])
 def test_as_many_windows_stay_as_the_budget_says_when_nothing_changes(remove):
-    layout = layout_of(4, 1, 3, 2, images=(3,))
+    layout = layout_of_clips(4, 1, 3, 2, images=(3,))
     selection = select(layout, torch.full((10, 3, 24, 24), 0.7), remove)
     sizes = [ClipSize(16, 4), ClipSize(4, 1), ClipSize(12, 3), ClipSize(8, 2, is_video=False)]
     expected = RemoveShare(remove, protect_first_frame=True)(sizes)
@@ -82,14 +69,14 @@ def test_as_many_windows_stay_as_the_budget_says_when_nothing_changes(remove):
 
 
 def test_the_one_window_that_changes_stays():
-    layout = layout_of(4)
+    layout = layout_of_clips(4)
     pixels = torch.zeros(4, 3, 24, 24)
     pixels[3, 0, 20, 20] = 1e-3  # lower right window of the last frame
     assert kept_windows(layout, select(layout, pixels, 0.6875)) == [0, 1, 2, 3, 15]
 
 
 def test_scores_say_how_much_changed_and_first_frames_score_highest():
-    layout = layout_of(3)
+    layout = layout_of_clips(3)
     pixels = torch.zeros(3, 3, 24, 24)
     pixels[1, :, :12, :12] = 0.5
     scores = layout.per_window(select(layout, pixels, 0.5).scores)
@@ -97,7 +84,7 @@ def test_scores_say_how_much_changed_and_first_frames_score_highest():
 
 
 def test_behind_a_stride_frames_are_compared_with_what_is_left():
-    layout = layout_of(5, 2)
+    layout = layout_of_clips(5, 2)
     pixels = torch.zeros(7, 3, 24, 24)
     pixels[1:, :, :12, :12] = 1.0  # happens in a frame that the stride drops, of 0, 2, 4
     pixels[3:5, :, 12:, 12:] = 2.0

@@ -4,9 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from tests.fakes.layouts import layout_of_clips
 from zoo.errors import ConfigError
-from zoo.frames import Frames
-from zoo.layout import TokenLayout
 from zoo.pruner import Site, SiteView
 from zoo.pruning.clustering import VideoGrid
 from zoo.pruning.holitom import (
@@ -21,12 +20,7 @@ from zoo.pruning.holitom import (
 
 def layout_of(lengths, grid=(2, 3)):
     """One token a window of one patch."""
-    clip = tuple(number for number, length in enumerate(lengths) for _ in range(length))
-    count = len(clip)
-    frames = Frames(
-        clip=clip, time_s=tuple(map(float, range(count))), size_px=((8, 8),) * count, window=((1, 1),) * count
-    )
-    return TokenLayout.of_frames(frames, grid)
+    return layout_of_clips(*lengths, grid=grid, window=(1, 1))
 
 
 def selection_of(tokens, layout, attention=None, **arguments):

@@ -1,26 +1,13 @@
 import pytest
 import torch
 
+from tests.fakes.layouts import layout_of_clips
 from zoo.errors import ConfigError
-from zoo.frames import Frames
 from zoo.layout import TokenLayout
 from zoo.pruner import AtMostAll, RemoveShare, Selection, SiteView
 from zoo.pruning.rlt import RunLengthTokenization
 
 GRID, WINDOW, PATCH = (6, 6), (3, 3), 4
-
-
-def layout_of(*lengths: int, images: tuple[int, ...] = (), grid: tuple[int, int] = GRID) -> TokenLayout:
-    clip = tuple(number for number, length in enumerate(lengths) for _ in range(length))
-    count = len(clip)
-    frames = Frames(
-        clip=clip,
-        time_s=(0.0,) * count,
-        size_px=((24, 24),) * count,
-        window=(WINDOW,) * count,
-        is_video=tuple(c not in images for c in clip),
-    )
-    return TokenLayout.of_frames(frames, grid)
 
 
 def select(layout: TokenLayout, pixels: torch.Tensor, **arguments: object) -> Selection:
@@ -82,7 +69,7 @@ CASES = [((3, 2), ()), ((4, 1, 3), ()), ((1,), ()), ((2, 1, 3), (1,)), ((3, 3), 
 @pytest.mark.parametrize(("lengths", "images"), CASES)
 @pytest.mark.parametrize("seed", [0, 1])
 def test_single_patches_leave_as_in_the_paper(lengths, images, seed):
-    layout = layout_of(*lengths, images=images)
+    layout = layout_of_clips(*lengths, images=images)
     pixels = random_pixels(layout, seed)
     keep = select(layout, pixels, threshold=0.1, unit="patch").keep
     changes = literal_changes(layout, pixels)
@@ -94,7 +81,7 @@ def test_single_patches_leave_as_in_the_paper(lengths, images, seed):
 @pytest.mark.parametrize(("lengths", "images"), CASES)
 @pytest.mark.parametrize("grid", [GRID, (7, 5)])
 def test_whole_windows_leave_by_their_mean(lengths, images, grid):
-    layout = layout_of(*lengths, images=images, grid=grid)
+    layout = layout_of_clips(*lengths, images=images, grid=grid)
     pixels = random_pixels(layout, 2)
     windows = literal_windows(layout, literal_changes(layout, pixels))
     keep = select(layout, pixels, threshold=0.12).keep
@@ -104,7 +91,7 @@ def test_whole_windows_leave_by_their_mean(lengths, images, grid):
 @pytest.mark.parametrize(("lengths", "images"), CASES)
 @pytest.mark.parametrize("remove", [0.0, 0.3, 0.5, 0.95])
 def test_the_share_that_changed_least_leaves(lengths, images, remove):
-    layout = layout_of(*lengths, images=images)
+    layout = layout_of_clips(*lengths, images=images)
     pixels = random_pixels(layout, 3)
     windows = literal_windows(layout, literal_changes(layout, pixels))
     gone = set()
@@ -117,7 +104,7 @@ def test_the_share_that_changed_least_leaves(lengths, images, remove):
 
 
 def test_the_patch_that_changes_too_little_by_a_hair_leaves():
-    layout = layout_of(2)
+    layout = layout_of_clips(2)
     pixels = torch.zeros(2, 3, 24, 24)
     pixels[1, :, :PATCH, :PATCH] = 0.125  # exact in float32: at most the threshold
     pixels[1, :, :PATCH, PATCH : 2 * PATCH] = 0.1328125
@@ -126,7 +113,7 @@ def test_the_patch_that_changes_too_little_by_a_hair_leaves():
 
 
 def test_a_window_is_gone_when_all_its_patches_are():
-    layout = layout_of(3)
+    layout = layout_of_clips(3)
     pixels = torch.zeros(3, 3, 24, 24)
     pixels[1, :, 0, 0] = 99.0  # one patch of one window, there and back again
     after = select(layout, pixels, threshold=0.1, unit="patch").layout_after(layout)
@@ -136,7 +123,7 @@ def test_a_window_is_gone_when_all_its_patches_are():
 
 @pytest.mark.parametrize("unit", ["window", "patch"])
 def test_a_still_clip_keeps_its_first_frame_only(unit):
-    layout = layout_of(3, 2)
+    layout = layout_of_clips(3, 2)
     pixels = torch.randn(1, 3, 24, 24).expand(5, -1, -1, -1)
     keep = select(layout, pixels, threshold=0.0, unit=unit).keep
     assert layout.frame_of_token[keep].unique().tolist() == [0, 3]
@@ -144,7 +131,7 @@ def test_a_still_clip_keeps_its_first_frame_only(unit):
 
 
 def test_in_a_still_clip_the_share_is_met_and_the_later_windows_leave():
-    layout = layout_of(3, 2)
+    layout = layout_of_clips(3, 2)
     selection = select(layout, torch.ones(5, 3, 24, 24), remove=0.5)
     kept = selection.layout_after(layout).pool()[0].window_of_token.tolist()
     assert kept == [*range(6), *range(12, 16)]
@@ -152,7 +139,7 @@ def test_in_a_still_clip_the_share_is_met_and_the_later_windows_leave():
 
 
 def test_the_one_window_that_changes_stays():
-    layout = layout_of(4)
+    layout = layout_of_clips(4)
     pixels = torch.zeros(4, 3, 24, 24)
     pixels[2:, :, 12:, :12] = 1.0  # lower left window, from the third frame on
     selection = select(layout, pixels, remove=0.6875)  # 11 of 16

@@ -7,25 +7,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.fakes.layouts import layout_of_clips
 from zoo.errors import ConfigError
 from zoo.frames import Frames
 from zoo.layout import TokenLayout
 from zoo.preprocessing.crops import Tiling
 from zoo.pruner import ClipSize, SiteView
 from zoo.pruning.stride import RemoveFrames, TemporalStride, even_frames
-
-
-def layout_of(*lengths: int, images: tuple[int, ...] = ()) -> TokenLayout:
-    clip = tuple(number for number, length in enumerate(lengths) for _ in range(length))
-    count = len(clip)
-    frames = Frames(
-        clip=clip,
-        time_s=(0.0,) * count,
-        size_px=((48, 48),) * count,
-        window=((3, 3),) * count,
-        is_video=tuple(c not in images for c in clip),
-    )
-    return TokenLayout.of_frames(frames, (6, 6))
 
 
 def kept_frames(layout: TokenLayout, **arguments: object) -> list[int]:
@@ -96,7 +84,7 @@ def test_the_budget_leaves_images_whole():
 
 
 def test_each_clip_keeps_its_own_ends_and_images_stay():
-    layout = layout_of(5, 1, 1, 2, 4, images=(2,))
+    layout = layout_of_clips(5, 1, 1, 2, 4, images=(2,))
     assert kept_frames(layout, remove=0.5) == [0, 2, 4, 5, 6, 7, 9, 12]
 
 
@@ -119,7 +107,7 @@ def test_an_image_in_tiles_stays_whole_beside_a_video():
     images=st.sets(st.integers(0, 3)),
 )
 def test_as_many_windows_stay_as_the_budget_says(lengths, remove, images):
-    layout = layout_of(*lengths, images=tuple(images))
+    layout = layout_of_clips(*lengths, images=tuple(images))
     kept = kept_frames(layout, remove=remove)
     sizes = [ClipSize(4 * length, length, number not in images) for number, length in enumerate(lengths)]
     counts = [4 * sum(layout.frames.clip[frame] == number for frame in kept) for number in range(len(lengths))]
