@@ -20,6 +20,7 @@ from zoo.errors import ConfigError
 from zoo.frames import Frames
 from zoo.generation import GenerationSession, rows_of
 from zoo.head import TrunkOutputs
+from zoo.host_facts import on_device
 from zoo.layout import TokenLayout
 from zoo.place_embedding import PlaceEmbedding
 from zoo.preprocessing.vision_tokens import VisionToken
@@ -149,8 +150,8 @@ class VideoLanguageModel(nn.Module):
         device = self.extra_embedding.weight.device
         text = [place for turn in turns for place in range(*turn.prompt)]
         return {
-            "last": torch.tensor([turn.prompt[1] - 1 for turn in turns], dtype=torch.int64, device=device),
-            "text": torch.tensor(text, dtype=torch.int64, device=device),
+            "last": on_device([turn.prompt[1] - 1 for turn in turns], device, torch.int64),
+            "text": on_device(text, device, torch.int64),
         }
 
     @property
