@@ -1,0 +1,60 @@
+"""Physics that every scene shares: solver, contact groups and surface constants of MolmoSpaces (sheet section 12)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from zoo.envs.simulator import mujoco
+
+TIMESTEP_S = 0.002
+GRAVITY = -9.8  # m/s2
+IMPRATIO = 10.0
+NOSLIP_ITERATIONS = 4
+FRICTION = (0.9, 0.9, 0.001)  # sliding, torsional (m), rolling (m)
+SOLREF = (0.025, 1.0)
+SOLIMP = (0.998, 0.998, 0.001, 0.5, 2.0)
+DENSITY = 500.0  # kg/m3
+FREE_DAMPING = 0.001
+FREE_FRICTION_LOSS = 0.001
+VISUAL_MASS_KG = 1e-8
+
+Role = Literal["visual", "structure", "dynamic", "articulated"]
+
+CONTACT_BITS: dict[Role, tuple[int, int]] = {
+    "visual": (0, 0),
+    "structure": (8, 15),
+    "dynamic": (1, 15),
+    "articulated": (0, 7),  # moving parts of fixtures do not collide with walls
+}
+"""contype and conaffinity of a geom, by what it belongs to."""
+
+COLLISION_GROUP = 3
+"""Geom group of shapes that only collide, which pictures leave out; primitives are both and stay in group 0."""
+
+
+def set_options(spec: mujoco.MjSpec) -> None:
+    """Give a model the solver settings of the sheet; several contact points a pair are MuJoCo's own default by now."""
+    option = spec.option
+    option.timestep = TIMESTEP_S
+    option.gravity = (0.0, 0.0, GRAVITY)
+    option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
+    option.solver = mujoco.mjtSolver.mjSOL_NEWTON
+    option.jacobian = mujoco.mjtJacobian.mjJAC_SPARSE
+    option.impratio = IMPRATIO
+    option.noslip_iterations = NOSLIP_ITERATIONS
+
+
+def set_contact(geom: mujoco.MjsGeom, role: Role) -> None:
+    """Give a geom the contact bits and surface constants of its role.
+
+    Args:
+        geom: Of a specification that is being built.
+        role: What it belongs to.
+    """
+    geom.contype, geom.conaffinity = CONTACT_BITS[role]
+    geom.friction, geom.solref, geom.solimp = FRICTION, SOLREF, SOLIMP
+    if role == "visual":
+        geom.mass = VISUAL_MASS_KG
+    else:
+        geom.density = DENSITY
