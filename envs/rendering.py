@@ -13,7 +13,7 @@ import numpy as np
 
 from zoo.envs.simulator import GL_MODULES, gl_backend, missing_gl, mujoco
 
-MAX_GEOMS = 1000  # in one picture
+MIN_GEOMS = 1000  # room in one picture; a model with many geoms gets half as much again as it has
 
 
 class OffscreenRenderer:
@@ -72,8 +72,12 @@ class OffscreenRenderer:
             mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._context)
             self._assets = assets
         self._model = model
-        self._scene = mujoco.MjvScene(model, maxgeom=MAX_GEOMS)
+        self._scene = mujoco.MjvScene(model, maxgeom=max(MIN_GEOMS, 3 * model.ngeom // 2))
         self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = self.shadows
+        self._camera.fixedcamid = camera
+
+    def look(self, camera: int) -> None:
+        """Choose another camera of the bound model, for the next `update`."""
         self._camera.fixedcamid = camera
 
     def update(self, data: mujoco.MjData) -> None:

@@ -30,13 +30,13 @@ class ScriptedPush(Policy):
 
     def __init__(self, *, push_speed: float = PUSH_SPEED) -> None:
         self.push_speed = push_speed
-        self._is_pushing = np.zeros(0, bool)
+        self._is_pushing: dict[int, bool] = {}
 
-    def reset(self, tasks: Sequence[Mapping[str, Any]]) -> None:
-        """Begin a batch; where to push is in the observation."""
-        self._is_pushing = np.zeros(len(tasks), bool)
+    def reset(self, tasks: Mapping[int, Mapping[str, Any]]) -> None:
+        """Begin episodes; where to push is in the observation."""
+        self._is_pushing |= dict.fromkeys(tasks, False)
 
-    def act(self, observation: Observation) -> np.ndarray:
+    def act(self, observation: Observation, slots: Sequence[int]) -> np.ndarray:
         """(batch, 1, 3) float32 finger velocities as shares of the environment's top speed."""
         finger = observation["finger_xyz_m"].astype(np.float64)  # (batch, 3)
         index = observation["target"].argmax(axis=-1)
@@ -45,24 +45,24 @@ class ScriptedPush(Policy):
         radius = observation["object_radius_m"][rows, index].astype(np.float64)
         goal = observation["goal_xy_m"].astype(np.float64)
         velocity = np.stack(
-            [self._stroke(row, *each) for row, each in enumerate(zip(finger, target, radius, goal, strict=True))]
+            [self._stroke(slot, *each) for slot, *each in zip(slots, finger, target, radius, goal, strict=True)]
         )
         return np.clip(velocity / TOP_SPEED, -1, 1).astype(np.float32)[:, None]
 
-    def _stroke(self, row: int, finger: np.ndarray, target: np.ndarray, radius: float, goal: np.ndarray) -> np.ndarray:
+    def _stroke(self, slot: int, finger: np.ndarray, target: np.ndarray, radius: float, goal: np.ndarray) -> np.ndarray:
         """(3,) finger velocity in m/s for one episode of the batch."""
         left = float(np.linalg.norm(goal - target))
         if left < ARRIVED_M:
-            self._is_pushing[row] = False
+            self._is_pushing[slot] = False
             return np.zeros(3)
         along = (goal - target) / left
         behind = target - along * (1.2 * radius + FINGER_RADIUS_M + BEHIND_M)
         offset = target - finger[:2]
-        if self._is_pushing[row] and offset @ along < ALIGNED * np.linalg.norm(offset):
-            self._is_pushing[row] = False
-        if not self._is_pushing[row] and np.linalg.norm(behind - finger[:2]) < NEAR_M and finger[2] < LOW_ENOUGH_M:
-            self._is_pushing[row] = True
-        if self._is_pushing[row]:
+        if self._is_pushing[slot] and offset @ along < ALIGNED * np.linalg.norm(offset):
+            self._is_pushing[slot] = False
+        if not self._is_pushing[slot] and np.linalg.norm(behind - finger[:2]) < NEAR_M and finger[2] < LOW_ENOUGH_M:
+            self._is_pushing[slot] = True
+        if self._is_pushing[slot]:
             sideways = offset - (offset @ along) * along
             return np.array([*(along * min(self.push_speed, SLOWING * left + 0.03) + 3 * sideways), 0.0])
         return _approach(finger, behind)

@@ -1,7 +1,7 @@
 """Contract of policies: observations in, chunks of actions out, be it a script, a module, a checkpoint or a server.
 
 Everything is batched, because policy inference runs in the main process for many simulators at once, and everything is
-numpy, because simulators are free of torch.
+numpy, because simulators are free of torch. Episodes begin and end at different times, so each has a slot of its own.
 """
 
 from abc import ABC, abstractmethod
@@ -14,30 +14,31 @@ Observation = Mapping[str, np.ndarray]
 
 
 class Policy(ABC):
-    """Acts for a batch of episodes in step.
+    """Acts for several episodes, each in a slot.
 
-    A policy may keep state between calls (a plan, a cache); `reset` starts it anew. It never edits an observation.
+    A policy may keep state between calls (a plan, a cache), by slot. It never edits an observation.
     """
 
     kind: ClassVar[str] = "policy"
 
     @abstractmethod
-    def reset(self, tasks: Sequence[Mapping[str, Any]]) -> None:
-        """Begin a batch of episodes.
+    def reset(self, tasks: Mapping[int, Mapping[str, Any]]) -> None:
+        """Begin episodes in these slots; what other slots are at goes on.
 
         Args:
-            tasks: One description each, as the environment's `reset` puts it into `info["task"]`; plain JSON values.
+            tasks: By slot, a description as the environment's `reset` puts it into `info["task"]`; plain JSON values.
         """
 
     @abstractmethod
-    def act(self, observation: Observation) -> np.ndarray:
+    def act(self, observation: Observation, slots: Sequence[int]) -> np.ndarray:
         """Choose what to do next.
 
         Args:
-            observation: The environment's observation, each array with the batch in front.
+            observation: The environments' observations, each array with the batch in front.
+            slots: Of the batch's rows, each begun by `reset`.
         Returns:
             (batch, chunk, action_dim) float32 actions, to be executed in order; a caller may execute fewer than it got
-            and ask again.
+            and ask again. A chunk of length 0 says that the policy is done.
         """
 
 

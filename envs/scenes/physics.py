@@ -34,6 +34,7 @@ COLLISION_GROUP = 3
 
 def set_options(spec: mujoco.MjSpec) -> None:
     """Give a model the solver settings of the sheet; several contact points a pair are MuJoCo's own default by now."""
+    spec.compiler.balanceinertia = True  # flat visual meshes of next to no mass round to impossible inertias
     option = spec.option
     option.timestep = TIMESTEP_S
     option.gravity = (0.0, 0.0, GRAVITY)

@@ -275,6 +275,8 @@ class Scene:
             DataError: another format or version, a field that is missing, unknown or of another type, or a scene that
                 makes no sense.
         """
+        if not isinstance(content, Mapping):
+            raise DataError(f"a scene is {type(content).__name__}, expected an object with fields")
         found = content.get("format"), content.get("version")
         if found != (FORMAT, VERSION):
             raise DataError(f"this is {found[0]!r} version {found[1]!r}, expected {FORMAT!r} version {VERSION}")

@@ -1,0 +1,1 @@
+"""Policies scored on episodes, in worker processes."""

@@ -1,0 +1,86 @@
+"""Who chooses actions within a worker: an expert, chance, or a policy in the main process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+
+from zoo import registry
+from zoo.envs.evaluation.rollout import Driver, Observation, PolicyError
+from zoo.envs.experts.expert import Expert
+from zoo.envs.simulation.environment import EpisodeEnv
+from zoo.errors import UnknownNameError
+
+EXPERT, RANDOM = "expert", "random"
+
+
+class ExpertDriver(Driver):
+    """The expert that is registered under the name of the episode's task."""
+
+    def reset(self, env: EpisodeEnv, task: Mapping[str, Any], rng: np.random.Generator) -> None:
+        """Begin the episode.
+
+        Raises:
+            UnknownNameError: the task has no expert, or none for this robot.
+        """
+        self._env = env
+        self._expert: Expert = registry.build("expert", task["task"])
+        if env.robot.name not in self._expert.robots:
+            raise UnknownNameError(
+                f"the expert of task {task['task']!r} moves {', '.join(self._expert.robots)}, not {env.robot.name!r}"
+            )
+        self._is_done = False
+        self._expert.reset(env, rng)
+
+    def act(self, observation: Observation) -> Sequence[np.ndarray]:
+        if self._is_done:
+            return ()
+        move = self._expert.act()
+        self._is_done = move.is_done
+        return (self._env.joined(move.commands),)
+
+
+class RandomDriver(Driver):
+    """Uniform actions within the action space, each for one step."""
+
+    def reset(self, env: EpisodeEnv, task: Mapping[str, Any], rng: np.random.Generator) -> None:
+        self._space, self._rng = env.action_space, rng
+
+    def act(self, observation: Observation) -> Sequence[np.ndarray]:
+        return (self._rng.uniform(self._space.low, self._space.high).astype(np.float32),)
+
+
+class RemoteDriver(Driver):
+    """A policy at the other end of a pipe; see `zoo.envs.evaluation.pool`.
+
+    Args:
+        connection: To the main process.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def reset(self, env: EpisodeEnv, task: Mapping[str, Any], rng: np.random.Generator) -> None:
+        self._connection.send(("reset", dict(task)))
+
+    def act(self, observation: Observation) -> Sequence[np.ndarray]:
+        """Ask for a chunk.
+
+        Raises:
+            PolicyError: the policy failed in its own code.
+        """
+        self._connection.send(("act", dict(observation)))
+        kind, content = self._connection.recv()
+        if kind == "error":
+            raise PolicyError(content)
+        return content
+
+
+def driver(policy: str, connection: Connection) -> Driver:
+    """By what was asked for: `expert`, `random`, or anything else for a policy in the main process."""
+    if policy == EXPERT:
+        return ExpertDriver()
+    return RandomDriver() if policy == RANDOM else RemoteDriver(connection)

@@ -1,0 +1,285 @@
+"""Worker processes that run episodes, and the main process that gives them work and, batched, actions.
+
+Workers are spawned, never forked, and import no torch. A worker runs one episode at a time. Where a policy runs in the
+main process, all workers that wait for actions share one call of it. A worker that dies, or that says nothing for too
+long, costs its current episode and is replaced; what was scored stays scored.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import multiprocessing
+import os
+import signal
+import time
+import traceback
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo.envs.episodes.results import EpisodeResult, FailureReason
+from zoo.envs.episodes.schema import Episode
+from zoo.envs.evaluation.drivers import EXPERT, RANDOM, driver
+from zoo.envs.evaluation.rollout import RolloutSettings, failed, run_episode
+from zoo.envs.robots.robot import Clocks
+from zoo.envs.simulation.environment import EpisodeEnv
+from zoo.errors import ConfigError, ZooError
+from zoo.policy import Policy, stack_observations
+
+logger = logging.getLogger(__name__)
+
+GATHER_S = 0.002
+"""How long the main process waits for further workers before it asks the policy."""
+POLL_S = 1.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkerSettings:
+    """What all workers of a pool are told.
+
+    Args:
+        policy: `expert`, `random`, or anything else for a policy in the main process.
+        rollout: How episodes are run.
+        cameras: Whose pictures a policy in the main process gets.
+        image_size: Width and height of pictures; None takes each episode's.
+        clocks: Of physics, controller and policy; None takes each robot's.
+        videos: Folder for videos, `<index>.mp4`; None: none.
+        video_indices: Episodes that get one.
+    """
+
+    policy: str
+    rollout: RolloutSettings
+    cameras: tuple[str, ...] = ()
+    image_size: tuple[int, int] | None = None
+    clocks: Clocks | None = None
+    videos: Path | None = None
+    video_indices: frozenset[int] = frozenset()
+
+
+@dataclass
+class _Worker:
+    """A process, and what it is at."""
+
+    process: multiprocessing.process.BaseProcess
+    connection: Connection
+    slot: int
+    is_ready: bool = False
+    index: int | None = None
+    began: float = 0.0
+    heard: float = field(default_factory=time.monotonic)
+
+
+class EpisodePool:
+    """Runs episodes in worker processes; a context manager.
+
+    Args:
+        settings: What workers are told.
+        num_workers: Processes.
+        policy: Acts for all of them, where `settings.policy` is neither expert nor random.
+        silence_s: Seconds without a word from a worker, or from the policy, after which the episode is given up.
+
+    Raises:
+        ConfigError: no worker, or a policy that is needed is missing.
+    """
+
+    def __init__(
+        self, settings: WorkerSettings, *, num_workers: int = 1, policy: Policy | None = None, silence_s: float = 300.0
+    ) -> None:
+        if num_workers < 1:
+            raise ConfigError(f"workers is {num_workers}, expected 1 or more")
+        if (policy is None) != (settings.policy in (EXPERT, RANDOM)):
+            raise ConfigError(f"policy {settings.policy!r} and a policy object {policy!r} do not go together")
+        self.settings, self.num_workers, self.policy, self.silence_s = settings, num_workers, policy, silence_s
+        self._context = multiprocessing.get_context("spawn")
+        self._workers: list[_Worker] = []
+        self._thread = ThreadPoolExecutor(1)
+
+    def __enter__(self) -> EpisodePool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop all workers; nothing of them stays, whatever they were at."""
+        for worker in self._workers:
+            _stop(worker)
+        self._workers = []
+        self._thread.shutdown(wait=False)
+
+    def run(self, episodes: Mapping[int, Episode]) -> Iterator[EpisodeResult]:
+        """Run episodes, as results come in.
+
+        Args:
+            episodes: By index within their benchmark.
+        Raises:
+            ConfigError: a worker could not start at all.
+        """
+        queue = deque(sorted(episodes))
+        pending = set(queue)
+        self._workers = [self._start(slot) for slot in range(min(self.num_workers, len(queue)))]
+        while pending:
+            self._hand_out(queue, episodes)
+            for worker, message in self._messages():
+                result = self._heard(worker, message, episodes)
+                if result is not None:
+                    pending.discard(result.index)
+                    yield result
+
+    def _start(self, slot: int) -> _Worker:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=_work, args=(theirs, self.settings), daemon=True)
+        process.start()
+        theirs.close()
+        return _Worker(process, ours, slot)
+
+    def _hand_out(self, queue: deque[int], episodes: Mapping[int, Episode]) -> None:
+        for worker in self._workers:
+            if worker.index is None and queue:
+                worker.index = queue.popleft()
+                worker.began = worker.heard = time.monotonic()
+                with contextlib.suppress(BrokenPipeError):  # it died meanwhile; waiting on it says so
+                    worker.connection.send((worker.index, episodes[worker.index].to_json()))
+
+    def _messages(self) -> Iterator[tuple[_Worker, Any]]:
+        """What workers say: a tuple (kind, content), or the failure that a worker has become."""
+        busy = [worker for worker in self._workers if worker.index is not None]
+        ready = set(wait([worker.connection for worker in busy], timeout=POLL_S))
+        if self.policy is not None and ready and len(ready) < len(busy):
+            time.sleep(GATHER_S)
+            ready = set(wait([worker.connection for worker in busy], timeout=0))
+        asking: list[tuple[_Worker, Mapping[str, np.ndarray]]] = []
+        for worker in busy:
+            if worker.connection in ready:
+                try:
+                    kind, content = worker.connection.recv()
+                except (EOFError, ConnectionResetError):
+                    yield worker, ("lost", self._obituary(worker))
+                    continue
+                worker.heard = time.monotonic()
+                if kind == "act":
+                    asking.append((worker, content))
+                elif kind == "reset":
+                    self.policy.reset({worker.slot: content})
+                else:
+                    yield worker, (kind, content)
+            elif time.monotonic() - worker.heard > self.silence_s:
+                yield worker, ("silent", f"nothing was heard of it for {self.silence_s:g} s")
+        if asking:
+            yield from self._answer(asking)
+
+    def _answer(self, asking: Sequence[tuple[_Worker, Mapping[str, np.ndarray]]]) -> Iterator[tuple[_Worker, Any]]:
+        """One call of the policy for all who wait; yields those whom it let wait too long."""
+        slots = [worker.slot for worker, _ in asking]
+        batch = stack_observations([observation for _, observation in asking])
+        call = self._thread.submit(self.policy.act, batch, slots)
+        try:
+            answers = [("actions", np.asarray(chunk)) for chunk in call.result(self.silence_s)]
+        except TimeoutError:
+            self._thread.shutdown(wait=False)  # a thread cannot be stopped; the next call gets another one
+            self._thread = ThreadPoolExecutor(1)
+            for worker, _ in asking:
+                yield worker, ("silent", f"the policy did not answer within {self.silence_s:g} s")
+            return
+        except ZooError as error:  # the policy's own complaint; anything else is a bug of whoever wrote it
+            answers = [("error", str(error))] * len(asking)
+        for (worker, _), answer in zip(asking, answers, strict=True):
+            worker.heard = time.monotonic()
+            with contextlib.suppress(BrokenPipeError):
+                worker.connection.send(answer)
+
+    def _heard(self, worker: _Worker, message: Any, episodes: Mapping[int, Episode]) -> EpisodeResult | None:
+        kind, content = message
+        if kind == "ready":
+            worker.is_ready = True
+            return None
+        if not worker.is_ready:
+            raise ConfigError(
+                f"a worker process could not start: {content}. Its own words are above; a script that evaluates must "
+                'be a file, and guard its main part by `if __name__ == "__main__":`'
+            )
+        index, seconds = worker.index, time.monotonic() - worker.began
+        if kind == "result":
+            worker.index = None
+            return EpisodeResult.from_json(content, f"result of episode {index}")
+        if kind == "bug":
+            raise RuntimeError(f"episode {index} failed in a worker:\n{content}")
+        reason: FailureReason = "worker_killed" if kind == "lost" else "policy_timeout"
+        logger.warning("episode %d: %s; it counts as failed, and the worker is replaced", index, content)
+        _stop(worker)
+        self._workers[self._workers.index(worker)] = self._start(worker.slot)
+        return failed(episodes[index], index, reason, content, round(seconds, 3))
+
+    @staticmethod
+    def _obituary(worker: _Worker) -> str:
+        worker.process.join(timeout=5)
+        code = worker.process.exitcode
+        return f"its worker ended with {signal.Signals(-code).name if code is not None and code < 0 else code}"
+
+
+def _stop(worker: _Worker) -> None:
+    worker.connection.close()
+    if worker.process.is_alive():
+        worker.process.terminate()
+        worker.process.join(timeout=5)
+        if worker.process.is_alive():
+            worker.process.kill()
+            worker.process.join()
+    worker.process.close()
+
+
+def _work(connection: Connection, settings: WorkerSettings) -> None:
+    """A worker's life: episodes in, results out, until the pipe closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's, which ends its workers
+    os.environ.setdefault("LP_NUM_THREADS", "1")  # one render thread each
+    envs: dict[str, EpisodeEnv] = {}
+    chosen = driver(settings.policy, connection)
+    try:
+        connection.send(("ready", None))
+        while True:
+            index, content = connection.recv()
+            episode = Episode.from_json(content, f"episode {index}")
+            connection.send(("result", _run(envs, episode, index, chosen, settings).to_json()))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return
+    except Exception:  # noqa: BLE001 - a bug must reach the main process with its traceback, which a spawned process would lose
+        connection.send(("bug", traceback.format_exc()))
+    finally:
+        for env in envs.values():
+            env.close()
+
+
+def _run(
+    envs: dict[str, EpisodeEnv], episode: Episode, index: int, chosen: Any, settings: WorkerSettings
+) -> EpisodeResult:
+    began = time.perf_counter()
+    try:
+        env = _env_for(envs, episode, settings)
+    except ZooError as error:
+        return failed(episode, index, "setup_failed", str(error), round(time.perf_counter() - began, 3))
+    video = None
+    if settings.videos is not None and index in settings.video_indices:
+        video = settings.videos / f"{index}.mp4"
+    return run_episode(env, episode, index, chosen, settings.rollout, video)
+
+
+def _env_for(envs: dict[str, EpisodeEnv], episode: Episode, settings: WorkerSettings) -> EpisodeEnv:
+    """The environment of an episode's robot and picture size, made at first use."""
+    size = settings.image_size or episode.img_resolution
+    key = f"{episode.robot.robot_name} {size}"
+    if key not in envs:
+        envs[key] = EpisodeEnv(
+            robot=episode.robot.robot_name,
+            cameras=settings.cameras,
+            image_size=tuple(size),
+            clocks=settings.clocks,
+            horizon_steps=settings.rollout.horizon_steps,
+        )
+    return envs[key]

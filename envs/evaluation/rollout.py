@@ -1,0 +1,199 @@
+"""One episode from its set-up to its score, whoever chooses the actions."""
+
+from __future__ import annotations
+
+import os
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo.envs.episodes.results import EpisodeResult, FailureReason
+from zoo.envs.episodes.schema import Episode
+from zoo.envs.episodes.statistics import joint_jerk
+from zoo.envs.simulation.environment import ActionError, EpisodeEnv
+from zoo.envs.simulation.simulation import UnstableError
+from zoo.errors import ZooError
+from zoo.shards.encode import encode_frames
+
+VIDEO_CRF = 26  # of rollout videos, which are for looking at
+
+Observation = Mapping[str, np.ndarray]
+
+
+class PolicyError(ZooError):
+    """A policy that hangs, or that fails in its own code."""
+
+
+class Driver(ABC):
+    """Chooses the actions of an episode."""
+
+    @abstractmethod
+    def reset(self, env: EpisodeEnv, task: Mapping[str, Any], rng: np.random.Generator) -> None:
+        """Begin the episode that an environment was just set to.
+
+        Args:
+            env: Freshly reset.
+            task: As in the `info` of its reset.
+            rng: Of whatever is drawn.
+        """
+
+    @abstractmethod
+    def act(self, observation: Observation) -> Sequence[np.ndarray]:
+        """Actions to execute one after the other before the next call; none when it is done."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RolloutSettings:
+    """How episodes are run.
+
+    Args:
+        horizon_steps: Policy steps after which an episode is cut off.
+        stop_on_success: End as soon as the task is done.
+        seed: Of what drivers draw, together with the episode's own.
+        execute_steps: Actions of a chunk that are executed before the next query; None: all.
+        video_camera: Whose pictures the video shows; None: the episode's first.
+    """
+
+    horizon_steps: int
+    stop_on_success: bool = False
+    seed: int = 0
+    execute_steps: int | None = None
+    video_camera: str | None = None
+
+
+@dataclass(slots=True)
+class _Track:
+    """What is kept of every step."""
+
+    joints: list[np.ndarray] = field(default_factory=list)
+    bases: list[np.ndarray] = field(default_factory=list)
+    is_done: bool = False
+    failure: tuple[FailureReason, str] | None = None
+
+    def add(self, env: EpisodeEnv) -> None:
+        view = env.simulation.view
+        arms = [view.qpos(group.name) for group in env.robot.groups if group.kind == "arm"]
+        if arms:
+            self.joints.append(np.concatenate(arms))
+        self.bases.append(view.base_pose()[:2])
+
+    def path_length_m(self) -> float:
+        return float(np.linalg.norm(np.diff(np.array(self.bases), axis=0), axis=1).sum())
+
+
+def run_episode(
+    env: EpisodeEnv, episode: Episode, index: int, driver: Driver, settings: RolloutSettings, video: Path | None = None
+) -> EpisodeResult:
+    """Run and score an episode. Whatever the policy, the scene or the physics do wrong is the episode's failure.
+
+    Args:
+        env: For the episode's robot.
+        episode: What to run.
+        index: Of it in its benchmark.
+        driver: Chooses the actions.
+        settings: How.
+        video: File to write; None: none.
+    """
+    began = time.perf_counter()
+    try:
+        observation, info = env.reset(options={"episode": episode})
+    except ZooError as error:
+        return failed(episode, index, "setup_failed", str(error), _since(began))
+    driver.reset(env, info["task"], np.random.default_rng([settings.seed, episode.seed_at(index)]))
+    track = _Track()
+    steps = _steps(env, observation, driver, settings, track)
+    camera = _camera(env, settings)
+    if video is None or camera is None:
+        for _ in steps:
+            pass
+    else:
+        pictures = (env.picture(camera) for _ in steps)
+        _write(video, encode_frames(pictures, fps=1 / env.simulation.clocks.policy_dt, crf=VIDEO_CRF))
+    return _scored(env, episode, index, track, _since(began))
+
+
+def _steps(
+    env: EpisodeEnv, observation: Observation, driver: Driver, settings: RolloutSettings, track: _Track
+) -> Iterator[None]:
+    """Run to the end; yields at the start and after every step, so that whoever wants can look."""
+    track.add(env)
+    yield
+    try:
+        while env.steps < settings.horizon_steps:
+            chunk = driver.act(observation)
+            if not len(chunk):
+                track.is_done = True
+                return
+            for action in chunk[: settings.execute_steps]:
+                observation, _, _, _, info = env.step(action)
+                track.add(env)
+                yield
+                if env.steps >= settings.horizon_steps or (info["success"] and settings.stop_on_success):
+                    return
+    except ActionError as error:
+        track.failure = (error.reason, str(error))
+    except UnstableError as error:
+        track.failure = ("simulator_unstable", str(error))
+    except PolicyError as error:
+        track.failure = ("policy_error", str(error))
+
+
+def _camera(env: EpisodeEnv, settings: RolloutSettings) -> str | None:
+    """Whose pictures the video shows; None where the episode has no camera."""
+    names = list(env.simulation.cameras)
+    return settings.video_camera if settings.video_camera in names else next(iter(names), None)
+
+
+def _write(file: Path, content: bytes) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_suffix(f".{os.getpid()}.unfinished")
+    unfinished.write_bytes(content)
+    os.replace(unfinished, file)
+
+
+def _scored(
+    env: EpisodeEnv,
+    episode: Episode,
+    index: int,
+    track: _Track,
+    seconds: float,
+) -> EpisodeResult:
+    outcome, failure = env.outcome(), track.failure
+    is_success = outcome["success_at_end"] and failure is None
+    if failure is None and not is_success:
+        failure = ("wrong_stop", "it stopped before the task was done") if track.is_done else ("horizon", "")
+    clocks = env.simulation.clocks
+    jerk = joint_jerk(np.array(track.joints), clocks.policy_dt) if track.joints else None
+    return _result(
+        episode,
+        index,
+        success_at_end=is_success,
+        success_oracle=outcome["success_oracle"],
+        steps=env.steps,
+        failure=None if failure is None else failure[0],
+        detail=None if failure is None or not failure[1] else failure[1],
+        path_length_m=track.path_length_m() if track.bases else None,
+        jerk_mean=None if jerk is None else jerk.mean,
+        jerk_std=None if jerk is None else jerk.std,
+        seconds=seconds,
+    )
+
+
+def failed(episode: Episode, index: int, failure: FailureReason, detail: str, seconds: float) -> EpisodeResult:
+    """The result of an episode that could not be run to an end."""
+    return _result(episode, index, failure=failure, detail=detail, seconds=seconds)
+
+
+def _result(episode: Episode, index: int, **facts: Any) -> EpisodeResult:
+    given = {"success_at_end": False, "success_oracle": False, "steps": 0} | facts
+    task = episode.task.name or episode.task.task_cls
+    return EpisodeResult(index=index, key=episode.key, task=task, category=episode.category, **given)
+
+
+def _since(began: float) -> float:
+    return round(time.perf_counter() - began, 3)

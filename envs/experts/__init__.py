@@ -1,0 +1,1 @@
+"""Experts: scripted policies that see the whole state of the simulation."""

@@ -1,0 +1,49 @@
+"""Contract of experts: they live in the process of their environment and may look at everything in it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+from zoo.envs.simulation.environment import EpisodeEnv
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What an expert does next.
+
+    Args:
+        commands: By move group, in the environment's modes; groups that are not named stay where they are told to be.
+        is_done: The expert has finished, or given up; the episode ends with this step.
+        phase: What it is at, for records: approach, grasp, lift, ...
+    """
+
+    commands: Mapping[str, np.ndarray] = field(default_factory=dict)
+    is_done: bool = False
+    phase: str = ""
+
+
+class Expert(ABC):
+    """Does one or several tasks with one robot."""
+
+    kind: ClassVar[str] = "expert"
+    example_args: ClassVar[dict[str, Any]] = {}
+    robots: ClassVar[tuple[str, ...]]
+    """Names of robots that it knows to move."""
+
+    @abstractmethod
+    def reset(self, env: EpisodeEnv, rng: np.random.Generator) -> None:
+        """Begin the episode that an environment was just set to.
+
+        Args:
+            env: Freshly reset.
+            rng: Of whatever the expert draws; the same gives the same moves.
+        """
+
+    @abstractmethod
+    def act(self) -> Move:
+        """The next policy step, from the state as it is now."""

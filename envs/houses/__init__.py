@@ -1,0 +1,1 @@
+"""Procedural houses: floor plan, openings, furniture, small objects and appearance, drawn from a seed."""

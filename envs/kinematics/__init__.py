@@ -1,0 +1,1 @@
+"""Poses, forward and inverse kinematics in plain NumPy."""

@@ -1,0 +1,1 @@
+"""Episodes drawn from houses, one sampler a task."""

@@ -1,0 +1,79 @@
+"""The house that an episode names: its specification, what is in it, and how it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from zoo import registry
+from zoo.envs.assets.library import AssetLibrary
+from zoo.envs.scenes.compile import build_spec, start_positions
+from zoo.envs.scenes.specification import Scene
+from zoo.envs.simulation.world import ObjectFacts
+from zoo.envs.simulator import mujoco
+from zoo.errors import DataError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class House:
+    """One house, ready to get a robot.
+
+    Args:
+        scene: Its description.
+        objects: What is in it, by root body; doors are among them.
+        build: Makes its specification anew; specifications are changed by whoever gets one.
+    """
+
+    scene: Scene
+    objects: Mapping[str, ObjectFacts]
+    build: Callable[[], mujoco.MjSpec]
+
+    def start_positions(self, model: mujoco.MjModel) -> Mapping[str, float]:
+        """Of joints that do not begin at 0, by name."""
+        return start_positions(model, self.scene)
+
+
+def house(dataset: str, split: str, index: int) -> House:
+    """A house by the name that episodes give it.
+
+    Args:
+        dataset: Registry name of a scene planner.
+        split: train, val or test.
+        index: Within data set and split.
+    Raises:
+        UnknownNameError: no planner of that name.
+    """
+    return house_of(registry.build("scene_planner", dataset).plan(split, index))
+
+
+def house_of(scene: Scene) -> House:
+    """A house from its description.
+
+    Raises:
+        UnknownNameError: it names an asset library, or an asset, that is not there.
+    """
+    libraries = {name: registry.build("asset_library", name) for name in sorted({o.library for o in scene.objects})}
+    return House(scene=scene, objects=_objects(scene, libraries), build=lambda: build_spec(scene, libraries))
+
+
+def _objects(scene: Scene, libraries: Mapping[str, AssetLibrary]) -> dict[str, ObjectFacts]:
+    objects = {}
+    for item in scene.objects:
+        facts = libraries[item.library].facts().get(item.asset)
+        if facts is None:
+            raise DataError(
+                f"scene {scene.name!r} names asset {item.asset!r}, which library {item.library!r} does not have; the "
+                "scene was made with another version of it"
+            )
+        objects[item.name] = ObjectFacts(
+            name=item.name,
+            category=facts.category,
+            room=item.room,
+            is_static=item.is_static or facts.is_static,
+            joints=tuple(f"{item.name}/{joint.joint}" for joint in facts.articulations),
+        )
+    doors = [hole for _, hole in scene.doors if hole.leaf is not None]
+    return objects | {
+        hole.name: ObjectFacts(name=hole.name, category="door", is_static=True, joints=(f"{hole.name}/hinge",))
+        for hole in doors
+    }
