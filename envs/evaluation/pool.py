@@ -38,6 +38,7 @@ logger = logging.getLogger(__name__)
 GATHER_S = 0.002
 """How long the main process waits for further workers before it asks the policy."""
 POLL_S = 1.0
+NEVER = 10**9
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -280,6 +281,6 @@ def _env_for(envs: dict[str, EpisodeEnv], episode: Episode, settings: WorkerSett
             cameras=settings.cameras,
             image_size=tuple(size),
             clocks=settings.clocks,
-            horizon_steps=settings.rollout.horizon_steps,
+            horizon_steps=NEVER,  # the rollout counts
         )
     return envs[key]

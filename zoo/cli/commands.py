@@ -76,6 +76,11 @@ COMMANDS = (
         summary="Time pruners against the dense model: zoo bench pruning --methods stts,random --frames 16,64",
     ),
     Command(
+        name="evaluate",
+        target="zoo.cli.evaluating:evaluate",
+        summary="Score a policy in the simulator: zoo evaluate --policy expert --benchmark sampled --task pick",
+    ),
+    Command(
         name="doctor",
         target="zoo.cli.doctoring:run",
         style="arguments",

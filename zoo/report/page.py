@@ -1,7 +1,7 @@
 """The page: sections of HTML from the files of a run folder. Every text that a run produced is escaped here."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -53,10 +53,15 @@ def page_html(run: RunFiles) -> str:
         _config(run.config),
         _missing(run.missing),
     ]
+    return document(title_of(run.folder), sections)
+
+
+def document(title: str, sections: Iterable[str]) -> str:
+    """A page of sections of HTML, empty ones left out; the title is escaped here."""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title><style>{STYLE}</style></head>\n<body>\n"
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n<body>\n"
         f"{chr(10).join(filter(None, sections))}\n</body></html>\n"
     )
 

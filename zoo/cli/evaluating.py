@@ -1,0 +1,163 @@
+"""`zoo evaluate`: a policy in the simulator."""
+
+import json as json_format
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo import registry
+from zoo.cli import runs
+from zoo.errors import ConfigError
+
+if TYPE_CHECKING:
+    from zoo.envs.episodes.benchmark import Benchmark
+
+logger = logging.getLogger(__name__)
+
+SAMPLED = "sampled"
+ROOT = Path(runs.ROOT) / "evaluate"
+
+
+def evaluate(
+    *,
+    policy: str,
+    benchmark: str,
+    task: str = "all",
+    episodes: int | None = None,
+    dataset: str = "procedural",
+    split: str = "val",
+    seed: int = 0,
+    workers: int = 1,
+    horizon_steps: int | None = None,
+    stop_on_success: bool = False,
+    cameras: str = "",
+    videos: int = 2,
+    out: Path | None = None,
+    json: Path | None = None,
+) -> str:
+    """Score a policy on episodes in the simulator.
+
+    Args:
+        policy: expert, random, a registered policy, or the address of a server, as ws://127.0.0.1:8000.
+        benchmark: Bundled name or folder of a benchmark, or `sampled` to draw episodes.
+        task: Tasks with commas between them; all of the benchmark, or all that can be drawn.
+        episodes: Of each task; all of a benchmark, or 50 drawn ones, where nothing is given.
+        dataset: Scene planner that draws houses. Only for `sampled`, as the next two.
+        split: train, val or test.
+        seed: Of the draws, and of what policies draw.
+        workers: Processes that simulate.
+        horizon_steps: Policy steps after which an episode is cut off; by task in seconds where nothing is given.
+        stop_on_success: End an episode as soon as its task is done.
+        cameras: Names with commas between them whose pictures the policy gets.
+        videos: Episodes of each task of which the report has a video.
+        out: Folder of the run, a new one below runs/evaluate where nothing is given; one that was stopped goes on.
+        json: File for the numbers: `tasks` holds one object per task with `task`, `episodes`, `success_at_end`,
+            `success_oracle`, `ci95` and `failures`, counted by reason.
+
+    Raises:
+        ConfigError: what was typed does not fit together.
+        UnknownNameError: no such policy, benchmark or task.
+    """
+    from zoo.envs.episodes.statistics import as_table, summary
+    from zoo.envs.evaluation.drivers import EXPERT, RANDOM
+    from zoo.envs.evaluation.pool import WorkerSettings
+    from zoo.envs.evaluation.rollout import RolloutSettings
+    from zoo.envs.evaluation.runs import VIDEOS, video_indices
+    from zoo.envs.evaluation.runs import evaluate as run_benchmark
+    from zoo.report.rollouts import write_rollout_report
+
+    if videos < 0 or workers < 1:
+        raise ConfigError(f"videos is {videos} and workers {workers}, expected 0 or more and 1 or more")
+    if benchmark == SAMPLED:
+        chosen = _sampled(_tasks(task), episodes or 50, dataset=dataset, split=split, seed=seed)
+    else:
+        chosen = _from_benchmark(benchmark, task, episodes)
+    acting = None if policy in (EXPERT, RANDOM) else _policy(policy)
+    folder = out or _new_folder(chosen.name, policy)
+    settings = WorkerSettings(
+        policy=policy,
+        rollout=RolloutSettings(horizon_steps=horizon_steps, stop_on_success=stop_on_success, seed=seed),
+        cameras=tuple(name for name in cameras.split(",") if name),
+        videos=folder / VIDEOS,
+        video_indices=video_indices(chosen, videos),
+    )
+    scored = run_benchmark(chosen, settings, folder, policy=acting, num_workers=workers)
+    told = summary(scored.run)
+    files = {int(file.stem): file for file in (folder / VIDEOS).glob("*.mp4")}
+    report = write_rollout_report(folder, told, [one.to_json() for one in scored.run.results.values()], files)
+    if json is not None:
+        json.parent.mkdir(parents=True, exist_ok=True)
+        json.write_text(json_format.dumps(told, indent=2) + "\n", encoding="utf-8")
+    return f"{as_table(told)}\nreport: {report}"
+
+
+def _tasks(text: str) -> tuple[str, ...]:
+    """Names of tasks that can be drawn."""
+    if text == "all":
+        return registry.names("task_sampler")
+    names = tuple(name for name in text.split(",") if name)
+    for name in names:
+        registry.find("task_sampler", name)
+    return names
+
+
+def _sampled(tasks: tuple[str, ...], count: int, *, dataset: str, split: str, seed: int) -> "Benchmark":
+    """Episodes drawn for this run, none left out for being hard; what samplers rejected is told."""
+    from tqdm import tqdm
+
+    from zoo.envs.episodes.benchmark import Benchmark
+    from zoo.envs.sampling.sampler import SamplingReport, sample_episodes
+
+    drawn = []
+    for name in tasks:
+        report = SamplingReport()
+        found = sample_episodes(name, dataset=dataset, split=split, count=count, seed=seed, report=report)
+        drawn += tqdm(found, total=count, desc=f"drawing {name}", unit="episode", leave=False)
+        logger.info("%s: %s", name, report.text())
+    libraries = {"primitives": registry.build("asset_library", "primitives").digest}
+    return Benchmark.of(
+        f"{SAMPLED}_{split}_{seed}",
+        drawn,
+        description=f"{count} episodes of each of {', '.join(tasks)}, houses {dataset}/{split}, seed {seed}",
+        created_at="1970-01-01T00:00:00Z",  # drawn anew in every run, the same each time
+        asset_digests=libraries,
+    )
+
+
+def _from_benchmark(name: str, tasks: str, count: int | None) -> "Benchmark":
+    """A benchmark on disk, or its first episodes of some tasks."""
+    from dataclasses import replace
+
+    from zoo.envs.episodes.benchmark import Benchmark, find_benchmark
+
+    whole = Benchmark.load(find_benchmark(name))
+    if tasks == "all" and count is None:
+        return whole
+    present = {episode.task.name or episode.task.task_cls for episode in whole.episodes}
+    asked = present if tasks == "all" else {task for task in tasks.split(",") if task}
+    if asked - present:
+        raise ConfigError(
+            f"benchmark {name!r} has no task {', '.join(sorted(asked - present))}; it has {', '.join(sorted(present))}"
+        )
+    kept, taken = [], dict.fromkeys(asked, 0)
+    for episode in whole.episodes:
+        task = episode.task.name or episode.task.task_cls
+        if task in asked and (count is None or taken[task] < count):
+            kept.append(episode)
+            taken[task] += 1
+    return replace(whole, episodes=tuple(kept))
+
+
+def _policy(name: str):
+    """A policy that acts in this process."""
+    if name.startswith(("ws://", "wss://")):
+        from zoo.envs.serving.client import RemotePolicy
+
+        return RemotePolicy(name)
+    return registry.build("policy", name)
+
+
+def _new_folder(benchmark: str, policy: str) -> Path:
+    name = "".join(letter if letter.isalnum() else "_" for letter in policy)
+    folder = ROOT / benchmark / name
+    return folder / f"version_{runs.next_version(folder)}"
