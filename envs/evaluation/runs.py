@@ -66,18 +66,18 @@ def evaluate(
         settings=_recorded(settings),
     )
     with ResultFile(folder / RESULTS, header) as file:
-        episodes = {index: benchmark.episodes[index] for index in file.run().pending}
+        episodes = {index: benchmark.episodes[index] for index in file.run.pending}
         with (
             EpisodePool(settings, num_workers=num_workers, policy=policy, silence_s=silence_s) as pool,
             tqdm(total=len(benchmark.episodes), initial=len(benchmark.episodes) - len(episodes), unit="episode") as bar,
         ):
-            successes: list[bool] = [result.success_at_end for result in file.run().results.values()]
+            successes: list[bool] = [result.success_at_end for result in file.run.results.values()]
             for result in pool.run(episodes):
                 file.append(result)
                 successes.append(result.success_at_end)
                 bar.set_postfix_str(f"{sum(successes)} of {len(successes)} succeed", refresh=False)
                 bar.update()
-        run = file.run()
+        run = file.run
     _write(folder / SUMMARY, json.dumps(summary(run), indent=2) + "\n")
     _write(folder / TABLE, csv_text(run))
     return Scored(folder, run)

@@ -1,0 +1,216 @@
+"""Numbers of a run: success with intervals, smoothness, weighted success of navigation; as CSV, JSON and text.
+
+Source: sheet molmospaces section 8 (intervals, jerk, CSV columns); sheet spoc_ring section 1.14 (SPL, SEL).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.special import betaincinv
+
+from zoo.envs.episodes.results import EpisodeResult, Run
+from zoo.errors import ConfigError
+
+LEVEL = 0.95
+OVERALL = "OVERALL"
+CSV_COLUMNS = (
+    "policy",
+    "category",
+    "successes",
+    "total",
+    "success_rate_pct",
+    "ci_95_low_pct",
+    "ci_95_high_pct",
+    "oracle_successes",
+    "oracle_rate_pct",
+    "oracle_ci_95_low_pct",
+    "oracle_ci_95_high_pct",
+    "jerk_joint_mean",
+    "jerk_joint_std",
+)
+"""Names and order of the public scoring script."""
+
+
+class Jerk(NamedTuple):
+    """Over the steps of an episode: mean and standard deviation of the L2 norm over joints, rad/s^3."""
+
+    mean: float
+    std: float
+
+
+def beta_interval(successes: int, total: int) -> tuple[float, float]:
+    """Equal-tailed 95 % interval of a success rate, from Beta(1 + successes, 1 + failures): a flat prior.
+
+    Raises:
+        ConfigError: there are more successes than trials, or negative numbers.
+    """
+    if not 0 <= successes <= total:
+        raise ConfigError(f"{successes} successes of {total}: expected 0 to {max(total, 0)}")
+    tail = (1 - LEVEL) / 2
+    low, high = betaincinv(1 + successes, 1 + total - successes, np.array([tail, 1 - tail]))
+    return float(low), float(high)
+
+
+def joint_jerk(positions: np.ndarray, dt: float) -> Jerk | None:
+    """How unsteadily joints moved: their third finite difference over dt^3.
+
+    Args:
+        positions: (steps, joints) joint positions, one row a step, radians or metres.
+        dt: Seconds between rows.
+    Returns:
+        None for fewer than four steps, which have no third difference.
+    Raises:
+        ConfigError: positions have another shape, or dt is not above 0.
+    """
+    rows = np.asarray(positions, np.float64)
+    if rows.ndim != 2 or dt <= 0:
+        raise ConfigError(f"jerk of an array of shape {rows.shape} at dt {dt}: expected (steps, joints) and dt above 0")
+    if len(rows) < 4:
+        return None
+    norms = np.linalg.norm(np.diff(rows, n=3, axis=0), axis=1) / dt**3
+    return Jerk(float(norms.mean()), float(norms.std()))
+
+
+def path_weighted_success(results: Sequence[EpisodeResult]) -> float | None:
+    """SPL: mean of success times shortest length over the longer of it and the length of the way taken.
+
+    Returns:
+        None if no result has a shortest length, which navigation has, or if a success lacks a length.
+    """
+    return _weighted(results, [(result.shortest_length_m, result.path_length_m) for result in results])
+
+
+def length_weighted_success(results: Sequence[EpisodeResult]) -> float | None:
+    """SEL: as SPL, with steps of the expert and of the policy: turns and arm movements count as well.
+
+    Returns:
+        None if no result has steps of an expert, or if a success lacks them.
+    """
+    return _weighted(results, [(result.expert_steps, result.steps) for result in results])
+
+
+def summary(run: Run) -> dict[str, Any]:
+    """Success by task, as plain JSON.
+
+    Returns:
+        `policy`, `benchmark`, `digest`, `settings`, `num_episodes` asked for, `num_scored`, and `tasks`: by task
+        `episodes`, `success_at_end` and `success_oracle` as shares with the intervals `ci95` and `ci95_oracle`, and
+        `failures` counted by reason; `spl` and `sel` where the results allow them.
+    """
+    header = run.header
+    return {
+        "policy": header.policy,
+        "benchmark": header.benchmark,
+        "digest": header.digest,
+        "settings": dict(header.settings),
+        "num_episodes": header.num_episodes,
+        "num_scored": len(run.results),
+        "tasks": [_task_summary(task, results) for task, results in _grouped(run, lambda one: one.task).items()],
+    }
+
+
+def csv_text(run: Run) -> str:
+    """One row a category, in the order of their names, and one over all, with `CSV_COLUMNS`.
+
+    Shares are per cent with two decimals, as the public script writes them; jerk is mean and standard deviation over
+    episodes of each episode's mean, empty where no episode has one.
+    """
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    groups = _grouped(run, lambda one: one.category)
+    for category in sorted(groups):
+        writer.writerow(_csv_row(run.header.policy, category, groups[category]))
+    writer.writerow(_csv_row(run.header.policy, OVERALL, list(run.results.values())))
+    return stream.getvalue()
+
+
+def as_table(content: dict[str, Any]) -> str:
+    """A summary as text for a terminal: one line a task, failures by number."""
+    rows = [("task", "episodes", "at end", "95 %", "oracle", "95 %", "SPL", "SEL", "failures")]
+    rows += [
+        (
+            task["task"],
+            str(task["episodes"]),
+            _per_cent(task["success_at_end"]),
+            _interval(task["ci95"]),
+            _per_cent(task["success_oracle"]),
+            _interval(task["ci95_oracle"]),
+            _per_cent(task.get("spl")),
+            _per_cent(task.get("sel")),
+            ", ".join(f"{reason} {count}" for reason, count in task["failures"].items()) or "-",
+        )
+        for task in content["tasks"]
+    ]
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    missing = content["num_episodes"] - content["num_scored"]
+    note = [f"{missing} of {content['num_episodes']} episodes have no result yet."] if missing else []
+    return "\n".join([f"{content['policy']} on {content['benchmark']}", *lines, *note])
+
+
+def _grouped(run: Run, label: Callable[[EpisodeResult], str]) -> dict[str, list[EpisodeResult]]:
+    groups: dict[str, list[EpisodeResult]] = {}
+    for result in run.results.values():
+        groups.setdefault(label(result), []).append(result)
+    return groups
+
+
+def _task_summary(task: str, results: Sequence[EpisodeResult]) -> dict[str, Any]:
+    total = len(results)
+    at_end = sum(result.success_at_end for result in results)
+    oracle = sum(result.success_oracle for result in results)
+    failures = Counter(result.failure for result in results if result.failure is not None)
+    content: dict[str, Any] = {
+        "task": task,
+        "episodes": total,
+        "success_at_end": at_end / total,
+        "ci95": list(beta_interval(at_end, total)),
+        "success_oracle": oracle / total,
+        "ci95_oracle": list(beta_interval(oracle, total)),
+        "failures": dict(sorted(failures.items(), key=lambda item: (-item[1], item[0]))),
+    }
+    weighted = {"spl": path_weighted_success(results), "sel": length_weighted_success(results)}
+    return content | {name: value for name, value in weighted.items() if value is not None}
+
+
+def _csv_row(policy: str, category: str, results: Sequence[EpisodeResult]) -> list[Any]:
+    total = len(results)
+    at_end = sum(result.success_at_end for result in results)
+    oracle = sum(result.success_oracle for result in results)
+    jerks = [result.jerk_mean for result in results if result.jerk_mean is not None]
+    smoothness = [f"{np.mean(jerks):.6f}", f"{np.std(jerks):.6f}"] if jerks else ["", ""]
+    return [policy, category, at_end, total, *_shares(at_end, total), oracle, *_shares(oracle, total), *smoothness]
+
+
+def _shares(successes: int, total: int) -> list[str]:
+    rate = successes / total if total else 0.0
+    return [f"{100 * share:.2f}" for share in (rate, *beta_interval(successes, total))]
+
+
+def _weighted(results: Sequence[EpisodeResult], lengths: Sequence[tuple[float | None, float | None]]) -> float | None:
+    """Mean over all results of success times best / max(best, taken); failures need no lengths."""
+    if all(best is None for best, _ in lengths):
+        return None
+    total = 0.0
+    for result, (best, taken) in zip(results, lengths, strict=True):
+        if result.success_at_end:
+            if best is None or taken is None:
+                return None
+            # Nothing to do and nothing done is a full success.
+            total += best / max(best, taken) if max(best, taken) > 0 else 1.0
+    return total / len(results)
+
+
+def _per_cent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f}"
+
+
+def _interval(ends: Sequence[float]) -> str:
+    return f"{100 * ends[0]:.1f}-{100 * ends[1]:.1f}"

@@ -1,0 +1,50 @@
+import json
+
+import pytest
+from corner_episode import corner_episode
+
+from zoo.cli.main import main
+from zoo.envs.episodes.benchmark import Benchmark
+from zoo.envs.evaluation.runs import installed_assets
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("benchmark") / "corner"
+    assets = installed_assets({"primitives": ""})
+    episodes = [corner_episode()] * 2
+    Benchmark.of("corner", episodes, description="-", created_at="2020-01-01T00:00:00Z", asset_digests=assets).save(
+        folder
+    )
+    return folder
+
+
+@pytest.mark.render
+def test_random_on_a_benchmark(folder, tmp_path, capsys):
+    arguments = ["evaluate", "--policy", "random", "--benchmark", str(folder), "--horizon_steps", "2", "--videos", "1"]
+    out, file = tmp_path / "run", tmp_path / "deep" / "numbers.json"
+    assert main([*arguments, "--out", str(out), "--json", str(file)]) == 0
+    told = capsys.readouterr().out
+    assert "random on corner" in told
+    assert "horizon 2" in told
+    task = json.loads(file.read_text())["tasks"][0]
+    assert (task["task"], task["episodes"], task["failures"]) == ("pick", 2, {"horizon": 2})
+    assert (out / "videos" / "0.mp4").is_file()
+    assert "data:video/mp4" in (out / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("typed", "match"),
+    [
+        (["--benchmark", "mni"], "mni"),
+        (["--benchmark", "sampled", "--task", "pikc"], "pikc"),
+        (["--benchmark", "{folder}", "--task", "open"], "has no task open; it has pick"),
+        (["--benchmark", "{folder}", "--workers", "0"], "workers 0"),
+        (["--benchmark", "{folder}", "--policy", "nobody"], "no policy 'nobody'"),
+    ],
+)
+def test_mistakes(folder, typed, match, capsys):
+    typed = [text.format(folder=folder) for text in typed]
+    policy = [] if "--policy" in typed else ["--policy", "random"]
+    assert main(["evaluate", *policy, *typed]) == 2
+    assert match in capsys.readouterr().err

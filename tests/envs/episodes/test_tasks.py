@@ -1,0 +1,114 @@
+"""Tasks of episodes: names in both directions, defaults where a file is silent, unknown classes."""
+
+import json
+import math
+import re
+
+import pytest
+
+from zoo.envs.episodes.records import dump_json, slots_of
+from zoo.envs.episodes.schema import Episode, ExocentricCamera
+from zoo.envs.episodes.tasks import TASK_KINDS, Task, UnknownTask, new_task
+from zoo.errors import DataError, UnknownNameError
+
+POSE = (0.0, 0.0, 0.5, 1.0, 0.0, 0.0, 0.0)
+
+
+def test_own_episodes_state_every_threshold_and_read_back_equal(own_episode):
+    episode = own_episode(cameras=(ExocentricCamera(name="a", fov=71, pos=POSE[:3], up=(0, 0, 1), forward=(1, 0, 0)),))
+    content = episode.to_json()
+    assert content["task"]["succ_pos_threshold"] == 0.01 and content["seed"] is None
+    assert Episode.from_json(json.loads(dump_json(content)), "here") == episode
+    for kind in TASK_KINDS:
+        fields = {
+            "robot_base_pose": POSE,
+            "pickup_obj_name": "a",
+            "pickup_obj_start_pose": POSE,
+            "place_receptacle_name": "b",
+            "place_receptacle_start_pose": POSE,
+            "joint_name": "j",
+            "door_body_name": "d",
+        }
+        task = new_task(kind.name, **{name: value for name, value in fields.items() if name in slots_of(kind.record)})
+        assert set(task.to_json()) == set(slots_of(kind.record))
+        assert Task.from_json(task.to_json(), "here") == task and task.name == kind.name
+
+
+@pytest.mark.parametrize(
+    ("task", "field", "default"),
+    [
+        ("pick", "succ_pos_threshold", 0.01),
+        ("pick_and_place", "receptacle_supported_weight_frac", 0.5),
+        ("pick_and_place", "max_place_receptacle_pos_displacement", 0.15),
+        ("pick_and_place", "max_place_receptacle_rot_displacement", math.radians(60)),
+        ("pick_and_place_next_to", "min_surface_to_surface_gap", 0.0),
+        ("pick_and_place_next_to", "max_surface_to_surface_gap", 0.05),
+        ("open", "task_success_threshold", 0.20),
+        ("close", "task_success_threshold", 0.85),
+        ("open_door", "door_openness_threshold", 0.67),
+        ("navigate_to", "succ_pos_threshold", 1.5),
+    ],
+)
+def test_thresholds_are_the_schemas_where_a_file_is_silent_and_else_the_files(task, field, default, public_episode):
+    content = public_episode(task)
+    content["task"].pop(field, None)
+    episode = Episode.from_json(content, "here")
+    assert getattr(episode.task, field) == default
+    assert field not in episode.to_json()["task"]
+    assert episode.explicit().to_json()["task"][field] == default == episode.task.fields()[field]
+    content["task"][field] = 0.123
+    assert getattr(Episode.from_json(content, "here").task, field) == 0.123
+
+
+def test_tasks_have_public_names_in_both_directions(public_episode, public_tasks):
+    for name in public_tasks:
+        content = public_episode(name)
+        assert Episode.from_json(content, "here").task.name == name
+        kind = next(kind for kind in TASK_KINDS if kind.name == name)
+        assert kind.task_cls == content["task"]["task_cls"]
+        old = content["task"]["task_cls"].replace("molmo_spaces", "mujoco_thor")
+        content["task"]["task_cls"] = old
+        episode = Episode.from_json(content, "here")
+        assert episode.task.name == name and episode.to_json()["task"]["task_cls"] == old
+    assert len({kind.name for kind in TASK_KINDS}) == len({(k.task_cls, k.task_type) for k in TASK_KINDS})
+
+
+def test_open_and_close_share_a_class_and_open_is_meant_without_a_type(public_episode):
+    content = public_episode("close")
+    del content["task"]["task_type"]
+    assert Episode.from_json(content, "here").task.name == "open"
+
+
+@pytest.mark.parametrize(
+    ("task_cls", "task_type"),
+    [
+        ("molmo_spaces.tasks.packing_task.PackingTask", None),
+        ("molmo_spaces.tasks.opening_tasks.OpeningTask", "half_open"),
+        ("mine.PickTask", "pick"),
+    ],
+)
+def test_unknown_tasks_are_kept_and_refused_only_when_run(task_cls, task_type, public_episode):
+    content = public_episode()
+    content["task"] = {"task_cls": task_cls, "task_type": task_type, "boxes": [1, 2], "robot_base_pose": None}
+    episode = Episode.from_json(content, "here")
+    assert isinstance(episode.task, UnknownTask) and episode.task.name is None and episode.category == "none"
+    assert dump_json(episode.to_json()) == dump_json(content)
+    with pytest.raises(UnknownNameError, match=f"no task for task_cls {re.escape(repr(task_cls))}.*Tasks: pick, "):
+        episode.task.fields()
+
+
+def test_a_misspelt_task_class_names_the_near_one(public_episode):
+    content = public_episode()
+    content["task"]["task_cls"] += "s"
+    with pytest.raises(UnknownNameError, match=r"near: molmo_spaces\.tasks\.pick_task\.PickTask"):
+        Episode.from_json(content, "here").task.fields()
+    with pytest.raises(UnknownNameError, match="no task 'pik'. Near: pick"):
+        new_task("pik")
+
+
+@pytest.mark.parametrize(("task", "field"), [("open", "joint_start_position"), ("open", "task_success_threshold")])
+def test_wrong_task_fields_are_refused(task, field, public_episode):
+    content = public_episode(task)
+    content["task"][field] = "x"
+    with pytest.raises(DataError, match=f"task.{field} is 'x', expected a finite number"):
+        Episode.from_json(content, "here")
