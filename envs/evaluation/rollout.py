@@ -21,6 +21,7 @@ from zoo.errors import ZooError
 from zoo.shards.encode import encode_frames
 
 VIDEO_CRF = 26  # of rollout videos, which are for looking at
+SHOWN_CAMERAS = 2  # of an episode, side by side in its video
 HORIZON_S: Mapping[str, float] = {
     "pick": 30.0,
     "pick_and_place": 40.0,
@@ -71,7 +72,6 @@ class RolloutSettings:
         stop_on_success: End as soon as the task is done.
         seed: Of what drivers draw, together with the episode's own.
         execute_steps: Actions of a chunk that are executed before the next query; None: all.
-        video_camera: Whose pictures the video shows; None: the episode's first.
     """
 
     horizon_s: Mapping[str, float] = field(default_factory=dict)
@@ -79,7 +79,6 @@ class RolloutSettings:
     stop_on_success: bool = False
     seed: int = 0
     execute_steps: int | None = None
-    video_camera: str | None = None
 
     def steps_of(self, episode: Episode, policy_dt: float) -> int:
         """Policy steps of an episode.
@@ -136,12 +135,12 @@ def run_episode(
     driver.reset(env, info["task"], np.random.default_rng([settings.seed, episode.seed_at(index)]))
     track = _Track()
     steps = _steps(env, observation, driver, settings, track)
-    camera = _camera(env, settings)
-    if video is None or camera is None:
+    cameras = list(env.simulation.cameras)[:SHOWN_CAMERAS]
+    if video is None or not cameras:
         for _ in steps:
             pass
     else:
-        pictures = (env.picture(camera) for _ in steps)
+        pictures = (np.concatenate([env.picture(camera) for camera in cameras], axis=1) for _ in steps)
         _write(video, encode_frames(pictures, fps=1 / env.simulation.clocks.policy_dt, crf=VIDEO_CRF))
     return _scored(env, episode, index, track, _since(began))
 
@@ -171,12 +170,6 @@ def _steps(
         track.failure = ("simulator_unstable", str(error))
     except PolicyError as error:
         track.failure = ("policy_error", str(error))
-
-
-def _camera(env: EpisodeEnv, settings: RolloutSettings) -> str | None:
-    """Whose pictures the video shows; None where the episode has no camera."""
-    names = list(env.simulation.cameras)
-    return settings.video_camera if settings.video_camera in names else next(iter(names), None)
 
 
 def _write(file: Path, content: bytes) -> None:

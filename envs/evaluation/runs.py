@@ -105,10 +105,9 @@ def installed_assets(asked: Mapping[str, str]) -> dict[str, str]:
 
 def _recorded(settings: WorkerSettings) -> dict[str, Any]:
     """What results depend on, as plain JSON; videos do not count."""
-    rollout = {name: value for name, value in asdict(settings.rollout).items() if name != "video_camera"}
-    rest = {"cameras": list(settings.cameras), "image_size": settings.image_size, "clocks": settings.clocks}
-    plain = rollout | rest | {"clocks": None if settings.clocks is None else asdict(settings.clocks)}
-    return json.loads(json.dumps(plain))
+    clocks = None if settings.clocks is None else asdict(settings.clocks)
+    rest = {"cameras": settings.cameras, "image_size": settings.image_size, "clocks": clocks}
+    return json.loads(json.dumps(asdict(settings.rollout) | rest))
 
 
 def _write(file: Path, text: str) -> None:
