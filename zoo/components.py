@@ -6,6 +6,7 @@ COMPONENTS = {
         "blind_baseline": "zoo.callbacks:BlindBaseline",
         "last_step": "zoo.callbacks:LastStepCheckpoint",
         "run_report": "zoo.callbacks:RunReport",
+        "simulator_evaluation": "zoo.callbacks.simulator_evaluation:SimulatorEvaluation",
     },
     "module": {
         "vlm": "zoo.module:ZooModule",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import multiprocessing
 import os
 import signal
@@ -20,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -27,7 +29,7 @@ import numpy as np
 from zoo.envs.episodes.results import EpisodeResult, FailureReason
 from zoo.envs.episodes.schema import Episode
 from zoo.envs.evaluation.drivers import EXPERT, RANDOM, driver
-from zoo.envs.evaluation.rollout import RolloutSettings, failed, run_episode
+from zoo.envs.evaluation.rollout import Driver, RolloutSettings, failed, run_episode
 from zoo.envs.robots.robot import Clocks
 from zoo.envs.simulation.environment import EpisodeEnv
 from zoo.errors import ConfigError, ZooError
@@ -51,8 +53,6 @@ class WorkerSettings:
         cameras: Whose pictures a policy in the main process gets.
         image_size: Width and height of pictures; None takes each episode's.
         clocks: Of physics, controller and policy; None takes each robot's.
-        videos: Folder for videos, `<index>.mp4`; None: none.
-        video_indices: Episodes that get one.
     """
 
     policy: str
@@ -60,8 +60,6 @@ class WorkerSettings:
     cameras: tuple[str, ...] = ()
     image_size: tuple[int, int] | None = None
     clocks: Clocks | None = None
-    videos: Path | None = None
-    video_indices: frozenset[int] = frozenset()
 
 
 @dataclass
@@ -78,7 +76,7 @@ class _Worker:
 
 
 class EpisodePool:
-    """Runs episodes in worker processes; a context manager.
+    """Runs episodes in worker processes, which stay between runs; a context manager.
 
     Args:
         settings: What workers are told.
@@ -115,23 +113,32 @@ class EpisodePool:
         self._workers = []
         self._thread.shutdown(wait=False)
 
-    def run(self, episodes: Mapping[int, Episode]) -> Iterator[EpisodeResult]:
-        """Run episodes, as results come in.
+    def run(
+        self,
+        episodes: Mapping[int, Episode],
+        *,
+        videos: Mapping[int, Path] = MappingProxyType({}),
+        max_seconds: float = math.inf,
+    ) -> Iterator[EpisodeResult]:
+        """Run episodes in the order given, as results come in.
 
         Args:
             episodes: By index within their benchmark.
+            videos: Files of those that get one, by index.
+            max_seconds: Wall time after which no further episode is begun; what runs is finished.
         Raises:
             ConfigError: a worker could not start at all.
         """
-        queue = deque(sorted(episodes))
-        pending = set(queue)
-        self._workers = [self._start(slot) for slot in range(min(self.num_workers, len(queue)))]
-        while pending:
-            self._hand_out(queue, episodes)
+        queue, deadline = deque(episodes), time.monotonic() + max_seconds
+        missing = min(self.num_workers, len(queue)) - len(self._workers)
+        self._workers += [self._start(len(self._workers) + number) for number in range(missing)]
+        while queue or any(worker.index is not None for worker in self._workers):
+            if time.monotonic() > deadline:
+                queue.clear()
+            self._hand_out(queue, episodes, videos)
             for worker, message in self._messages():
                 result = self._heard(worker, message, episodes)
                 if result is not None:
-                    pending.discard(result.index)
                     yield result
 
     def _start(self, slot: int) -> _Worker:
@@ -141,13 +148,13 @@ class EpisodePool:
         theirs.close()
         return _Worker(process, ours, slot)
 
-    def _hand_out(self, queue: deque[int], episodes: Mapping[int, Episode]) -> None:
+    def _hand_out(self, queue: deque[int], episodes: Mapping[int, Episode], videos: Mapping[int, Path]) -> None:
         for worker in self._workers:
             if worker.index is None and queue:
                 worker.index = queue.popleft()
                 worker.began = worker.heard = time.monotonic()
                 with contextlib.suppress(BrokenPipeError):  # it died meanwhile; waiting on it says so
-                    worker.connection.send((worker.index, episodes[worker.index].to_json()))
+                    worker.connection.send((worker.index, episodes[worker.index].to_json(), videos.get(worker.index)))
 
     def _messages(self) -> Iterator[tuple[_Worker, Any]]:
         """What workers say: a tuple (kind, content), or the failure that a worker has become."""
@@ -245,9 +252,9 @@ def _work(connection: Connection, settings: WorkerSettings) -> None:
     try:
         connection.send(("ready", None))
         while True:
-            index, content = connection.recv()
+            index, content, video = connection.recv()
             episode = Episode.from_json(content, f"episode {index}")
-            connection.send(("result", _run(envs, episode, index, chosen, settings).to_json()))
+            connection.send(("result", _run(envs, episode, index, chosen, settings, video).to_json()))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
     except Exception:  # noqa: BLE001 - a bug must reach the main process with its traceback, which a spawned process would lose
@@ -258,16 +265,18 @@ def _work(connection: Connection, settings: WorkerSettings) -> None:
 
 
 def _run(
-    envs: dict[str, EpisodeEnv], episode: Episode, index: int, chosen: Any, settings: WorkerSettings
+    envs: dict[str, EpisodeEnv],
+    episode: Episode,
+    index: int,
+    chosen: Driver,
+    settings: WorkerSettings,
+    video: Path | None,
 ) -> EpisodeResult:
     began = time.perf_counter()
     try:
         env = _env_for(envs, episode, settings)
     except ZooError as error:
         return failed(episode, index, "setup_failed", str(error), round(time.perf_counter() - began, 3))
-    video = None
-    if settings.videos is not None and index in settings.video_indices:
-        video = settings.videos / f"{index}.mp4"
     return run_episode(env, episode, index, chosen, settings.rollout, video)
 
 

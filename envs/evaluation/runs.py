@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,7 @@ def evaluate(
     policy: Policy | None = None,
     num_workers: int = 1,
     silence_s: float = 300.0,
+    videos_per_task: int = 0,
 ) -> Scored:
     """Run every episode that the folder has no result of, and write the summary.
 
@@ -54,25 +57,49 @@ def evaluate(
         policy: Acts in this process, where the settings name neither `expert` nor `random`.
         num_workers: Processes.
         silence_s: As of `EpisodePool`.
+        videos_per_task: Episodes of each task of which a video is kept.
     Raises:
         ConfigError: the folder belongs to another run, or assets differ from those of the benchmark.
     """
+    with EpisodePool(settings, num_workers=num_workers, policy=policy, silence_s=silence_s) as pool:
+        return evaluate_in(pool, benchmark, folder, videos_per_task=videos_per_task)
+
+
+def evaluate_in(
+    pool: EpisodePool,
+    benchmark: Benchmark,
+    folder: Path,
+    *,
+    videos_per_task: int = 0,
+    max_seconds: float = math.inf,
+    is_quiet: bool = False,
+) -> Scored:
+    """`evaluate` in worker processes that are there already, and stay.
+
+    Args:
+        pool: Of the workers and their policy.
+        benchmark: See there, as the next two.
+        folder: See there.
+        videos_per_task: See there.
+        max_seconds: Wall time after which no further episode is begun; tasks take turns, so each has its share.
+        is_quiet: No progress bar.
+    """
     benchmark.check_assets(installed_assets(benchmark.metadata.asset_digests))
     header = RunHeader(
-        policy=settings.policy,
+        policy=pool.settings.policy,
         benchmark=benchmark.name,
         digest=benchmark.digest,
         num_episodes=len(benchmark.episodes),
-        settings=_recorded(settings),
+        settings=_recorded(pool.settings),
     )
     with ResultFile(folder / RESULTS, header) as file:
-        episodes = {index: benchmark.episodes[index] for index in file.run.pending}
-        with (
-            EpisodePool(settings, num_workers=num_workers, policy=policy, silence_s=silence_s) as pool,
-            tqdm(total=len(benchmark.episodes), initial=len(benchmark.episodes) - len(episodes), unit="episode") as bar,
-        ):
-            successes: list[bool] = [result.success_at_end for result in file.run.results.values()]
-            for result in pool.run(episodes):
+        order = [index for index in in_turns(benchmark) if index in set(file.run.pending)]
+        episodes = {index: benchmark.episodes[index] for index in order}
+        videos = {index: folder / VIDEOS / f"{index}.mp4" for index in first_indices(benchmark, videos_per_task)}
+        scored = len(benchmark.episodes) - len(episodes)
+        with tqdm(total=len(benchmark.episodes), initial=scored, unit="episode", disable=is_quiet) as bar:
+            successes = [result.success_at_end for result in file.run.results.values()]
+            for result in pool.run(episodes, videos=videos, max_seconds=max_seconds):
                 file.append(result)
                 successes.append(result.success_at_end)
                 bar.set_postfix_str(f"{sum(successes)} of {len(successes)} succeed", refresh=False)
@@ -83,12 +110,27 @@ def evaluate(
     return Scored(folder, run)
 
 
-def video_indices(benchmark: Benchmark, per_task: int) -> frozenset[int]:
+def first_indices(benchmark: Benchmark, per_task: int) -> frozenset[int]:
     """The first episodes of each task."""
-    chosen: dict[str, list[int]] = defaultdict(list)
+    return frozenset(index for indices in _by_task(benchmark) for index in indices[:per_task])
+
+
+def first_of_each_task(benchmark: Benchmark, count: int) -> Benchmark:
+    """A benchmark with no more than so many episodes of each task, in their old order."""
+    chosen = first_indices(benchmark, count)
+    return replace(benchmark, episodes=tuple(e for i, e in enumerate(benchmark.episodes) if i in chosen))
+
+
+def in_turns(benchmark: Benchmark) -> list[int]:
+    """All episodes, the first of each task, then the second of each, and so on."""
+    return [index for turn in zip_longest(*_by_task(benchmark)) for index in turn if index is not None]
+
+
+def _by_task(benchmark: Benchmark) -> list[list[int]]:
+    found: dict[str, list[int]] = defaultdict(list)
     for index, episode in enumerate(benchmark.episodes):
-        chosen[episode.task.task_cls + str(episode.task.task_type)].append(index)
-    return frozenset(index for indices in chosen.values() for index in indices[:per_task])
+        found[episode.task.task_cls + str(episode.task.task_type)].append(index)
+    return list(found.values())
 
 
 def installed_assets(asked: Mapping[str, str]) -> dict[str, str]:

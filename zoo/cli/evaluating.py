@@ -3,7 +3,7 @@
 import json as json_format
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from zoo import registry
 from zoo.cli import runs
@@ -31,6 +31,8 @@ def evaluate(
     horizon_steps: int | None = None,
     stop_on_success: bool = False,
     cameras: str = "",
+    perturb: Literal["prompt", "joints", "camera"] | None = None,
+    level: float | None = None,
     videos: int = 2,
     out: Path | None = None,
     json: Path | None = None,
@@ -49,6 +51,8 @@ def evaluate(
         horizon_steps: Policy steps after which an episode is cut off; by task in seconds where nothing is given.
         stop_on_success: End an episode as soon as its task is done.
         cameras: Names with commas between them whose pictures the policy gets.
+        perturb: Change every episode: its words, where the arm's joints start, or where cameras stand.
+        level: How much: number of a wording, 0 to draw one (0); radians (0.3); 0 to 100 (40). Only with perturb.
         videos: Episodes of each task of which the report has a video.
         out: Folder of the run, a new one below runs/evaluate where nothing is given; one that was stopped goes on.
         json: File for the numbers: `tasks` holds one object per task with `task`, `episodes`, `success_at_end`,
@@ -60,28 +64,31 @@ def evaluate(
     """
     from zoo.envs.episodes.statistics import as_table, summary
     from zoo.envs.evaluation.drivers import EXPERT, RANDOM
+    from zoo.envs.evaluation.perturb import perturbed
     from zoo.envs.evaluation.pool import WorkerSettings
     from zoo.envs.evaluation.rollout import RolloutSettings
-    from zoo.envs.evaluation.runs import VIDEOS, video_indices
+    from zoo.envs.evaluation.runs import VIDEOS
     from zoo.envs.evaluation.runs import evaluate as run_benchmark
     from zoo.report.rollouts import write_rollout_report
 
     if videos < 0 or workers < 1:
         raise ConfigError(f"videos is {videos} and workers {workers}, expected 0 or more and 1 or more")
+    if level is not None and perturb is None:
+        raise ConfigError(f"level is {level:g} but nothing says of what; add --perturb prompt, joints or camera")
     if benchmark == SAMPLED:
         chosen = _sampled(_tasks(task), episodes or 50, dataset=dataset, split=split, seed=seed)
     else:
         chosen = _from_benchmark(benchmark, task, episodes)
+    if perturb is not None:
+        chosen = perturbed(chosen, perturb, level)
     acting = None if policy in (EXPERT, RANDOM) else _policy(policy)
     folder = out or _new_folder(chosen.name, policy)
     settings = WorkerSettings(
         policy=policy,
         rollout=RolloutSettings(horizon_steps=horizon_steps, stop_on_success=stop_on_success, seed=seed),
         cameras=tuple(name for name in cameras.split(",") if name),
-        videos=folder / VIDEOS,
-        video_indices=video_indices(chosen, videos),
     )
-    scored = run_benchmark(chosen, settings, folder, policy=acting, num_workers=workers)
+    scored = run_benchmark(chosen, settings, folder, policy=acting, num_workers=workers, videos_per_task=videos)
     told = summary(scored.run)
     files = {int(file.stem): file for file in (folder / VIDEOS).glob("*.mp4")}
     report = write_rollout_report(folder, told, [one.to_json() for one in scored.run.results.values()], files)

@@ -22,6 +22,7 @@ RESULTS = "results.json"
 SAMPLES = "samples.json"
 PREDICTIONS = "predictions.jsonl"
 MEDIA_FOLDER = "media"
+SIMULATOR_FOLDER = "simulator"
 REPORT = "report.html"
 
 Series = list[tuple[int, float]]

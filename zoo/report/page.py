@@ -1,23 +1,23 @@
 """The page: sections of HTML from the files of a run folder. Every text that a run produced is escaped here."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import DataError
 from zoo.report.curves import draw, panels
+from zoo.report.document import NO_NUMBER, document, percent
 from zoo.report.files import REPORT, RunFiles, read_run
 from zoo.report.media import file_html, media_html, sampling_of, shown_clip
 from zoo.report.places import has_places, strip_of_places
 from zoo.report.pruning import curves_of, summary
-from zoo.report.style import STYLE
+from zoo.report.rollouts import latest_rollouts
 
 SHOWN_ANSWERS = 6  # of a clip; the others are folded
 DRAWN_ANSWERS = 3  # of a clip: those with points
 SHOWN_KEPT = 3  # clips of which it is seen at once what pruners left; the others are folded
-NO_NUMBER = "-"
 
 
 def write_report(run_folder: str | os.PathLike[str]) -> Path:
@@ -48,6 +48,7 @@ def page_html(run: RunFiles) -> str:
         _table(run.results),
         _scored(run.results),
         _curves(run),
+        latest_rollouts(run.folder),
         _kept(run),
         _samples(run),
         _config(run.config),
@@ -56,26 +57,11 @@ def page_html(run: RunFiles) -> str:
     return document(title_of(run.folder), sections)
 
 
-def document(title: str, sections: Iterable[str]) -> str:
-    """A page of sections of HTML, empty ones left out; the title is escaped here."""
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n<body>\n"
-        f"{chr(10).join(filter(None, sections))}\n</body></html>\n"
-    )
-
-
 def title_of(folder: Path) -> str:
     """`molmo2/tiny, version_3` of `runs/molmo2/tiny/version_3`; elsewhere the last two folders."""
     parts = folder.resolve().parts
     named = parts[parts.index("runs") + 1 :] if "runs" in parts[:-2] else parts[-2:]
     return f"{'/'.join(named[:-1])}, {named[-1]}" if len(named) > 1 else named[-1]
-
-
-def percent(share: Any) -> str:
-    """`61.2 %`; a dash where there is no number."""
-    return f"{100 * share:.1f} %" if isinstance(share, int | float) else NO_NUMBER
 
 
 def _meta(run: RunFiles) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from zoo.report.files import REPORT
+from zoo.report.document import document, percent
+from zoo.report.files import REPORT, SIMULATOR_FOLDER
 from zoo.report.media import file_html
-from zoo.report.page import document, percent
 
 HEAD = ("task", "episodes", "success at the end", "95 %", "", "at any step", "95 %", "SPL", "SEL", "failures")
 
@@ -27,20 +28,46 @@ def write_rollout_report(
     Returns:
         Path of the page.
     """
-    by_index = {int(result["index"]): result for result in results}
-    cards = [_card(by_index[index], file) for index, file in sorted(videos.items()) if index in by_index]
     title = f"{summary['policy']} on {summary['benchmark']}"
     sections = [
         f"<h1>{escape(title)}</h1>",
         f'<p class="meta">{escape(_meta(summary))}</p>',
         _tasks(summary["tasks"]),
-        f'<h2>Rollouts</h2><div class="grid">{"".join(cards)}</div>' if cards else "",
+        _cards(results, videos),
     ]
     path = folder / REPORT
     unfinished = path.with_suffix(".part")
     unfinished.write_text(document(title, sections), encoding="utf-8")
     unfinished.replace(path)
     return path
+
+
+def latest_rollouts(run_folder: Path) -> str:
+    """The newest evaluation of a training run as sections of its page; nothing where there is none that was finished.
+
+    Args:
+        run_folder: With `simulator/step_<n>/`, each as `zoo evaluate` leaves a run.
+    """
+    finished = sorted(folder for folder in (run_folder / SIMULATOR_FOLDER).glob("step_*") if _is_finished(folder))
+    if not finished:
+        return ""
+    folder = finished[-1]
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    lines = (folder / "results.jsonl").read_text(encoding="utf-8").splitlines()[1:]  # the first is the header
+    videos = {int(file.stem): file for file in (folder / "videos").glob("*.mp4")}
+    step = int(folder.name.removeprefix("step_"))
+    note = f'<p class="note">In the simulator, after {step:,} steps: {escape(_meta(summary))}</p>'
+    return note + _tasks(summary["tasks"]) + _cards([json.loads(line) for line in lines], videos)
+
+
+def _is_finished(folder: Path) -> bool:
+    return (folder / "summary.json").is_file() and (folder / "results.jsonl").is_file()
+
+
+def _cards(results: Sequence[Mapping[str, Any]], videos: Mapping[int, Path]) -> str:
+    by_index = {int(result["index"]): result for result in results}
+    cards = [_card(by_index[index], file) for index, file in sorted(videos.items()) if index in by_index]
+    return f'<h2>Rollouts</h2><div class="grid">{"".join(cards)}</div>' if cards else ""
 
 
 def _meta(summary: Mapping[str, Any]) -> str:

@@ -114,8 +114,8 @@ def test_no_worker_is_left_behind(episode):
 
 @pytest.mark.render
 def test_videos(episode, tmp_path):
-    told = settings("random", videos=tmp_path, video_indices=frozenset({1}))
-    results({0: episode, 1: episode}, told=told)
+    with EpisodePool(settings("random")) as pool:
+        list(pool.run({0: episode, 1: episode}, videos={1: tmp_path / "1.mp4"}))
     assert [file.name for file in tmp_path.iterdir()] == ["1.mp4"]
     import av
 
@@ -148,3 +148,14 @@ def test_what_does_not_go_together():
         EpisodePool(settings("random"), policy=Held())
     with pytest.raises(ConfigError, match="do not go together"):
         EpisodePool(settings("held"))
+
+
+def test_workers_stay_between_runs_and_time_can_be_limited(episode):
+    with EpisodePool(settings("random")) as pool:
+        assert len(list(pool.run({0: episode}))) == 1
+        process = multiprocessing.active_children()[0].pid
+        began = time.monotonic()
+        found = list(pool.run(dict.fromkeys(range(100), episode), max_seconds=1.0))
+        assert 1 <= len(found) < 100
+        assert time.monotonic() - began < 60
+        assert [child.pid for child in multiprocessing.active_children()] == [process]

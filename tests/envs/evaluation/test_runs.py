@@ -9,7 +9,7 @@ import pytest
 from zoo.envs.episodes.benchmark import Benchmark
 from zoo.envs.evaluation.pool import WorkerSettings
 from zoo.envs.evaluation.rollout import HORIZON_S, RolloutSettings
-from zoo.envs.evaluation.runs import RESULTS, SUMMARY, TABLE, evaluate, installed_assets, video_indices
+from zoo.envs.evaluation.runs import RESULTS, SUMMARY, TABLE, evaluate, first_indices, in_turns, installed_assets
 from zoo.errors import ConfigError
 
 SETTINGS = WorkerSettings(policy="random", rollout=RolloutSettings(horizon_steps=2))
@@ -55,8 +55,16 @@ def test_other_assets_are_refused(benchmark, tmp_path):
 
 
 def test_videos_of_the_first_episodes_of_each_task(benchmark):
-    assert video_indices(benchmark, 2) == {0, 1}
-    assert video_indices(benchmark, 0) == frozenset()
+    assert first_indices(benchmark, 2) == {0, 1}
+    assert first_indices(benchmark, 0) == frozenset()
+
+
+def test_tasks_take_turns(benchmark, episode):
+    content = episode.to_json()
+    content["task"] |= {"task_cls": "molmo_spaces.tasks.other_task.OtherTask"}
+    other = type(episode).from_json(content, "other")
+    mixed = replace(benchmark, episodes=(episode, episode, episode, other, other))
+    assert in_turns(mixed) == [0, 3, 1, 4, 2]
 
 
 def test_horizons(episode):

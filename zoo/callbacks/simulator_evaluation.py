@@ -1,0 +1,164 @@
+"""The policy that a module is, scored in the simulator while it trains."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
+
+from zoo.envs.episodes.benchmark import Benchmark, find_benchmark
+from zoo.envs.episodes.statistics import as_table, summary
+from zoo.envs.evaluation.pool import EpisodePool, WorkerSettings
+from zoo.envs.evaluation.rollout import RolloutSettings
+from zoo.envs.evaluation.runs import VIDEOS, evaluate_in, first_of_each_task
+from zoo.errors import ConfigError
+from zoo.policy import Observation, Policy
+from zoo.report.files import SIMULATOR_FOLDER
+from zoo.report.rollouts import write_rollout_report
+
+logger = logging.getLogger(__name__)
+
+UNLIMITED = float("inf")
+
+
+@runtime_checkable
+class ActingModule(Protocol):
+    """A module that can act."""
+
+    def policy(self) -> Policy:
+        """A policy over the weights as they are, which are not copied."""
+
+
+class SimulatorEvaluation(Callback):
+    """Scores the module's policy on episodes every so many steps; training waits meanwhile, for `max_seconds` at most.
+
+    Workers simulate, this process acts for all of them at once. Logged are `sim/<task>/success_at_end` and
+    `success_oracle` with the ends of their 95 % intervals; the run folder gets `simulator/step_<n>/` with every result,
+    videos and a page of its own, which the run's report shows as well.
+
+    Args:
+        benchmark: Bundled name or folder.
+        every_n_steps: Optimiser steps between two evaluations.
+        episodes: Of each task; None: all.
+        workers: Processes that simulate; they stay for the whole training.
+        cameras: Whose pictures the policy gets.
+        horizon_steps: Policy steps after which an episode is cut off; None: by task, in seconds.
+        videos: Episodes of each task that are shown.
+        max_seconds: Time of one evaluation after which no episode is begun; tasks take turns, so each has its share.
+
+    Raises:
+        ConfigError: a number out of its range; at the start of training: a module that offers no `policy()`, or a
+            strategy under which one process does not hold all weights.
+        UnknownNameError: no such benchmark.
+    """
+
+    kind = "callback"
+
+    def __init__(
+        self,
+        *,
+        benchmark: str,
+        every_n_steps: int = 1000,
+        episodes: int | None = None,
+        workers: int = 1,
+        cameras: Sequence[str] = (),
+        horizon_steps: int | None = None,
+        videos: int = 1,
+        max_seconds: float = UNLIMITED,
+    ) -> None:
+        least = {"every_n_steps": every_n_steps, "workers": workers, "episodes": 1 if episodes is None else episodes}
+        low = {name: value for name, value in least.items() if value < 1}
+        if low or videos < 0 or max_seconds <= 0:
+            raise ConfigError(
+                f"simulator_evaluation: {low | {'videos': videos, 'max_seconds': max_seconds}}; expected steps, "
+                "workers and episodes of 1 or more, videos of 0 or more and seconds above 0"
+            )
+        whole = Benchmark.load(find_benchmark(benchmark))
+        self.benchmark = whole if episodes is None else first_of_each_task(whole, episodes)
+        self.every_n_steps, self.workers = every_n_steps, workers
+        self.videos, self.max_seconds = videos, max_seconds
+        self.settings = WorkerSettings(
+            policy="module", rollout=RolloutSettings(horizon_steps=horizon_steps), cameras=tuple(cameras)
+        )
+        self._pool: EpisodePool | None = None
+        self._last_step = 0
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not isinstance(pl_module, ActingModule):
+            raise ConfigError(f"simulator_evaluation: {type(pl_module).__name__} has no policy(), so it cannot act")
+        if not isinstance(trainer.strategy, (SingleDeviceStrategy, DDPStrategy)):
+            raise ConfigError(
+                f"simulator_evaluation: under {type(trainer.strategy).__name__} no process holds all weights; train "
+                "with --trainer.strategy=ddp, or leave the callback out and run zoo evaluate"
+            )
+        self._last_step = trainer.global_step
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        step = trainer.global_step
+        if step == self._last_step or step % self.every_n_steps:
+            return  # the second: of batches whose gradients are accumulated only the last makes a step
+        self._last_step = step
+        if trainer.is_global_zero:  # other ranks wait at their next exchange of gradients
+            self._evaluate(trainer, pl_module, step)
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
+
+    def _evaluate(self, trainer: Trainer, pl_module: LightningModule, step: int) -> None:
+        acting = _Acting(pl_module.policy(), trainer)
+        if self._pool is None:
+            self._pool = EpisodePool(self.settings, num_workers=self.workers, policy=acting)
+        self._pool.policy = acting
+        folder = Path(trainer.log_dir or trainer.default_root_dir) / SIMULATOR_FOLDER / f"step_{step:07d}"
+        was_training = pl_module.training
+        pl_module.eval()
+        try:
+            scored = evaluate_in(
+                self._pool,
+                self.benchmark,
+                folder,
+                videos_per_task=self.videos,
+                max_seconds=self.max_seconds,
+                is_quiet=True,
+            )
+        finally:
+            pl_module.train(was_training)
+        told = summary(scored.run)
+        videos = {int(file.stem): file for file in (folder / VIDEOS).glob("*.mp4")}
+        write_rollout_report(folder, told, [one.to_json() for one in scored.run.results.values()], videos)
+        logger.info("step %d: %s", step, as_table(told))
+        metrics = _metrics(told)
+        pl_module.log_dict(metrics, logger=False, rank_zero_only=True)  # for checkpoints that watch one of them
+        for own in trainer.loggers:  # by ourselves: Lightning would write the values of this step at later steps too
+            own.log_metrics(metrics, step=step)
+
+
+class _Acting(Policy):
+    """A module's policy without gradients and in the run's precision, which torch knows by thread."""
+
+    def __init__(self, policy: Policy, trainer: Trainer) -> None:
+        self._policy, self._precision = policy, trainer.precision_plugin
+
+    def reset(self, tasks: Mapping[int, Mapping[str, Any]]) -> None:
+        self._policy.reset(tasks)
+
+    def act(self, observation: Observation, slots: Sequence[int]) -> np.ndarray:
+        with torch.no_grad(), self._precision.forward_context():
+            return self._policy.act(observation, slots)
+
+
+def _metrics(told: dict[str, Any]) -> dict[str, float]:
+    metrics = {}
+    for task in told["tasks"]:
+        place = f"sim/{task['task']}"
+        metrics |= {f"{place}/{name}": float(task[name]) for name in ("success_at_end", "success_oracle")}
+        metrics |= {f"{place}/ci95_low": task["ci95"][0], f"{place}/ci95_high": task["ci95"][1]}
+    return metrics
