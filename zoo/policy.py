@@ -30,15 +30,16 @@ class Policy(ABC):
         """
 
     @abstractmethod
-    def act(self, observation: Observation, slots: Sequence[int]) -> np.ndarray:
+    def act(self, observation: Observation, slots: Sequence[int]) -> Sequence[np.ndarray] | np.ndarray:
         """Choose what to do next.
 
         Args:
             observation: The environments' observations, each array with the batch in front.
             slots: Of the batch's rows, each begun by `reset`.
         Returns:
-            (batch, chunk, action_dim) float32 actions, to be executed in order; a caller may execute fewer than it got
-            and ask again. A chunk of length 0 says that the policy is done.
+            A chunk for each row, (chunk, action_dim) float32 actions to be executed in order; chunks may differ in
+            length, and a caller may execute fewer than it got and ask again. One of length 0 says that the policy is
+            done.
         """
 
 

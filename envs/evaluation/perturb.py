@@ -52,11 +52,13 @@ def perturb_joints(episode: Episode, level: float, rng: np.random.Generator) -> 
 
     Args:
         episode: Of a robot with an arm.
-        level: Radians; the sheet has 0.3 and 0.5.
+        level: Radians; the sheet has 0.3 and 0.5. 0 leaves the episode as it is.
         rng: Draws.
     Raises:
         ConfigError: the robot has no arm, or the episode another number of joints.
     """
+    if level == 0:
+        return episode
     robot: Robot = registry.build("robot", episode.robot.robot_name)
     starts = dict(episode.robot.init_qpos)
     arms = [group for group in robot.groups if group.kind == "arm"]
@@ -77,7 +79,7 @@ def perturb_camera(episode: Episode, level: float, rng: np.random.Generator) -> 
 
     Args:
         episode: With cameras.
-        level: 0 to 100; see `zoo.envs.robots.camera_levels`.
+        level: 0 to 100; see `zoo.envs.robots.camera_levels`. 0 leaves the episode as it is.
         rng: Draws.
     Raises:
         ConfigError: the episode has no camera.
@@ -85,6 +87,8 @@ def perturb_camera(episode: Episode, level: float, rng: np.random.Generator) -> 
     """
     if not episode.cameras:
         raise ConfigError("the episode has no camera that could be moved")
+    if level == 0:
+        return episode
     mounts = _mounts(episode.robot.robot_name)
     cameras = tuple(_moved(episode, camera, mounts, level, rng) for camera in episode.cameras)
     return replace(episode, cameras=cameras)
@@ -191,9 +195,7 @@ def _turned(
     centre: Array,
     is_moving: bool,
 ) -> PlacedCamera:
-    placed = PlacedCamera(
-        name=camera.name, body=body, position_m=position_m, quat_wxyz=quat_wxyz, fovy_deg=camera.fov
-    )
+    placed = PlacedCamera(name=camera.name, body=body, position_m=position_m, quat_wxyz=quat_wxyz, fovy_deg=camera.fov)
     moving = [camera.name] if is_moving else []
     return camera_levels.perturb([placed], level, rng, centre_m=centre, moving=moving)[0]
 

@@ -40,6 +40,12 @@ logger = logging.getLogger(__name__)
 GATHER_S = 0.002
 """How long the main process waits for further workers before it asks the policy."""
 POLL_S = 1.0
+FAILURES: Mapping[str, FailureReason] = {
+    "lost": "worker_killed",
+    "silent": "policy_timeout",
+    "refused": "policy_error",
+}
+"""What an episode is counted as, by why its worker is given up."""
 NEVER = 10**9
 
 
@@ -175,7 +181,10 @@ class EpisodePool:
                 if kind == "act":
                     asking.append((worker, content))
                 elif kind == "reset":
-                    self.policy.reset({worker.slot: content})
+                    try:
+                        self.policy.reset({worker.slot: content})
+                    except ZooError as error:
+                        yield worker, ("refused", str(error))
                 else:
                     yield worker, (kind, content)
             elif time.monotonic() - worker.heard > self.silence_s:
@@ -219,7 +228,7 @@ class EpisodePool:
             return EpisodeResult.from_json(content, f"result of episode {index}")
         if kind == "bug":
             raise RuntimeError(f"episode {index} failed in a worker:\n{content}")
-        reason: FailureReason = "worker_killed" if kind == "lost" else "policy_timeout"
+        reason = FAILURES[kind]
         logger.warning("episode %d: %s; it counts as failed, and the worker is replaced", index, content)
         _stop(worker)
         self._workers[self._workers.index(worker)] = self._start(worker.slot)

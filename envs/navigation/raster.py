@@ -42,7 +42,7 @@ class ConvexShapes:
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray] | None:
         """Lowest and highest (2,) coordinates of all shapes; None where there is no shape."""
-        half = np.sqrt(np.diagonal(self.spreads, axis1=1, axis2=2))
+        half = np.sqrt(np.maximum(np.diagonal(self.spreads, axis1=1, axis2=2), 0))  # what is flat may round below 0
         points = np.concatenate([self.corners, self.centres - half, self.centres + half])
         return (points.min(axis=0), points.max(axis=0)) if len(points) else None
 

@@ -80,6 +80,19 @@ def test_a_policy_that_complains(episode):
     assert found[1].failure == "horizon"
 
 
+def test_a_policy_that_does_not_begin(episode):
+    class Gone(Held):
+        def reset(self, tasks):
+            super().reset(tasks)
+            self.begun = getattr(self, "begun", 0) + 1
+            if self.begun == 1:
+                raise DataError("the server is gone")
+
+    found = results({0: episode, 1: episode}, Gone())
+    assert (found[0].failure, found[0].detail) == ("policy_error", "the server is gone")
+    assert found[1].failure == "horizon"
+
+
 def test_a_policy_that_hangs(episode):
     def hang(call, slot, chunk):
         if call == 1:
