@@ -33,6 +33,15 @@ def test_random_on_a_benchmark(folder, tmp_path, capsys):
     assert "data:video/mp4" in (out / "report.html").read_text()
 
 
+def test_a_changed_benchmark_is_another_one(folder, tmp_path, capsys):
+    arguments = ["evaluate", "--policy", "random", "--benchmark", str(folder), "--horizon_steps", "1", "--videos", "0"]
+    arguments += ["--episodes", "1"]
+    assert main([*arguments, "--perturb", "joints", "--level", "0.2", "--out", str(tmp_path)]) == 0
+    assert "random on corner_joints_0.2" in capsys.readouterr().out
+    assert main([*arguments, "--out", str(tmp_path)]) == 2
+    assert "belongs to another run" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("typed", "match"),
     [
@@ -40,6 +49,9 @@ def test_random_on_a_benchmark(folder, tmp_path, capsys):
         (["--benchmark", "sampled", "--task", "pikc"], "pikc"),
         (["--benchmark", "{folder}", "--task", "open"], "has no task open; it has pick"),
         (["--benchmark", "{folder}", "--workers", "0"], "workers 0"),
+        (["--benchmark", "{folder}", "--level", "0.3"], "add --perturb prompt, joints or camera"),
+        (["--benchmark", "{folder}", "--perturb", "joints", "--level", "9"], "level 9 of joints: expected 0 to 3.14"),
+        (["--benchmark", "{folder}", "--perturb", "prompt"], "'pick it up' of task 'pick' does not read like"),
         (["--benchmark", "{folder}", "--policy", "nobody"], "no policy 'nobody'"),
     ],
 )

@@ -76,9 +76,44 @@ COMMANDS = (
         summary="Time pruners against the dense model: zoo bench pruning --methods stts,random --frames 16,64",
     ),
     Command(
+        name="bench sim",
+        target="zoo.cli.simulating:sim",
+        summary="Time the simulator against a bare MuJoCo loop, navigation steps, and two workers against one",
+    ),
+    Command(
         name="evaluate",
         target="zoo.cli.evaluating:evaluate",
         summary="Score a policy in the simulator: zoo evaluate --policy expert --benchmark sampled --task pick",
+    ),
+    Command(
+        name="serve",
+        target="zoo.cli.serving:serve",
+        summary="Serve a policy over a WebSocket: zoo serve --policy NAME --port 8000",
+    ),
+    Command(
+        name="scene new",
+        target="zoo.cli.scenes:new",
+        summary="Make a scene, a folder with MJCF, metadata and map: zoo scene new --out scenes/train_0",
+    ),
+    Command(
+        name="scene show",
+        target="zoo.cli.scenes:show",
+        summary="Draw a scene from above and from inside its rooms: zoo scene show procedural/train/12",
+    ),
+    Command(
+        name="scene check",
+        target="zoo.cli.scenes:check",
+        summary="Is a scene fit for use, and what is not: zoo scene check procedural/train/0:50",
+    ),
+    Command(
+        name="scene export",
+        target="zoo.cli.scenes:export",
+        summary="Write a scene for others: zoo scene export SCENE --format usd --out scene.usd",
+    ),
+    Command(
+        name="report correlate",
+        target="zoo.cli.correlating:correlate",
+        summary="How well simulation predicts reality: zoo report correlate SIM.json REAL.json",
     ),
     Command(
         name="doctor",

@@ -1,0 +1,166 @@
+"""Check a scene as a whole: the four gates, and whether somebody can walk to every room; in words and as JSON.
+
+Source: sheet molmospaces section 12 for the gates; the walk is ours.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from zoo.envs.navigation.occupancy import NO_ROOM, OccupancyMap
+from zoo.envs.navigation.paths import Router
+from zoo.envs.scenes.gate_limits import SHEET_LIMITS
+from zoo.envs.scenes.gates import check_inventory
+from zoo.envs.scenes.repair import Removal, repair
+from zoo.envs.scenes.report import GATES, Finding, SceneReport, pass_rates, pass_rates_json
+from zoo.envs.scenes.sources import OpenedScene, SpecifiedScene
+from zoo.errors import ConfigError
+
+WALKER_RADIUS_M = 0.3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reach:
+    """Which rooms are connected for somebody who opens doors.
+
+    Args:
+        radius_m: Of whoever walks.
+        reached: Rooms that are connected with one another.
+        cut_off: The others.
+    """
+
+    radius_m: float
+    reached: tuple[str, ...]
+    cut_off: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SceneCheck:
+    """What was found.
+
+    Args:
+        report: Of the gates.
+        reach: Of the walk.
+        removed: Objects that a repair took away before.
+        repaired: What is left, after a repair.
+        remarks: Of reading the scene.
+    """
+
+    report: SceneReport
+    reach: Reach
+    removed: tuple[Removal, ...] = ()
+    repaired: SpecifiedScene | None = None
+    remarks: str = ""
+
+    @property
+    def passed(self) -> bool:
+        return self.report.passed and not self.reach.cut_off
+
+    def to_json(self) -> dict[str, Any]:
+        return self.report.to_json() | {
+            "passed": self.passed,
+            "rooms": dataclasses.asdict(self.reach),
+            "removed": [dataclasses.asdict(removal) for removal in self.removed],
+            "remarks": self.remarks,
+        }
+
+
+def check_scene(opened: OpenedScene, *, mend: bool = False) -> SceneCheck:
+    """Put a scene through the gates and walk through its rooms.
+
+    Args:
+        opened: The scene.
+        mend: Take away first what the gates blame.
+    Raises:
+        ConfigError: a model without a description is to be mended.
+        ZooError: it cannot be built.
+    """
+    if not mend:
+        return _checked(opened)
+    if not isinstance(opened, SpecifiedScene):
+        raise ConfigError(f"scene {opened.name!r} is MJCF, which is not repaired here; expected scene.json or a house")
+    mended = repair(opened.scene, opened.libraries)
+    left = dataclasses.replace(opened, scene=mended.scene)
+    model = left.compile()
+    return SceneCheck(
+        report=mended.report,
+        reach=walk(left.plan(model, left.start(model))),
+        removed=mended.removed,
+        repaired=left,
+        remarks=opened.remarks,
+    )
+
+
+def _checked(opened: OpenedScene) -> SceneCheck:
+    model = opened.compile()
+    return SceneCheck(
+        report=check_inventory(opened.inventory(model)),
+        reach=walk(opened.plan(model, opened.start(model))),
+        remarks=opened.remarks,
+    )
+
+
+def walk(plan: OccupancyMap, *, radius_m: float = WALKER_RADIUS_M) -> Reach:
+    """Rooms of the largest connected piece of floor, for somebody of a radius; a map without rooms has none."""
+    grid = Router(occupancy=plan).grid(radius_m)
+    sizes = np.bincount(grid.parts.ravel())
+    sizes[0] = 0  # impassable
+    largest = grid.parts == sizes.argmax() if sizes.any() else np.zeros_like(grid.passable)
+    ids = set(np.unique(grid.plan.rooms[largest]).tolist()) - {NO_ROOM}
+    names = {number: name for number, name in plan.room_names.items() if (plan.rooms == number).any()}
+    return Reach(
+        radius_m=radius_m,
+        reached=tuple(name for number, name in names.items() if number in ids),
+        cut_off=tuple(name for number, name in names.items() if number not in ids),
+    )
+
+
+def summary(checks: Sequence[SceneCheck]) -> dict[str, Any]:
+    """Plain JSON of several scenes: pass rates over all of them, thresholds, and every scene."""
+    reached, cut_off = (sum(len(getattr(one.reach, part)) for one in checks) for part in ("reached", "cut_off"))
+    return {
+        "num_scenes": len(checks),
+        "num_passed": sum(one.passed for one in checks),
+        "pass_rates": pass_rates_json(pass_rates([one.report for one in checks])),
+        "rooms": {"checked": reached + cut_off, "reached": reached},
+        "limits": dataclasses.asdict(SHEET_LIMITS),
+        "scenes": [one.to_json() for one in checks],
+    }
+
+
+def as_text(checks: Sequence[SceneCheck]) -> str:
+    """For people: what failed in each scene, with what was measured, and pass rates over all of them."""
+    told = summary(checks)
+    lines = [line for one in checks for line in _scene_lines(one)]
+    for gate in GATES:
+        rate = told["pass_rates"][gate]
+        share = "nothing to check" if rate["rate"] is None else f"{100 * rate['rate']:6.2f} %"
+        lines.append(f"{gate:13s} {share}  {rate['passed']} of {rate['checked']}")
+    rooms = told["rooms"]
+    lines.append(f"{'rooms reached':13s} {rooms['reached']} of {rooms['checked']}")
+    lines.append(f"{'scenes':13s} {told['num_passed']} of {told['num_scenes']} pass")
+    return "\n".join(lines)
+
+
+def _scene_lines(check: SceneCheck) -> list[str]:
+    """Of one scene; none where there is nothing to say."""
+    lines = [f"  note: {check.remarks}"] if check.remarks else []
+    lines += [f"  removed {one.object} ({one.gate}): {one.reason}" for one in check.removed]
+    lines += [f"  {_finding_text(finding)}" for finding in check.report.failures]
+    lines += [f"  MuJoCo warns of {name}, {count} times" for name, count in check.report.warnings.items()]
+    if check.reach.cut_off:
+        lines.append(f"  rooms out of reach with radius {check.reach.radius_m:g} m: {', '.join(check.reach.cut_off)}")
+    return [f"{check.report.scene}:", *lines] if lines else []
+
+
+def _finding_text(finding: Finding) -> str:
+    bound = "at most" if finding.gate in ("intersection", "stability") else "at least"
+    unit = "m" if finding.unit == "m" else "of its range"
+    measured = "-" if finding.measured is None else f"{finding.measured:.3g}"
+    what = finding.object if finding.joint is None else f"{finding.object} {finding.joint}"
+    return f"{finding.gate} {what}: {measured}, {bound} {finding.limit:g} {unit}; {finding.reason}"
