@@ -17,7 +17,7 @@ import numpy as np
 from zoo.envs.grasps.files import HALF_TURN
 from zoo.envs.grasps.sampling import sample_candidates
 from zoo.envs.grasps.selection import PRE_GRASP_M, best_grasps, free_grasps
-from zoo.envs.grasps.surface import collision_geoms, pieces_near, pieces_of
+from zoo.envs.grasps.surface import ConvexPiece, collision_geoms, pieces_near, pieces_of
 from zoo.envs.kinematics.inverse import solve
 from zoo.envs.kinematics.poses import Array, compose, invert, matrix_from_pose, pose7, pose_from_matrix
 from zoo.envs.sampling.stage import Stage
@@ -79,18 +79,18 @@ class GraspSearch:
         tool = matrix_from_pose(view.tcp_pose(GROUP, in_world=True))
         grasps = self._candidates(stage, hold)
         poses = best_grasps(grasps, body, tool, is_opening=hold.is_part, limit=len(grasps)).poses
-        poses = poses[free_grasps(poses, self._around(stage, hold), wanted=FREE)]
+        poses = poses[free_grasps(poses, _around(stage, hold), wanted=FREE)]
         if not len(poses):
             return False
-        arms, poses = self._solved(stage, poses, [0.0, PRE_GRASP_M])
+        arms, poses = _solved(stage, poses, [0.0, PRE_GRASP_M])
         if move is not None and len(arms):
             move()
             stage.forward()
             after = matrix_from_pose(pose7(data.xpos[hold.body], data.xquat[hold.body]))
-            _, reached = self._reach(stage, after @ np.linalg.inv(body) @ poses)
+            _, reached = _reach(stage, after @ np.linalg.inv(body) @ poses)
             arms = arms[reached]
             data.qpos[:] = before
-        found = any(self._is_clear(stage, hold, arm) for arm in arms[:ARMS])
+        found = any(_is_clear(stage, hold, arm) for arm in arms[:ARMS])
         data.qpos[:] = before
         stage.forward()
         return found
@@ -106,37 +106,6 @@ class GraspSearch:
             poses = sample_candidates(grasped, rng, limit=CANDIDATES, held=held, obstacles=rest).poses
             self._known[hold.key] = np.concatenate([poses, poses @ HALF_TURN])
         return self._known[hold.key]
-
-    def _around(self, stage: Stage, hold: Hold) -> list:
-        own = np.flatnonzero(np.isin(stage.model.body_rootid, [stage.world.root(hold.name), stage.robot_root]))
-        middle = stage.data.geom_xpos[list(hold.geoms)].mean(axis=0)
-        return pieces_near(stage.model, stage.data, middle, NEAR_M, skip_bodies=own.tolist())
-
-    def _solved(self, stage: Stage, poses: Array, backs_m: Sequence[float]) -> tuple[Array, Array]:
-        """Arms at the grasps that are reached at every distance back along the approach, and those grasps."""
-        arms = np.empty((0, 0))
-        for back in sorted(backs_m, reverse=True):
-            shifted = poses.copy()
-            shifted[:, :3, 3] -= back * poses[:, :3, 2]
-            arms, reached = self._reach(stage, shifted)
-            arms, poses = arms[reached], poses[reached]
-            if not len(poses):
-                break
-        return arms, poses
-
-    def _reach(self, stage: Stage, poses: Array) -> tuple[Array, np.ndarray]:
-        """Arms for tool frames in the world, and which of them are reached."""
-        view = stage.view
-        targets = compose(invert(view.base_pose()), pose_from_matrix(poses))
-        solution = solve(
-            view.chain(GROUP), targets, initial=view.qpos(GROUP), tolerance=TOLERANCE, max_iterations=ITERATIONS
-        )
-        return solution.q, solution.success
-
-    def _is_clear(self, stage: Stage, hold: Hold, arm: Array) -> bool:
-        stage.view.set_qpos({GROUP: arm})
-        stage.forward()
-        return stage.is_robot_free(but=(hold.name,))
 
 
 def whole(stage: Stage, name: str) -> Hold:
@@ -171,3 +140,38 @@ def part(stage: Stage, name: str, *, joint: int, handle: int) -> Hold:
     own_name = model.joint(joint).name.removeprefix(name)
     key = f"{stage.built_as(name)}{own_name} at {stage.world.qpos(joint):.6g}"
     return Hold(name=name, body=body, geoms=(handle,), held=held, rest=tuple(rest), key=key)
+
+
+def _around(stage: Stage, hold: Hold) -> list[ConvexPiece]:
+    own = np.flatnonzero(np.isin(stage.model.body_rootid, [stage.world.root(hold.name), stage.robot_root]))
+    middle = stage.data.geom_xpos[list(hold.geoms)].mean(axis=0)
+    return pieces_near(stage.model, stage.data, middle, NEAR_M, skip_bodies=own.tolist())
+
+
+def _solved(stage: Stage, poses: Array, backs_m: Sequence[float]) -> tuple[Array, Array]:
+    """Arms at the grasps that are reached at every distance back along the approach, and those grasps."""
+    arms = np.empty((0, 0))
+    for back in sorted(backs_m, reverse=True):
+        shifted = poses.copy()
+        shifted[:, :3, 3] -= back * poses[:, :3, 2]
+        arms, reached = _reach(stage, shifted)
+        arms, poses = arms[reached], poses[reached]
+        if not len(poses):
+            break
+    return arms, poses
+
+
+def _reach(stage: Stage, poses: Array) -> tuple[Array, np.ndarray]:
+    """Arms for tool frames in the world, and which of them are reached."""
+    view = stage.view
+    targets = compose(invert(view.base_pose()), pose_from_matrix(poses))
+    solution = solve(
+        view.chain(GROUP), targets, initial=view.qpos(GROUP), tolerance=TOLERANCE, max_iterations=ITERATIONS
+    )
+    return solution.q, solution.success
+
+
+def _is_clear(stage: Stage, hold: Hold, arm: Array) -> bool:
+    stage.view.set_qpos({GROUP: arm})
+    stage.forward()
+    return stage.is_robot_free(but=(hold.name,)) and not stage.robot_touches_itself()

@@ -146,6 +146,12 @@ class Stage:
         allowed = [self.robot_root, *(self.world.root(name) for name in but)]
         return not self._touches(self.robot_root, allowed, -DEPTH_M)
 
+    def robot_touches_itself(self) -> bool:
+        """Whether parts of the robot are stuck in one another, of the last `forward`."""
+        count = self.data.ncon
+        is_own = (self._roots[self.data.contact.geom[:count]] == self.robot_root).all(axis=1)
+        return bool((is_own & (self.data.contact.dist[:count] < -DEPTH_M)).any())
+
     def touches(self, name: str, *, but: Collection[str] = ()) -> bool:
         """Whether an object touches anything but some others, of the last `forward`."""
         return self._touches(self.world.root(name), [self.world.root(other) for other in (name, *but)], 0.0)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy import ndimage
 
-from zoo.envs.navigation.occupancy import NO_ROOM, OccupancyMap
-from zoo.envs.navigation.paths import Router
+from zoo.envs.navigation.occupancy import OccupancyMap
 from zoo.envs.scenes.gate_limits import SHEET_LIMITS
 from zoo.envs.scenes.gates import check_inventory
 from zoo.envs.scenes.repair import Removal, repair
@@ -107,11 +107,10 @@ def _checked(opened: OpenedScene) -> SceneCheck:
 
 def walk(plan: OccupancyMap, *, radius_m: float = WALKER_RADIUS_M) -> Reach:
     """Rooms of the largest connected piece of floor, for somebody of a radius; a map without rooms has none."""
-    grid = Router(occupancy=plan).grid(radius_m)
-    sizes = np.bincount(grid.parts.ravel())
-    sizes[0] = 0  # impassable
-    largest = grid.parts == sizes.argmax() if sizes.any() else np.zeros_like(grid.passable)
-    ids = set(np.unique(grid.plan.rooms[largest]).tolist()) - {NO_ROOM}
+    pieces, _ = ndimage.label(~plan.dilated(radius_m).blocked)
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0  # where nobody fits
+    ids = set(np.unique(plan.rooms[pieces == sizes.argmax()]).tolist()) if sizes.any() else set()
     names = {number: name for number, name in plan.room_names.items() if (plan.rooms == number).any()}
     return Reach(
         radius_m=radius_m,

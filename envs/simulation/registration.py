@@ -27,8 +27,8 @@ HORIZON_STEPS = 500
 class SampledEnv(EpisodeEnv):
     """An `EpisodeEnv` of one task, for which every `reset` draws an episode in a house of its own.
 
-    There are as many episodes of a task and split as `NUM_SEEDS`. A reset costs the planning and compiling of a house, some seconds; `reset(options={"episode": ...})` takes a given
-    episode instead.
+    There are `NUM_SEEDS` of them for a task and split. A reset costs the planning and compiling of a house, a second or
+    more; `reset(options={"episode": ...})` takes a given episode instead.
 
     Args:
         task: Registry name of a task sampler.

@@ -22,7 +22,10 @@ def free_port():
 
 def test_a_policy_is_served_until_it_is_interrupted(free_port):
     arguments = ["serve", "--policy", "scripted_push", "--port", str(free_port), "--max_batch_size", "3"]
+    # A shell lets its background jobs and their children ignore SIGINT; a child of a process that handles it does not.
+    ours = signal.signal(signal.SIGINT, signal.default_int_handler)
     running = subprocess.Popen([*PROGRAM, *arguments], stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, ours)
     try:
         address = f"http://127.0.0.1:{free_port}"
         for _ in range(600):

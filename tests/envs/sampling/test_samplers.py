@@ -98,7 +98,7 @@ def test_json_round_trip(task, drawn):
 def test_the_same_draws_make_the_same_bytes(task, drawn):
     """Whatever the sampler tried in the house in between."""
     found = drawn(task)
-    for seed in (found.seed, [*found.seed, 1], found.seed):
+    for seed in ([*found.seed, 1], found.seed):
         try:
             again = found.sampler.sample(found.place, np.random.default_rng(seed))
         except RejectedError:

@@ -86,3 +86,11 @@ def test_the_map_leaves_the_robot_out(stage):
     np.testing.assert_array_equal(stage.occupancy(px_per_m=50).blocked, empty.blocked)
     assert (free > corners.min(0)).all()
     assert (free < corners.max(0)).all()
+
+
+def test_an_arm_in_its_own_pedestal(stage):
+    assert not stage.robot_touches_itself()
+    stage.view.set_qpos({"arm": [0.0, 1.2, 0.0, -2.9, 0.0, 1.57, 0.0]})
+    stage.forward()
+    assert stage.is_robot_free()
+    assert stage.robot_touches_itself()
