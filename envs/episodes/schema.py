@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,6 +17,8 @@ from zoo.envs.episodes.fields import Count, Direction, Fault, Name, Pose7, Quate
 from zoo.envs.episodes.records import Record, dump_json
 from zoo.envs.episodes.tasks import Task
 
+NUMBERED_BODY = re.compile(r"(?P<lemma>.+)_[0-9a-f]{3,}_\d+_\d+_\d+")
+"""Name of a root body in a house: lemma, hash, count, index of the body, room (sheet section 12)."""
 KEY_CHARACTERS = 16  # of an episode's hash; 64 bits tell any two episodes of a benchmark apart
 
 
@@ -194,7 +197,11 @@ class Episode(Record):
     def category(self) -> str:
         """Kind of the object that the task is about: the lemma that begins its body's name (sheet section 12)."""
         target = self.task.target
-        return target.rsplit("/", 1)[-1].split("_")[0].split("|")[0].lower() if target else "none"
+        if not target:
+            return "none"
+        name = target.rsplit("/", 1)[-1].split("|")[0].lower()
+        numbered = NUMBERED_BODY.fullmatch(name)
+        return numbered["lemma"].replace("_", " ") if numbered else name.split("_")[0]
 
     def seed_at(self, index: int) -> int:
         """The seed; an episode without one uses its place in the benchmark."""

@@ -35,3 +35,11 @@ def test_no_simulator_and_no_torch_is_imported():
     code = f"import sys, {imports}; print([m for m in ('torch', 'mujoco', 'gymnasium') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_category_of_two_words(public_episode):
+    content = public_episode()
+    content["task"]["pickup_obj_name"] = "cutting_board_9bcc206c_1_0_2"
+    assert Episode.from_json(content, "here").category == "cutting board"
+    content["task"]["pickup_obj_name"] = "Bowl_27"
+    assert Episode.from_json(content, "here").category == "bowl"
