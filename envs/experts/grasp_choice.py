@@ -24,7 +24,9 @@ from zoo.envs.kinematics.poses import Array, compose, matrix_from_pose, pose_fro
 from zoo.envs.robots.gripper import MAX_OPENING_M
 
 CANDIDATES = 240
-RANKED = 512  # the cheapest, twins included, for which inverse kinematics is tried
+RANKED = 128  # the cheapest, twins included, for which inverse kinematics is tried
+ALIKE_M, ALIKE_COSINE = 0.012, np.cos(np.radians(20))
+"""What is nearer to a cheaper grasp, in place, approach and opening, would fail like it."""
 IK_BATCH = 64
 QUALITY_COST = 2.0  # times how far the worse finger is from square
 DEPTH_COST = 1.0  # times how far from the middle of the pads it holds
@@ -69,42 +71,48 @@ def handle_candidates(arm: Workspace, handle: int, rng: np.random.Generator) -> 
     return _with_twins(sample_candidates(pieces, rng, limit=CANDIDATES, held=held, obstacles=around))
 
 
-def reachable(
-    arm: Workspace,
-    poses: Array,
-    found: Candidates,
-    origin_m: Array,
-    rng: np.random.Generator,
-    *,
-    allowed: Collection[int],
-    is_opening: bool = False,
-) -> Iterator[Grasp]:
-    """Grasps that the arm reaches without touching anything, cheapest first.
+def ranked(arm: Workspace, poses: Array, found: Candidates, origin_m: Array, *, is_opening: bool = False) -> Array:
+    """Tools (n, 7) in the world, cheapest first, without those that hardly differ from a cheaper one.
 
     Args:
-        arm: In a copy of the scene as it is.
-        poses: (n, 4, 4) in the world.
+        arm: Whose hand is where it is now.
+        poses: (candidates, 4, 4) in the world.
         found: What they are like, in the same order.
         origin_m: (3,) of the object.
-        rng: Of restarts of the inverse kinematics.
-        allowed: Bodies that the hand may touch.
         is_opening: The object is to be opened or closed.
     """
     costs = grasp_costs(poses, matrix_from_pose(arm.tcp(arm.told)), origin_m, is_opening=is_opening)
     costs = costs + QUALITY_COST * (1 - found.quality) + DEPTH_COST * np.abs(found.depth - GOOD_DEPTH)
-    order = np.argsort(costs, kind="stable")[:RANKED]
-    batches = [order[first : first + IK_BATCH] for first in range(0, len(order), IK_BATCH)]
+    rest = poses[np.argsort(costs, kind="stable")]
+    chosen = []
+    while len(rest) and len(chosen) < RANKED:
+        chosen.append(rest[0])
+        is_near = np.linalg.norm(rest[:, :3, 3] - rest[0, :3, 3], axis=1) < ALIKE_M
+        is_near &= (np.einsum("nik,ik->nk", rest[:, :3, 1:3], rest[0, :3, 1:3]) > ALIKE_COSINE).all(axis=1)
+        rest = rest[~is_near]
+    return pose_from_matrix(np.array(chosen).reshape(-1, 4, 4))
+
+
+def reachable(arm: Workspace, tools: Array, rng: np.random.Generator, *, allowed: Collection[int]) -> Iterator[Grasp]:
+    """Grasps that the arm reaches without touching anything, in the order of the tools.
+
+    Args:
+        arm: In a copy of the scene as it is.
+        tools: world_from_tcp (n, 7).
+        rng: Of restarts of the inverse kinematics.
+        allowed: Bodies that the hand may touch.
+    """
+    batches = [tools[first : first + IK_BATCH] for first in range(0, len(tools), IK_BATCH)]
     for posture, batch in itertools.product(arm.postures, batches):
-        tools = pose_from_matrix(poses[batch])
-        back = arm.inverse(compose(tools, BACK), posture, posture=posture, rng=rng)
-        there = arm.inverse(tools, back.q)
+        back = arm.inverse(compose(batch, BACK), posture, posture=posture, rng=rng)
+        there = arm.inverse(batch, back.q)
         for row in np.flatnonzero(back.success & there.success):
             q = back.q[row]
             if not arm.is_free(q, MAX_OPENING_M):
                 continue
-            approach = straight(arm, q, tools[row], speed=NEAR_SPEED)
+            approach = straight(arm, q, batch[row], speed=NEAR_SPEED)
             if approach is not None and arm.is_free(approach[-1], MAX_OPENING_M, allowed=allowed):
-                yield Grasp(tcp=tools[row], q=approach[-1], pre=q, approach=approach)
+                yield Grasp(tcp=batch[row], q=approach[-1], pre=q, approach=approach)
 
 
 def _around(arm: Workspace, pieces: Sequence[ConvexPiece], bodies: Sequence[int]) -> list[ConvexPiece]:

@@ -22,7 +22,7 @@ TURN_SPEED = 1.0  # rad/s of the tool
 JOINT_SPEED = 1.2  # rad/s of any joint
 STEP_RAD = 0.06  # between two collision tests
 GROW_RAD = 0.4  # longest branch of a tree
-MAX_TESTS = 4000
+MAX_TESTS = 3000
 SHORTCUTS = 30
 
 IsFree = Callable[[Array], bool]

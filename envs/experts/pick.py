@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from zoo.envs.experts.grasp_choice import Grasp, object_candidates, reachable
+from zoo.envs.experts.grasp_choice import Grasp, object_candidates, ranked, reachable
 from zoo.envs.experts.paths import NEAR_SPEED, straight
 from zoo.envs.experts.phases import EMPTY_M, AttemptFailedError, Moves, PhaseExpert
 from zoo.envs.experts.workspace import Held
@@ -62,7 +62,8 @@ class PickExpert(PhaseExpert):
         arm = self.arm
         arm.sync()
         poses, found = object_candidates(arm, name, self._rng)
-        grasps = reachable(arm, poses, found, arm.world.position(name), self._rng, allowed=arm.bodies_of(name))
+        tools = ranked(arm, poses, found, arm.world.position(name))
+        grasps = reachable(arm, tools, self._rng, allowed=arm.bodies_of(name))
         rehearsed = 0
         for grasp in grasps:
             lift = self._lift(grasp)

@@ -16,6 +16,7 @@ from zoo.envs.kinematics.poses import (
     quat_from_matrix,
     quat_from_rotation_vector,
     quat_multiply,
+    transform_points,
 )
 from zoo.envs.robots.gripper import PAD_THICKNESS_M, PAD_WIDTH_M, TIP_BEYOND_TCP_M
 from zoo.envs.simulator import mujoco
@@ -38,14 +39,15 @@ HOOK_TURNS = tuple(math.pi / 4 * turn for turn in range(8))
 """Directions of the fingers around the way of what they hook, radians."""
 
 
-def carried(arm: Workspace, joint: int, tcp: Array, positions: Array) -> Array:
-    """A tool that stays where it is on a part.
+def carried(arm: Workspace, joint: int, tcp: Array, positions: Array, *, is_turned: bool = True) -> Array:
+    """A tool that goes along with a part.
 
     Args:
         arm: In a copy of the scene.
         joint: Of the part.
         tcp: world_from_tcp (7,) at the first position.
         positions: Of the joint (n,).
+        is_turned: It stays where it is on the part; otherwise its tip does, and it looks the same way all along.
     Returns:
         world_from_tcp (n, 7).
     """
@@ -55,7 +57,10 @@ def carried(arm: Workspace, joint: int, tcp: Array, positions: Array) -> Array:
     if model.jnt_type[joint] == int(mujoco.mjtJoint.mjJNT_SLIDE):
         return pose7(tcp[:3] + moved, tcp[3:])
     around = compose(pose7(anchor, quat_from_rotation_vector(moved)), pose7(-anchor, [1.0, 0.0, 0.0, 0.0]))
-    return compose(around, tcp)
+    if is_turned:
+        return compose(around, tcp)
+    tip = transform_points(tcp, [0.0, 0.0, TIP_BEYOND_TCP_M])
+    return pose7(tcp[:3] + transform_points(around, tip) - tip, tcp[3:])
 
 
 def fist_poses(arm: Workspace, joint: int, sign: float, rng: np.random.Generator, *, is_hook: bool) -> Array:

@@ -1,8 +1,7 @@
 import math
 
 import pytest
-
-from tests.fakes.furnished_room import episode, furnished, run, start
+from furnished_room import episode, furnished, run, start
 
 DRAWER, DOOR = ("nightstand_0", "drawer0_joint", 0.28), ("cabinet_0", "door0_joint", 1.65)
 FRONT_M = 0.95  # from the middle of the furniture to the middle of the pedestal

@@ -2,9 +2,9 @@ import math
 
 import numpy as np
 import pytest
+from furnished_room import run
+from two_rooms import DEPTH_M, DOOR_OFFSET_M, DOOR_WIDTH_M, mobile_episode, start, two_rooms
 
-from tests.fakes.furnished_room import run
-from tests.fakes.two_rooms import DEPTH_M, DOOR_OFFSET_M, DOOR_WIDTH_M, mobile_episode, start, two_rooms
 from zoo.envs.experts.door import DoorExpert
 from zoo.envs.experts.door_geometry import door_geometry, side_of
 from zoo.envs.scenes.specification import Leaf

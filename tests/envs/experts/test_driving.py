@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from two_rooms import DEPTH_M, DOOR_OFFSET_M, DOOR_WIDTH_M, mobile_episode, start, two_rooms
 
-from tests.fakes.two_rooms import DEPTH_M, DOOR_OFFSET_M, DOOR_WIDTH_M, mobile_episode, start, two_rooms
 from zoo.envs.experts.approach import approach
 from zoo.envs.experts.driving import SPEED, TURN_SPEED, Drive, glide, surroundings
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
+from furnished_room import run
+from two_rooms import DEPTH_M, mobile_episode, start, two_rooms
 
-from tests.fakes.furnished_room import run
-from tests.fakes.two_rooms import DEPTH_M, mobile_episode, start, two_rooms
 from zoo.envs.experts.navigation import NavigationExpert
 from zoo.envs.experts.sight import Sight
 from zoo.envs.scenes.specification import Leaf

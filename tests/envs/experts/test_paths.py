@@ -2,8 +2,8 @@ import math
 
 import numpy as np
 import pytest
+from furnished_room import TABLE_M, episode, furnished, start
 
-from tests.fakes.furnished_room import TABLE_M, episode, furnished, start
 from zoo.envs.experts.paths import JOINT_SPEED, around, is_clear, straight, timed
 from zoo.envs.experts.workspace import Workspace
 from zoo.envs.robots.gripper import MAX_OPENING_M

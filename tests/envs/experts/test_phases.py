@@ -2,8 +2,8 @@ import math
 
 import numpy as np
 import pytest
+from furnished_room import TABLE_M, episode, furnished, start
 
-from tests.fakes.furnished_room import TABLE_M, episode, furnished, start
 from zoo import registry
 from zoo.envs.experts.workspace import ARM
 from zoo.envs.simulation import simulation

@@ -1,8 +1,7 @@
 import math
 
 import pytest
-
-from tests.fakes.furnished_room import TABLE_M, episode, furnished, run, start
+from furnished_room import TABLE_M, episode, furnished, run, start
 
 TABLE = {"table": ("dining_table_0", (2.5, 2.5, 0.0)), "block": ("toy_block_0", (2.75, 2.4, TABLE_M + 0.001))}
 BASE = (3.3, 2.5, 0.05, math.pi)

@@ -2,8 +2,8 @@ import math
 
 import numpy as np
 import pytest
+from furnished_room import TABLE_M, episode, furnished, start
 
-from tests.fakes.furnished_room import TABLE_M, episode, furnished, start
 from zoo.envs.experts.placing import placements, poses_beside, poses_on
 from zoo.envs.experts.workspace import Held, Workspace
 from zoo.envs.kinematics.poses import compose, distance, invert
@@ -57,8 +57,10 @@ def test_poses_beside_keep_the_gap_and_stay_on_the_table(arm, held):
         assert abs(own[2] - own_half[2] - TABLE_M) < 0.01
 
 
-def test_there_is_nothing_beside_what_fills_the_table(arm, held):
-    assert poses_beside(arm, held, "table", UPRIGHT, (0.0, 0.05)) == []
+def test_what_stands_beside_the_table_stands_on_the_floor(arm, held):
+    poses = poses_beside(arm, held, "table", UPRIGHT, (0.0, 0.05))
+    assert poses
+    assert max(pose[2] for pose in poses) < 0.05
 
 
 def test_a_placement_ends_with_the_object_where_it_should_be(arm, held):

@@ -2,8 +2,8 @@ import math
 
 import numpy as np
 import pytest
+from furnished_room import episode, furnished, start
 
-from tests.fakes.furnished_room import episode, furnished, start
 from zoo.envs.experts.phases import arm_axis
 from zoo.envs.experts.pushing import carried, fist_poses
 from zoo.envs.experts.workspace import Workspace

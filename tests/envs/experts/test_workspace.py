@@ -2,8 +2,8 @@ import math
 
 import numpy as np
 import pytest
+from furnished_room import TABLE_M, episode, furnished, start
 
-from tests.fakes.furnished_room import TABLE_M, episode, furnished, start
 from zoo.envs.experts.workspace import Held, Workspace
 from zoo.envs.kinematics.poses import compose, invert
 from zoo.envs.robots.gripper import CLOSE_S, MAX_OPENING_M
@@ -52,7 +52,7 @@ def test_what_is_held_goes_along(arm):
     high, low = over_the_block(arm, 0.2), over_the_block(arm, 0.1)
     held = Held("block", compose(invert(arm.tcp(low)), arm.world.pose7("block")))  # hangs 10 cm below the tool
     assert arm.is_free(high, MAX_OPENING_M, held=held)
-    lower = over_the_block(arm, 0.05)
+    lower = over_the_block(arm, 0.07)
     assert arm.is_free(lower, MAX_OPENING_M)
     assert not arm.is_free(lower, MAX_OPENING_M, held=held)  # it would be in the table
 
