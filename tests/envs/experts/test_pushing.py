@@ -51,6 +51,18 @@ def test_a_tool_that_is_carried_stays_where_it_is_on_the_part(half_open):
     body_pose(arm, joint, position)
 
 
+def test_a_tip_that_is_carried_looks_the_same_way(half_open):
+    arm, joint, position = half_open
+    tool = arm.tcp(arm.home)
+    positions = np.linspace(position, 0.0, 5)
+    ends = []
+    for is_turned in (True, False):
+        poses = carried(arm, joint, tool, positions, is_turned=is_turned)
+        ends.append([pose[:3] + TIP_BEYOND_TCP_M * arm_axis(pose) for pose in poses])
+    np.testing.assert_allclose(ends[1], ends[0], atol=1e-9)
+    np.testing.assert_allclose(poses[:, 3:], np.tile(tool[3:], (5, 1)))
+
+
 @pytest.mark.parametrize("is_hook", [False, True])
 def test_a_fist_moves_the_part_the_way_that_is_wanted(half_open, is_hook):
     arm, joint, position = half_open
