@@ -126,7 +126,8 @@ class PhaseExpert(Expert):
         for _ in range(math.ceil((CLOSE_S if is_closed else OPEN_S) / self.arm.dt)):
             yield Move({GRIPPER: command}, phase=phase)
         self._is_holding = is_closed if is_holding is None else is_holding
-        self._watch(self.arm.told)
+        if self._is_holding:
+            self._watch(self.arm.told)
 
     def rest(self, steps: int) -> Moves:
         """Leave everything as it is."""

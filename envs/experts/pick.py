@@ -11,10 +11,11 @@ from zoo.envs.experts.workspace import Held
 from zoo.envs.kinematics.poses import Array, compose, invert
 from zoo.envs.robots.gripper import CLOSE_S, MAX_OPENING_M
 
-LIFT_M = 0.08
-MIN_RISE_M = 0.03
-"""By which an object must rise when the grasp is rehearsed; one held at its end droops."""
-REHEARSALS = 8
+LIFTS_M = (0.08, 0.25, 0.03)
+"""The sheet's, more for what droops when it is held at its edge, and less where the arm can go no farther up."""
+MIN_RISE_SHARE = 0.3
+"""Of the lift, by which an object must rise when the grasp is rehearsed; one held at its end droops."""
+REHEARSALS = 9
 LOWER_M = 0.2
 """Farthest that an object is lowered when it could not be placed."""
 
@@ -66,21 +67,19 @@ class PickExpert(PhaseExpert):
         grasps = reachable(arm, tools, self._rng, allowed=arm.bodies_of(name))
         rehearsed = 0
         for grasp in grasps:
-            lift = self._lift(grasp)
-            if lift is None:
-                continue
-            rehearsed += 1
-            rose = arm.rehearse(name, grasp.q, lift, CLOSE_S)
-            arm.sync()
-            if rose >= MIN_RISE_M:
-                try:
-                    return grasp, lift, self.way_to(grasp.pre)
-                except AttemptFailedError:
-                    pass
-            if rehearsed == REHEARSALS:
+            for height in LIFTS_M:
+                up = grasp.tcp + np.array([0.0, 0.0, height, 0.0, 0.0, 0.0, 0.0])
+                lift = straight(arm, grasp.q, up, speed=NEAR_SPEED)
+                if lift is None:
+                    continue
+                rehearsed += 1
+                rose = arm.rehearse(name, grasp.q, lift, CLOSE_S)
+                arm.sync()
+                if rose >= MIN_RISE_SHARE * height:
+                    try:
+                        return grasp, lift, self.way_to(grasp.pre)
+                    except AttemptFailedError:
+                        break
+            if rehearsed >= REHEARSALS:
                 break
         raise AttemptFailedError("no grasp is in reach" if not rehearsed else "no grasp holds")
-
-    def _lift(self, grasp: Grasp) -> Array | None:
-        up = grasp.tcp + np.array([0.0, 0.0, LIFT_M, 0.0, 0.0, 0.0, 0.0])
-        return straight(self.arm, grasp.q, up, speed=NEAR_SPEED)
