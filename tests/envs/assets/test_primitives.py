@@ -1,7 +1,5 @@
 """Facts against what MuJoCo compiles, over the whole library."""
 
-import time
-
 import numpy as np
 import pytest
 
@@ -66,10 +64,7 @@ def test_it_is_large_and_every_category_has_variants_in_every_split():
         assert len({facts.description for facts in found}) == len(found), category.name
 
 
-def test_facts_are_quick_and_kept():
-    start = time.process_time()
-    PrimitiveLibrary().facts()
-    assert time.process_time() - start < 0.05
+def test_facts_are_built_once():
     assert LIBRARY.facts() is FACTS
 
 

@@ -300,7 +300,7 @@ def test_it_stops_while_its_policy_hangs():
         while not server._batcher._open:
             time.sleep(0.01)
         began = time.monotonic()
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 50  # and not the 60 s after which the policy answers
     released.set()
     thread.join(10)
     assert len(failed) == 1
