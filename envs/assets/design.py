@@ -118,8 +118,7 @@ class Design:
 
     def origin_m(self) -> Vector:
         """The middle of the footprint at the bottom, in the design's own frame."""
-        (x0, y0, z0), (x1, y1, _) = self.bounds()
-        return (x0 + x1) / 2, (y0 + y1) / 2, z0
+        return _bottom_middle(self.bounds())
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +149,7 @@ class Category:
 
     def _facts(self, design: Design, index: int, split: Split) -> AssetFacts:
         low, high = design.bounds()
-        origin = (low[0] + high[0]) / 2, (low[1] + high[1]) / 2, low[2]
+        origin = _bottom_middle((low, high))
         surfaces = [_moved(surface, "", origin) for surface in design.surfaces]
         for part in design.moving:
             surfaces += [_moved(surface, part.name, part.anchor_m) for surface in part.surfaces]
@@ -211,6 +210,11 @@ def top(name: str, centre_m: Vector, size_m: tuple[float, float], clearance_m: f
 def inside(name: str, centre_m: Vector, size_m: tuple[float, float], clearance_m: float) -> Surface:
     """A surface within a drawer or cabinet."""
     return Surface(name=name, body="", centre_m=centre_m, size_m=size_m, clearance_m=clearance_m, is_inside=True)
+
+
+def _bottom_middle(bounds: Bounds) -> Vector:
+    (x0, y0, z0), (x1, y1, _) = bounds
+    return (x0 + x1) / 2, (y0 + y1) / 2, z0
 
 
 def _moved(surface: Surface, body: str, origin: Vector) -> Surface:

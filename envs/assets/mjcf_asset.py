@@ -17,7 +17,8 @@ from typing import Literal
 import numpy as np
 
 from zoo.envs.assets.library import Articulation, Asset, AssetFacts
-from zoo.envs.scenes.physics import COLLISION_GROUP, CONTACT_BITS, FREE_DAMPING, FREE_FRICTION_LOSS
+from zoo.envs.scenes.export_mjcf import referenced_files
+from zoo.envs.scenes.physics import COLLISION_GROUP, CONTACT_BITS, add_free_joint
 from zoo.envs.simulator import mujoco
 from zoo.errors import ConfigError, DataError
 
@@ -94,12 +95,7 @@ class MjcfAsset(Asset):
             scale_spec(spec, scale)
         root = parent.add_body(name=name, pos=position_m, quat=quat_wxyz)
         if is_free:
-            root.add_joint(
-                name=f"{name}/free",
-                type=mujoco.mjtJoint.mjJNT_FREE,
-                damping=np.full(3, FREE_DAMPING),
-                frictionloss=FREE_FRICTION_LOSS,
-            )
+            add_free_joint(root, name)
         low, high = self._measured.low_m * scale, self._measured.high_m * scale
         cosine, sine = math.cos(self._front_yaw), math.sin(self._front_yaw)
         back = np.array([[cosine, sine, 0], [-sine, cosine, 0], [0, 0, 1]])
@@ -120,11 +116,8 @@ def read_spec(path: Path) -> mujoco.MjSpec:
         spec = mujoco.MjSpec.from_file(str(path))
     except (ValueError, OSError) as error:
         raise DataError(f"cannot read the asset {path}: {error}") from error
-    folders = {"meshes": spec.compiler.meshdir, "textures": spec.compiler.texturedir, "hfields": spec.compiler.meshdir}
-    for kind, folder in folders.items():
-        for element in getattr(spec, kind):
-            if element.file:
-                element.file = str((path.parent / folder / element.file).resolve())
+    for element, source in referenced_files(spec):
+        element.file = str(source.resolve())
     spec.compiler.meshdir = spec.compiler.texturedir = ""
     return spec
 

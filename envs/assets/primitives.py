@@ -28,7 +28,7 @@ from zoo.envs.assets import (
 from zoo.envs.assets.design import Category, Design, MovingPart
 from zoo.envs.assets.library import Asset, AssetFacts, AssetLibrary
 from zoo.envs.assets.shapes import Shape
-from zoo.envs.scenes.physics import FREE_DAMPING, FREE_FRICTION_LOSS, FRICTION, SOLIMP, Role, set_contact
+from zoo.envs.scenes.physics import FRICTION, SOLIMP, Role, add_free_joint, set_contact
 from zoo.envs.scenes.specification import Vector
 from zoo.envs.simulator import mujoco
 from zoo.errors import ConfigError, UnknownNameError
@@ -134,12 +134,7 @@ class PrimitiveAsset(Asset):
             root = parent.add_body(name=name, **pose)
             builder.fill(root, f"{name}/")
         if is_free:
-            root.add_joint(
-                name=f"{name}/free",
-                type=mujoco.mjtJoint.mjJNT_FREE,
-                damping=np.full(3, FREE_DAMPING),
-                frictionloss=FREE_FRICTION_LOSS,
-            )
+            add_free_joint(root, name)
         return root
 
     @staticmethod

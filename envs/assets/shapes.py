@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from zoo.envs.scenes.specification import Point, Quaternion, Vector
+from zoo.envs.scenes.specification import Point, Quaternion, Vector, signed_area
 
 Kind = Literal["box", "cylinder", "capsule", "sphere", "ellipsoid", "mesh"]
 Bounds = tuple[Vector, Vector]
@@ -193,14 +193,9 @@ def loft(
     The volume is the prismatoid's: height / 6 (lower area + 4 middle area + upper area).
     """
     middle = [((a[0] + b[0]) / 2, (a[1] + b[1]) / 2) for a, b in zip(lower, upper, strict=True)]
-    volume = height / 6 * (_area(lower) + 4 * _area(middle) + _area(upper))
+    volume = height / 6 * (abs(signed_area(lower)) + 4 * abs(signed_area(middle)) + abs(signed_area(upper)))
     vertices = (*((x, y, 0.0) for x, y in lower), *((x, y, height) for x, y in upper))
     return Shape("mesh", ORIGIN, at, colour, vertices_m=vertices, mesh_volume_m3=volume)
-
-
-def _area(polygon: Sequence[Point]) -> float:
-    following = (*polygon[1:], polygon[0])
-    return abs(sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(polygon, following, strict=True))) / 2
 
 
 def rectangle(size: Point, middle: Point = (0.0, 0.0)) -> tuple[Point, ...]:

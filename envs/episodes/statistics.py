@@ -15,6 +15,7 @@ import numpy as np
 from scipy.special import betaincinv
 
 from zoo.envs.episodes.results import EpisodeResult, Run
+from zoo.envs.navigation.metrics import weighted_by_length
 from zoo.errors import ConfigError
 
 LEVEL = 0.95
@@ -203,8 +204,7 @@ def _weighted(results: Sequence[EpisodeResult], lengths: Sequence[tuple[float | 
         if result.success_at_end:
             if best is None or taken is None:
                 return None
-            # Nothing to do and nothing done is a full success.
-            total += best / max(best, taken) if max(best, taken) > 0 else 1.0
+            total += weighted_by_length(True, best, taken)
     return total / len(results)
 
 

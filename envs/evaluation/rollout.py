@@ -15,6 +15,7 @@ import numpy as np
 from zoo.envs.episodes.results import EpisodeResult, FailureReason
 from zoo.envs.episodes.schema import Episode
 from zoo.envs.episodes.statistics import joint_jerk
+from zoo.envs.navigation.metrics import path_length_m
 from zoo.envs.simulation.environment import ActionError, EpisodeEnv
 from zoo.envs.simulation.simulation import UnstableError
 from zoo.errors import ZooError
@@ -111,7 +112,7 @@ class _Track:
         self.bases.append(view.base_pose()[:2])
 
     def path_length_m(self) -> float:
-        return float(np.linalg.norm(np.diff(np.array(self.bases), axis=0), axis=1).sum())
+        return path_length_m(self.bases)
 
 
 def run_episode(

@@ -17,8 +17,7 @@ import numpy as np
 from zoo.envs.experts.door_geometry import DoorGeometry
 from zoo.envs.experts.driving import SHOULDER_HALF_WIDTH_M, Surroundings, points_at
 from zoo.envs.experts.reaches import Reach
-from zoo.envs.kinematics.poses import Array
-from zoo.envs.navigation.waypoints import wrapped
+from zoo.envs.kinematics.poses import Array, wrapped
 from zoo.envs.robots.gripper import TIP_BEYOND_TCP_M
 from zoo.envs.robots.rby1 import BASE_HALF_M
 

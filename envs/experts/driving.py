@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from zoo.envs.kinematics.poses import Array
+from zoo.envs.kinematics.poses import Array, wrapped
 from zoo.envs.navigation.occupancy import OccupancyMap, build_map
-from zoo.envs.navigation.waypoints import STEP_M, TURN_RAD, wrapped
+from zoo.envs.navigation.waypoints import STEP_M, TURN_RAD
 from zoo.envs.robots.rby1 import BASE_CLEARANCE_M, BASE_HALF_M
 from zoo.envs.simulation.simulation import Simulation
 

@@ -64,7 +64,8 @@ def reaches(simulation: Simulation, height_m: float, rng: np.random.Generator) -
     view = simulation.view
     found = []
     data = copy.copy(simulation.data)
-    for side, sign in SIDES.items():
+    for side in SIDES:
+        sign = 1 if side == "left" else -1  # of y
         group = f"{side}_arm"
         view.refresh_chain(group)
         places = [(x, sign * y, sign * yaw) for x in AHEAD_M for y in ASIDE_M for yaw in YAWS]

@@ -190,16 +190,6 @@ def _verified(check: GraspCheck, poses: np.ndarray, wanted: int) -> tuple[list[n
     return held, lost
 
 
-def failure_counts(reports: Collection[GraspReport]) -> dict[str, int]:
-    """Why candidates failed, over all reports, the most frequent reason first."""
-    counts: Counter[str] = Counter()
-    for report in reports:
-        counts.update(report.failures)
-        if report.error is not None:
-            counts[report.error] += 1
-    return dict(counts.most_common())
-
-
 def _candidates(check: RigidCheck | ArticulatedCheck, rng: np.random.Generator, *, limit: int) -> Candidates:
     model, data = check.model, check.data
     mujoco.mj_resetData(model, data)

@@ -40,17 +40,18 @@ CHUNK_PLANES = 2**17  # candidates that are tested at once, times planes of the 
 
 HAND_CENTRES_M = np.array(
     [
-        [0, 0, 0.02],
-        [0, 0, (0.04 + gripper.PALM_LENGTH_M) / 2],
+        [0, 0, gripper.MOUNT_LENGTH_M / 2],
+        [0, 0, (gripper.MOUNT_LENGTH_M + gripper.PALM_LENGTH_M) / 2],
         [0, gripper.HALF_OPENING_M, (gripper.PALM_LENGTH_M + gripper.TIP_OFFSET_M) / 2],
         [0, -gripper.HALF_OPENING_M, (gripper.PALM_LENGTH_M + gripper.TIP_OFFSET_M) / 2],
     ]
 ) - [0, 0, gripper.TCP_OFFSET_M]
+_PALM_HALF_LENGTH_M = (gripper.PALM_LENGTH_M - gripper.MOUNT_LENGTH_M) / 2
 _FINGER = (gripper.PAD_WIDTH_M / 2, gripper.PAD_THICKNESS_M / 2, (gripper.TIP_OFFSET_M - gripper.PALM_LENGTH_M) / 2)
 HAND_HALF_SIZES_M = np.array(
     [
-        [gripper.MOUNT_RADIUS_M, gripper.MOUNT_RADIUS_M, 0.02],
-        [gripper.PALM_HALF_THICKNESS_M, gripper.PALM_HALF_WIDTH_M, (gripper.PALM_LENGTH_M - 0.04) / 2],
+        [gripper.MOUNT_RADIUS_M, gripper.MOUNT_RADIUS_M, gripper.MOUNT_LENGTH_M / 2],
+        [gripper.PALM_HALF_THICKNESS_M, gripper.PALM_HALF_WIDTH_M, _PALM_HALF_LENGTH_M],
         _FINGER,
         _FINGER,
     ]
@@ -122,8 +123,8 @@ def sample_candidates(
         point, rest = np.divmod(order[start : start + chunk], per_point)
         stand_off, roll = np.divmod(rest, len(ROLLS))
         poses = _hand_poses(points[point], normals[point], STAND_OFFS_M[stand_off], ROLLS[roll])
-        poses = _clear_and_good(avoided, between, poses)[0]
-        poses[:, :3, 3] += contacts(between, poses).offset_m[:, None] * poses[:, :3, 1]
+        poses, met = _clear_and_good(avoided, between, poses)
+        poses[:, :3, 3] += met.offset_m[:, None] * poses[:, :3, 1]
         poses, met = _clear_and_good(avoided, between, poses)
         found.append(Candidates(poses=poses, quality=met.quality, depth=met.depth))
         if sum(map(len, found)) >= limit:

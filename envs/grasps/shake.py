@@ -23,6 +23,7 @@ from typing import Literal
 import numpy as np
 
 from zoo.envs.assets.library import Articulation, Asset
+from zoo.envs.kinematics.poses import quat_from_matrix, quat_from_yaw, quat_multiply
 from zoo.envs.robots import gripper
 from zoo.envs.scenes.physics import set_options
 from zoo.envs.simulator import mujoco
@@ -109,12 +110,12 @@ class GraspCheck(ABC):
         self.timing = TIMINGS[mode]
         self.model = _build(asset, is_free=is_free)
         self.data = mujoco.MjData(self.model)
+        names = gripper.GripperNames(HAND)
+        self._actuator = self.model.actuator(names.actuator).id
         self._hand_qpos = int(self.model.joint(f"{HAND}free").qposadr[0])
         self._target = int(self.model.body_mocapid[self.model.body(TARGET).id])
-        self._actuator = self.model.actuator(gripper.GripperNames(HAND).actuator).id
         self._hand = np.zeros(self.model.ngeom, bool)
         self._fingers = np.zeros((2, self.model.ngeom), bool)
-        names = gripper.GripperNames(HAND)
         for geom in range(self.model.ngeom):
             body = self.model.body(self.model.geom_bodyid[geom]).name
             self._hand[geom] = body.startswith(HAND)
@@ -137,7 +138,7 @@ class GraspCheck(ABC):
         self.data.ctrl[self._actuator] = gripper.CTRL_OPEN
         timing = self.timing
         back = home[:3, 3] - timing.back_m * home[:3, 2]
-        turn = _quaternion(home[:3, :3])
+        turn = quat_from_matrix(home[:3, :3])
         if timing.approach:
             self._place_hand(back, turn)
             self._rest(sum(timing.wait))
@@ -211,13 +212,13 @@ class RigidCheck(GraspCheck):
             return "the open hand collides"
         if not self._close():
             return "not both fingers touch"
-        turn = _quaternion(pose[:3, :3])
+        turn = quat_from_matrix(pose[:3, :3])
         path, tested = _shaking(self.timing.cycle, self.timing.cycles)
         for axis, lost in zip(np.eye(3), LOST_ALONG, strict=True):
             if not self._follow(pose[:3, 3] + path[:, None] * axis, np.tile(turn, (len(path), 1)), tested):
                 return lost
         angle = 2 * math.pi * _smooth(np.arange(1, self.timing.turn + 1) / self.timing.turn)
-        turns = _about_z(angle, turn)
+        turns = quat_multiply(quat_from_yaw(angle), turn)
         is_held = self._follow(np.tile(pose[:3, 3], (len(turns), 1)), turns, (len(turns) - 1,))
         return "held" if is_held else "lost while turned"
 
@@ -260,7 +261,7 @@ class ArticulatedCheck(GraspCheck):
             return "the approach moves the joint"
         if not self._close():
             return "not both fingers touch"
-        turns = np.array([_quaternion(item[:3, :3]) for item in there])
+        turns = quat_from_matrix(there[:, :3, :3])
         positions, interval = there[:, :3, 3], HELD_TEST_INTERVAL * self.timing.waypoint
         num_tested = int(2 * MIN_HELD_SHARE * len(there))  # of the steps there and back
         if not self._follow(positions, turns, range(0, len(there), interval)):
@@ -322,17 +323,3 @@ def _shaking(cycle: int, cycles: int) -> tuple[np.ndarray, frozenset[int]]:
 def _smooth(share: np.ndarray) -> np.ndarray:
     """From 0 to 1 with no speed at either end."""
     return share * share * (3 - 2 * share)
-
-
-def _quaternion(turn: np.ndarray) -> np.ndarray:
-    quat = np.zeros(4)
-    mujoco.mju_mat2Quat(quat, np.ascontiguousarray(turn).reshape(9))
-    return quat
-
-
-def _about_z(angles: np.ndarray, quat_wxyz: np.ndarray) -> np.ndarray:
-    """(angles, 4) quaternions: one turned about the world's z axis."""
-    turns = np.zeros((len(angles), 4))
-    for turn, angle in zip(turns, angles, strict=True):
-        mujoco.mju_mulQuat(turn, np.array([math.cos(angle / 2), 0, 0, math.sin(angle / 2)]), quat_wxyz)
-    return turns

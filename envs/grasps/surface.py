@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import ConvexHull
 
+from zoo.envs.scenes.physics import collides
 from zoo.envs.simulator import mujoco
 from zoo.errors import DataError
 
@@ -133,7 +134,7 @@ def pieces_near(
     is_plane = model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE
     is_near = is_plane | (distance <= radius_m + model.geom_rbound)
     pieces = []
-    for geom in np.flatnonzero(is_near & ~skipped & _collides(model)):
+    for geom in np.flatnonzero(is_near & ~skipped & collides(model)):
         turn, place = data.geom_xmat[geom].reshape(3, 3), data.geom_xpos[geom]
         if is_plane[geom]:
             pieces += _slab_below(turn, place, centre, radius_m)
@@ -144,7 +145,7 @@ def pieces_near(
 
 def collision_geoms(model: mujoco.MjModel, bodies: Collection[int]) -> list[int]:
     """Geoms of bodies that can touch anything."""
-    return [int(geom) for geom in np.flatnonzero(np.isin(model.geom_bodyid, sorted(bodies)) & _collides(model))]
+    return [int(geom) for geom in np.flatnonzero(np.isin(model.geom_bodyid, sorted(bodies)) & collides(model))]
 
 
 def surface_points(
@@ -228,10 +229,6 @@ def _edges_part(seen: np.ndarray, edges: np.ndarray, centre: np.ndarray, half: n
     return ((places.min(axis=2) > middle + reach) | (places.max(axis=2) < middle - reach)).any(axis=1)
 
 
-def _collides(model: mujoco.MjModel) -> np.ndarray:
-    return (model.geom_contype != 0) | (model.geom_conaffinity != 0)
-
-
 def _piece(model: mujoco.MjModel, geom: int) -> ConvexPiece:
     """A geom in its own frame."""
     kind, size = model.geom_type[geom], model.geom_size[geom]
@@ -242,12 +239,11 @@ def _piece(model: mujoco.MjModel, geom: int) -> ConvexPiece:
     if kind == mujoco.mjtGeom.mjGEOM_ELLIPSOID:
         return ConvexPiece.hull(size * _sphere(SPHERE_POINTS))
     if kind == mujoco.mjtGeom.mjGEOM_CYLINDER:
-        return ConvexPiece.hull(_ring(size[0])[None, :, :].repeat(2, 0).reshape(-1, 3) + _ends(size[1], ROUND_SIDES))
+        return ConvexPiece.hull(_rims(size[0], size[1]))
     if kind == mujoco.mjtGeom.mjGEOM_CAPSULE:
         ball = size[0] * _sphere(SPHERE_POINTS)
         ball[:, 2] += np.where(ball[:, 2] > 0, size[1], -size[1])
-        rings = _ring(size[0])[None].repeat(2, 0).reshape(-1, 3) + _ends(size[1], ROUND_SIDES)
-        return ConvexPiece.hull(np.concatenate([ball, rings]))
+        return ConvexPiece.hull(np.concatenate([ball, _rims(size[0], size[1])]))
     if kind == mujoco.mjtGeom.mjGEOM_MESH:
         return _mesh_piece(model, int(model.geom_dataid[geom]))
     name = mujoco.mjtGeom(kind).name.removeprefix("mjGEOM_").lower()
@@ -312,11 +308,9 @@ def _sphere(number: int) -> np.ndarray:
     return np.stack([np.sqrt(1 - height**2) * np.cos(angle), np.sqrt(1 - height**2) * np.sin(angle), height], axis=1)
 
 
-def _ring(radius_m: float) -> np.ndarray:
+def _rims(radius_m: float, half_length_m: float) -> np.ndarray:
+    """(2 * ROUND_SIDES, 3) points around both ends of a cylinder along z, the lower end's first."""
     angle = 2 * math.pi * np.arange(ROUND_SIDES) / ROUND_SIDES
-    return radius_m * np.stack([np.cos(angle), np.sin(angle), np.zeros(ROUND_SIDES)], axis=1)
-
-
-def _ends(half_length_m: float, number: int) -> np.ndarray:
-    """(2 * number, 3) offsets along z: the lower end's, then the upper end's."""
-    return np.repeat([[0.0, 0.0, -half_length_m], [0.0, 0.0, half_length_m]], number, axis=0)
+    ring = radius_m * np.stack([np.cos(angle), np.sin(angle), np.zeros(ROUND_SIDES)], axis=1)
+    end = np.array([0.0, 0.0, half_length_m])
+    return np.concatenate([ring - end, ring + end])

@@ -35,6 +35,7 @@ _LIMITS = {kind: (facts.min_side_m, facts.max_aspect) for kind, facts in ROOM_TY
 
 VOID_SHARE = (0.08, 0.2)  # of the outline, the corner that an L lacks
 EXTRA_DOOR_AFFINITY = 0.7
+EXTRA_DOOR_CHANCE = 0.35
 GOOD_PLANS = 12  # the best of so many is taken
 GOOD_AFFINITY = 0.8  # of doors on average, with which a plan is taken at once
 GROWTH = 1.005  # of areas after a division that was too narrow somewhere
@@ -82,7 +83,7 @@ class FloorPlan:
     connections: tuple[int, ...]
 
 
-def draw_plan(rng: np.random.Generator, *, num_rooms: int, extra_doors: float = 0.35) -> FloorPlan:
+def draw_plan(rng: np.random.Generator, *, num_rooms: int, extra_doors: float = EXTRA_DOOR_CHANCE) -> FloorPlan:
     """Draw a home's plan: the best of a few that respect sizes and let every room be reached.
 
     Args:

@@ -75,11 +75,13 @@ class Footprint(NamedTuple):
     @property
     def corners(self) -> tuple[Corner, Corner, Corner, Corner]:
         """Counter-clockwise."""
+        return self._corner(-0.5, -0.5), self._corner(0.5, -0.5), self._corner(0.5, 0.5), self._corner(-0.5, 0.5)
+
+    def _corner(self, along: float, across: float) -> Corner:
+        """A point by its shares of length and width from the middle."""
         c, s = math.cos(self.yaw), math.sin(self.yaw)
-        l, w = self.length / 2, self.width / 2  # noqa: E741
-        return tuple(  # type: ignore[return-value]
-            (self.x + c * a - s * b, self.y + s * a + c * b) for a, b in ((-l, -w), (l, -w), (l, w), (-l, w))
-        )
+        a, b = along * self.length, across * self.width
+        return self.x + c * a - s * b, self.y + s * a + c * b
 
     @property
     def box(self) -> Rect:

@@ -17,7 +17,7 @@ from zoo.envs.houses.appearance import Style
 from zoo.envs.houses.draws import pick, shuffled
 from zoo.envs.houses.floor_space import GAP_M, FloorSpace, Piece, piece_of
 from zoo.envs.houses.furniture_table import FURNITURE, Companion, Want
-from zoo.envs.houses.placed import Catalogue, Placed
+from zoo.envs.houses.placed import REST_M, Catalogue, Placed
 
 Pose = tuple[float, float, float]
 """x, y, yaw."""
@@ -25,7 +25,6 @@ Pose = tuple[float, float, float]
 SIDES = (0.0, math.pi / 2, math.pi, -math.pi / 2)
 """Yaw of what stands with its back to the west, south, east and north wall."""
 
-REST_M = 0.001  # above the support, for what is free to move
 INSTANCES = 3  # tried before a want is given up, if it is no must: a smaller one may fit
 PLACES_PER_WALL = 4  # random ones, besides both ends
 MIDDLE_TRIES = 8

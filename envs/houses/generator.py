@@ -20,7 +20,7 @@ import numpy as np
 from zoo import registry
 from zoo.envs.assets.library import AssetFacts, AssetLibrary, Split
 from zoo.envs.houses.appearance import Style, draw_lights
-from zoo.envs.houses.floor_plan import FloorPlan, draw_height, draw_plan
+from zoo.envs.houses.floor_plan import EXTRA_DOOR_CHANCE, FloorPlan, draw_height, draw_plan
 from zoo.envs.houses.floor_space import FloorSpace
 from zoo.envs.houses.furnishing import Furnisher
 from zoo.envs.houses.openings import WALL_THICKNESS_M, HouseOpenings, draw_openings
@@ -52,7 +52,7 @@ class HouseSettings:
 
     num_rooms: tuple[int, int] = (1, MAX_ROOMS)
     closed_door_share: float = 0.0
-    extra_door_chance: float = 0.35
+    extra_door_chance: float = EXTRA_DOOR_CHANCE
 
     def __post_init__(self) -> None:
         low, high = self.num_rooms
@@ -66,6 +66,9 @@ class HouseSettings:
                 raise ConfigError(f"{name} is {getattr(self, name)}, expected a share from 0 to 1, as 0.2")
 
 
+DEFAULT_SETTINGS = HouseSettings()
+
+
 def generate_house(
     seed: int,
     *,
@@ -73,9 +76,7 @@ def generate_house(
     library_name: str = "primitives",
     split: Split = "train",
     index: int = 0,
-    num_rooms: tuple[int, int] = (1, MAX_ROOMS),
-    closed_door_share: float = 0.0,
-    extra_door_chance: float = 0.35,
+    settings: HouseSettings = DEFAULT_SETTINGS,
 ) -> Scene:
     """Make a house.
 
@@ -85,18 +86,13 @@ def generate_house(
         library_name: Under which the registry knows the library.
         split: Whose asset instances are used.
         index: Number of the scene within its split.
-        num_rooms: Fewest and most.
-        closed_door_share: Of the doors between rooms, how many are closed at the start.
-        extra_door_chance: That two rooms which suit each other get a door although there is another way.
+        settings: Of its family.
 
     Raises:
-        ConfigError: a value out of its range, or a library without assets of this split.
+        ConfigError: a negative seed, or a library without assets of this split.
     """
     if seed < 0:
         raise ConfigError(f"seed is {seed}, expected 0 or more")
-    settings = HouseSettings(
-        num_rooms=num_rooms, closed_door_share=closed_door_share, extra_door_chance=extra_door_chance
-    )
     catalogue = Catalogue(library, split)
     layout, furniture, walls, things, looks = (
         np.random.default_rng(sequence) for sequence in np.random.SeedSequence(seed).spawn(5)
@@ -249,7 +245,7 @@ class ProceduralHouses:
         seed: int = 0,
         num_rooms: tuple[int, int] = (1, MAX_ROOMS),
         closed_door_share: float = 0.0,
-        extra_door_chance: float = 0.35,
+        extra_door_chance: float = EXTRA_DOOR_CHANCE,
     ) -> None:
         if seed < 0:
             raise ConfigError(f"seed is {seed}, expected 0 or more")
@@ -280,7 +276,5 @@ class ProceduralHouses:
             library_name=self.library_name,
             split=split,
             index=index,
-            num_rooms=self.settings.num_rooms,
-            closed_door_share=self.settings.closed_door_share,
-            extra_door_chance=self.settings.extra_door_chance,
+            settings=self.settings,
         )

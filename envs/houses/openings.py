@@ -14,6 +14,7 @@ from zoo.envs.houses.draws import between, pick, shuffled
 from zoo.envs.houses.floor_plan import FloorPlan, Segment
 from zoo.envs.houses.footprints import Rect
 from zoo.envs.houses.room_types import ROOM_TYPES
+from zoo.envs.scenes.doors import LEAF_THICKNESS_M
 from zoo.envs.scenes.specification import Leaf, Material, Opening
 
 WALL_THICKNESS_M = 0.1
@@ -323,8 +324,8 @@ def swept_by_leaf(segment: Segment, side: str, hinge: str, offset: float, width:
 
 
 def open_leaf(segment: Segment, side: str, hinge: str, offset: float, width: float) -> Rect:
-    """Floor under an open leaf and its handles, at any angle of `OPEN_ANGLE`; the leaf is 4 cm thick."""
-    reach = 0.04 + width * math.cos(OPEN_ANGLE[0]) + HANDLE_REACH_M
+    """Floor under an open leaf and its handles, at any angle of `OPEN_ANGLE`."""
+    reach = LEAF_THICKNESS_M + width * math.cos(OPEN_ANGLE[0]) + HANDLE_REACH_M
     if hinge == "start":
         return beside(segment, side, offset - HANDLE_REACH_M, offset + reach, width + WALL_THICKNESS_M / 2)
     end = offset + width

@@ -14,6 +14,8 @@ from zoo.envs.houses.footprints import Footprint
 from zoo.envs.scenes.specification import FLOOR, Colour
 from zoo.errors import ConfigError
 
+REST_M = 0.001  # above the support, for what is free to move
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Placed:

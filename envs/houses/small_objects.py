@@ -18,7 +18,7 @@ from zoo.envs.houses.appearance import Style
 from zoo.envs.houses.draws import pick, weighted
 from zoo.envs.houses.footprints import Footprint
 from zoo.envs.houses.furniture_table import ON_TOP
-from zoo.envs.houses.placed import Catalogue, Placed
+from zoo.envs.houses.placed import REST_M, Catalogue, Placed
 from zoo.envs.houses.small_objects_table import BY_HOST, BY_ROOM, RELUCTANCE, WITHIN
 
 PER_ROOM = (3.5, 6.0)
@@ -26,7 +26,6 @@ PER_HOUSE = 6
 MIN_TARGETS = 5
 """Objects that one hand can lift from an open surface, in every house whose library and furniture allow it."""
 
-REST_M = 0.001
 EDGE_M = 0.02  # to the edge of the surface
 OPEN_GAP_M = 0.05  # between objects, so that fingers get between
 INSIDE_GAP_M = 0.02
@@ -108,10 +107,12 @@ class Scatterer:
 
     def __init__(self, rng: np.random.Generator, catalogue: Catalogue, style: Style, room_types: Sequence[str]) -> None:
         self.placed: list[Placed] = []
+        self._hanging: list[Placed] = []
         self._rng, self._catalogue, self._style, self._types = rng, catalogue, style, room_types
 
     def scatter(self, furniture: Sequence[Placed]) -> list[Placed]:
         """Put what belongs at the back of furniture there, then small objects wherever there is room."""
+        self._hanging = [item for item in furniture if item.facts.mounting == "wall"]
         spots = [spot for host in furniture for spot in self._spots(host)]
         for spot in _first_open(spots):
             self._put_on_top(spot)
@@ -173,7 +174,7 @@ class Scatterer:
 
     def _add(self, spot: Spot, facts: AssetFacts, x: float, y: float, yaw: float) -> bool:
         footprint = spot.footprint(facts, x, y, yaw)
-        if not spot.is_free(footprint):
+        if not spot.is_free(footprint) or self._reaches_what_hangs(spot, facts, footprint):
             return False
         spot.items.append(footprint)
         item = Placed(
@@ -188,6 +189,18 @@ class Scatterer:
         )
         self.placed.append(item)
         return True
+
+    def _reaches_what_hangs(self, spot: Spot, facts: AssetFacts, footprint: Footprint) -> bool:
+        """Whether an object would stand in something on the wall, as a bottle on a microwave below a cabinet."""
+        low, high = spot.height_m, spot.height_m + facts.size_m[2] + HEADROOM_M
+        return any(
+            item is not spot.host
+            and item.room == spot.host.room
+            and item.z < high
+            and low < item.z + item.facts.size_m[2]
+            and footprint.overlaps(item.footprint)
+            for item in self._hanging
+        )
 
 
 def _first_open(spots: Sequence[Spot]) -> list[Spot]:

@@ -14,7 +14,6 @@ from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 
-IDENTITY: tuple[float, ...] = (0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
 SMALL_ANGLE = 1e-4  # rad; below, series replace quotients of small numbers: their next terms are below 1e-16
 
 
@@ -66,6 +65,11 @@ def yaw_of(quat_wxyz: ArrayLike) -> Array:
     """Direction of the turned +x axis around z, radians (...)."""
     w, x, y, z = np.moveaxis(np.asarray(quat_wxyz, np.float64), -1, 0)
     return np.arctan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
+
+
+def wrapped(angle: float) -> float:
+    """The same direction in [-pi, pi)."""
+    return (angle + math.pi) % (2 * math.pi) - math.pi
 
 
 def matrix_from_quat(quat_wxyz: ArrayLike) -> Array:

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.spatial import ConvexHull, QhullError
 
 from zoo.envs.navigation.raster import ConvexShapes
+from zoo.envs.scenes.physics import collides
 from zoo.envs.simulator import mujoco
 from zoo.errors import ConfigError
 
@@ -56,7 +57,7 @@ def collision_footprints(
     Raises:
         ConfigError: a plane that is not level, or a height field, reaches into the range.
     """
-    counts = bodies[model.geom_bodyid] & ((model.geom_contype != 0) | (model.geom_conaffinity != 0))
+    counts = bodies[model.geom_bodyid] & collides(model)
     geoms = np.flatnonzero(counts)
     rotations = data.geom_xmat[geoms].reshape(-1, 3, 3)
     positions, sizes, kinds = data.geom_xpos[geoms], model.geom_size[geoms], model.geom_type[geoms]

@@ -10,7 +10,7 @@ and what only pictures show (without collision) blocks there and not here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy import ndimage
@@ -106,7 +106,7 @@ class OccupancyMap:
         """
         if radius_m < 0:
             raise ConfigError(f"the agent's radius is {radius_m:g} m, expected 0 or more")
-        return self._with(blocked=self.clearance_m() <= radius_m)
+        return replace(self, blocked=self.clearance_m() <= radius_m)
 
     def coarser(self, factor: int) -> OccupancyMap:
         """Cells `factor` times as large; blocked when any of theirs is, in the room of the cell in their middle."""
@@ -116,17 +116,14 @@ class OccupancyMap:
         padding = [(0, rows * factor - self.blocked.shape[0]), (0, columns * factor - self.blocked.shape[1])]
         blocked = np.pad(self.blocked, padding, constant_values=True)
         rooms = np.pad(self.rooms, padding, constant_values=NO_ROOM)
-        return self._with(
+        return replace(
+            self,
             blocked=blocked.reshape(rows, factor, columns, factor).any(axis=(1, 3)),
             rooms=rooms[factor // 2 :: factor, factor // 2 :: factor].copy(),
             world_to_map=self.world_to_map / factor,
             map_to_world=self.map_to_world * np.array([factor, factor, 1.0]),
             px_per_m=self.px_per_m / factor,
         )
-
-    def _with(self, **changes: object) -> OccupancyMap:
-        parts = {name: getattr(self, name) for name in self.__slots__}
-        return OccupancyMap(**{**parts, **changes})
 
 
 def build_map(

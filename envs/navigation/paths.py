@@ -20,6 +20,7 @@ from scipy import ndimage
 from scipy.sparse import csgraph, csr_array
 
 from zoo.envs.navigation.lines import cheaper_corners, shortest_corners
+from zoo.envs.navigation.metrics import path_length_m
 from zoo.envs.navigation.occupancy import OccupancyMap
 from zoo.errors import ConfigError
 
@@ -78,7 +79,7 @@ class Route:
 
     @property
     def length_m(self) -> float:
-        return float(np.linalg.norm(np.diff(self.points_m, axis=0), axis=1).sum())
+        return path_length_m(self.points_m)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -131,8 +132,7 @@ class RouteGrid:
             raise ConfigError(f"connectivity is {connectivity!r}, expected 4 or 8")
         self.plan, self.radius_m, self.cost, self.connectivity = plan, radius_m, cost, connectivity
         self.passable = ~plan.blocked
-        clearance = ndimage.distance_transform_edt(np.pad(self.passable, 1))[1:-1, 1:-1] * plan.cell_m
-        self.clearance_m = np.minimum(clearance, cost.clip_m)
+        self.clearance_m = np.minimum(plan.clearance_m(), cost.clip_m)
         self._halve_around(avoid_m)
         self.cell_cost = np.where(self.passable, cost.of(self.clearance_m), np.inf)
 
@@ -271,12 +271,6 @@ class RouteGrid:
     def distances_m(self, source_m: Point) -> np.ndarray:
         """(rows, columns) metres from a place to each cell by moves to neighbours, at most 8.3 % above the shortest."""
         return self._tree(self._plain, self.start_cell(source_m)).cost
-
-    def reachable_rooms(self, start_m: Point) -> tuple[str, ...]:
-        """Names of the rooms that have a cell which the start reaches, by their ids."""
-        part = int(self.parts[tuple(self.start_cell(start_m))])
-        ids = np.unique(self.plan.rooms[self.parts == part])
-        return tuple(self.plan.room_names[int(index)] for index in ids if int(index) in self.plan.room_names)
 
     def _points(self, cells: np.ndarray, start_m: Point, goal_m: Point) -> np.ndarray:
         """World points of a route; it begins at the start itself, and ends at the goal where that is passable."""

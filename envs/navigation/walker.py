@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from zoo.envs.kinematics.poses import wrapped
 from zoo.envs.navigation.actions import SpocAction
-from zoo.envs.navigation.waypoints import wrapped
 
 POSITION_TOLERANCE_M = 0.19 / math.sqrt(2)  # along each axis of the world
 ANGLE_TOLERANCE_DEG = 5.0

@@ -17,6 +17,7 @@ import numpy as np
 from zoo.envs.kinematics.poses import Array, compose, invert, pose7
 from zoo.envs.navigation.actions import Effect
 from zoo.envs.robots.view import RobotView
+from zoo.envs.scenes.physics import collides
 from zoo.envs.simulator import mujoco
 from zoo.errors import ConfigError
 
@@ -53,10 +54,8 @@ class DiscreteMover:
         model = view.model
         self._carried: int | None = None
         self._tool_from_carried = np.zeros(7)
-        solid = (model.geom_contype != 0) | (model.geom_conaffinity != 0)
-        is_own = np.zeros(model.ngeom, bool)
-        is_own[view.geom_ids] = True
-        self._solid, self._is_own = solid, is_own
+        self._solid = collides(model)
+        self._is_own = np.isin(np.arange(model.ngeom), view.geom_ids)
 
     @property
     def carried(self) -> int | None:

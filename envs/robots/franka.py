@@ -23,7 +23,7 @@ from zoo.envs.robots.cameras import (
     looking_at,
     on_gripper,
 )
-from zoo.envs.robots.gripper import CTRL_CLOSED, CTRL_OPEN, add_gripper
+from zoo.envs.robots.gripper import CTRL_CLOSED, CTRL_OPEN, GripperNames, add_gripper
 from zoo.envs.robots.parts import add_capsule, add_joint, add_servo, add_solid
 from zoo.envs.robots.robot import Clocks, MoveGroup, Robot
 from zoo.envs.simulator import mujoco
@@ -142,6 +142,7 @@ class FrankaDroid(Robot):
         self.name = "franka_droid"
         self.clocks = Clocks(sim_dt=0.002, ctrl_dt=0.002, policy_dt=0.066)
         joints = tuple(f"arm/joint{number}" for number in range(1, 8))
+        gripper = GripperNames("gripper/")
         self.groups = (
             MoveGroup(
                 name="arm",
@@ -153,17 +154,17 @@ class FrankaDroid(Robot):
                 home=HOME,
                 noise=START_NOISE,
                 max_tcp_shift_m=MAX_START_SHIFT_M,
-                tcp="gripper/tcp",
+                tcp=gripper.tcp,
             ),
             MoveGroup(
                 name="gripper",
                 kind="gripper",
-                joints=("gripper/left_finger", "gripper/right_finger"),
-                actuators=("gripper/fingers",),
+                joints=gripper.fingers,
+                actuators=(gripper.actuator,),
                 modes=("joint_position",),
                 limits=((CTRL_OPEN, CTRL_CLOSED),),
                 home=(0.0, 0.0),
-                tcp="gripper/tcp",
+                tcp=gripper.tcp,
             ),
         )
         self.camera_systems = {system.name: system for system in (DROID, OMNI, REALSENSE)}

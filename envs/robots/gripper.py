@@ -28,7 +28,7 @@ TIP_OFFSET_M = TCP_OFFSET_M + TIP_BEYOND_TCP_M  # of the tip from the flange
 PALM_LENGTH_M = 0.09  # what is nearer to the flange is solid: an object can be this far from the tip at most
 PALM_HALF_WIDTH_M = 0.06  # along y
 PALM_HALF_THICKNESS_M = 0.025  # along x
-MOUNT_RADIUS_M = 0.0375
+MOUNT_RADIUS_M, MOUNT_LENGTH_M = 0.0375, 0.04  # between the flange and the palm
 
 CLOSE_S, OPEN_S = 0.5, 0.25  # how long a command takes effect with the arm still (sheet section 9)
 PALM_MASS_KG, FINGER_MASS_KG = 0.77, 0.08
@@ -105,8 +105,8 @@ def add_gripper(
         base,
         name=f"{prefix}mount",
         type=mujoco.mjtGeom.mjGEOM_CYLINDER,
-        size=[MOUNT_RADIUS_M, 0.02, 0],
-        pos=[0, 0, 0.02],
+        size=[MOUNT_RADIUS_M, MOUNT_LENGTH_M / 2, 0],
+        pos=[0, 0, MOUNT_LENGTH_M / 2],
         mass=PALM_MASS_KG / 2,
         rgba=DARK,
     )
@@ -114,8 +114,8 @@ def add_gripper(
         base,
         name=f"{prefix}palm",
         type=mujoco.mjtGeom.mjGEOM_BOX,
-        size=[PALM_HALF_THICKNESS_M, PALM_HALF_WIDTH_M, (PALM_LENGTH_M - 0.04) / 2],
-        pos=[0, 0, (PALM_LENGTH_M + 0.04) / 2],
+        size=[PALM_HALF_THICKNESS_M, PALM_HALF_WIDTH_M, (PALM_LENGTH_M - MOUNT_LENGTH_M) / 2],
+        pos=[0, 0, (PALM_LENGTH_M + MOUNT_LENGTH_M) / 2],
         mass=PALM_MASS_KG / 2,
         rgba=DARK,
     )

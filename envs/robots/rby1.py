@@ -9,7 +9,6 @@ bends the knees a little, so that `height` reaches both ways.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from zoo.envs.robots.cameras import (
@@ -20,15 +19,16 @@ from zoo.envs.robots.cameras import (
     on_gripper,
     quat_from_pitch,
 )
-from zoo.envs.robots.gripper import CTRL_CLOSED, CTRL_OPEN, add_gripper
-from zoo.envs.robots.parts import BASE_AXES, add_capsule, add_joint, add_planar_base, add_servo, add_solid
+from zoo.envs.robots.gripper import CTRL_CLOSED, CTRL_OPEN, GripperNames, add_gripper
+from zoo.envs.robots.parts import add_capsule, add_joint, add_servo, add_solid
+from zoo.envs.robots.planar_base import add_planar_base, base_group
 from zoo.envs.robots.robot import Clocks, MoveGroup, Robot
 from zoo.envs.simulator import mujoco
 
 MANIPULATION = Clocks(sim_dt=0.004, ctrl_dt=0.02, policy_dt=0.1)
 NAVIGATION = Clocks(sim_dt=0.004, ctrl_dt=0.02, policy_dt=0.2)
 
-SIDES = {"left": 1, "right": -1}  # sign of y
+SIDES = ("left", "right")
 ARM_HOME = (0.5, 0.0, 0.0, -2.3, 0.0, -0.5, 0.0)
 ARM_NOISE = (0.05, 0.05, 0.075, 0.1, 0.125, 0.15, 0.175)
 HEAD_HOME, HEAD_NOISE = (0.0, 0.6), (0.2, 0.2)
@@ -36,11 +36,6 @@ GRIPPER_NOISE = (0.01, 0.01)
 HEIGHT = (0.0, 1.0, -2.0, 1.0, 0.0, 0.0)  # positions of the torso per unit of a `height` command
 HEIGHT_LIMITS = (0.0, 1.2)  # rad: upright, and 0.38 m lower
 HEIGHT_HOME = 0.4
-
-BASE_STIFFNESS = (25000.0, 25000.0, 5000.0)
-BASE_DAMPING = (4000.0, 4000.0, 700.0)
-BASE_RANGE = 100.0  # m and rad: farther than any house
-BASE_STEP = (1.0, 1.0, math.pi)  # largest relative command
 
 BASE_HALF_M, BASE_CLEARANCE_M, BASE_TOP_M = 0.25, 0.03, 0.25
 THIGH_M = 0.3  # from knee to hip, and from ankle to knee
@@ -74,6 +69,26 @@ HEAD: tuple[Part, ...] = (
 )
 ARMATURE = 0.1  # kg m2
 WHITE, GREY, BLACK = (0.92, 0.92, 0.93, 1.0), (0.35, 0.36, 0.4, 1.0), (0.1, 0.1, 0.1, 1.0)
+
+Capsule = tuple[tuple[float, float, float], tuple[float, float, float], float, tuple[float, float, float, float]]
+TORSO_CAPSULES: tuple[Capsule, ...] = (  # start, end, radius (m), colour, in the frame of the part
+    ((0, -0.06, 0), (0, 0.06, 0), 0.07, GREY),
+    ((0, 0, 0), (0, 0, THIGH_M), 0.075, GREY),
+    ((0, 0, 0), (0, 0, THIGH_M), 0.07, GREY),
+    ((0, 0, 0), (0, 0, 0.1), 0.08, GREY),
+    ((0, -0.04, 0), (0, 0.04, 0), 0.08, GREY),
+    ((0, -0.1, SHOULDER_M[2]), (0, 0.1, SHOULDER_M[2]), 0.09, WHITE),
+)
+ARM_CAPSULES: tuple[Capsule, ...] = (
+    ((0, -0.03, 0), (0, 0.03, 0), 0.06, WHITE),
+    ((-0.03, 0, 0), (0.03, 0, 0), 0.055, GREY),
+    ((0, 0, -0.05), (0, 0, -UPPER_ARM_M + 0.04), 0.05, WHITE),
+    ((0, -0.025, 0), (0, 0.025, 0), 0.05, GREY),
+    ((0, 0, -0.04), (0, 0, -FOREARM_M + 0.05), 0.045, WHITE),
+    ((0, -0.02, 0), (0, 0.02, 0), 0.042, GREY),
+    ((0, 0, -0.02), (0, 0, -HAND_M + 0.04), 0.04, WHITE),
+)
+HEAD_CAPSULES: tuple[Capsule, ...] = (((0, 0, -0.02), (0, 0, 0.02), 0.04, GREY),)
 
 
 def _wrist(side: str) -> MountedCamera:
@@ -115,19 +130,9 @@ class Rby1(Robot):
         self.name = "rby1"
         self.clocks = clocks
         self.camera_systems = {CAMERAS.name: CAMERAS}
-        base = tuple(f"base_{axis}" for axis in BASE_AXES)
         torso = _names("torso", TORSO)
         self.groups = (
-            MoveGroup(
-                name="base",
-                kind="base",
-                joints=base,
-                actuators=base,
-                modes=("holo_joint_planar_position", "holo_joint_rel_planar_position"),
-                limits=((-BASE_RANGE, BASE_RANGE),) * 3,
-                max_step=BASE_STEP,
-                home=(0.0, 0.0, 0.0),
-            ),
+            base_group(),
             MoveGroup(
                 name="torso",
                 kind="torso",
@@ -156,7 +161,7 @@ class Rby1(Robot):
 
     def add_to(self, spec: mujoco.MjSpec, *, prefix: str = "robot_0/", base_pose7: Sequence[float]) -> mujoco.MjsBody:
         """Build it; the pose must be upright, and its height stays."""
-        base = add_planar_base(spec, prefix, base_pose7, stiffness=BASE_STIFFNESS, damping=BASE_DAMPING)
+        base = add_planar_base(spec, prefix, base_pose7)
         base.gravcomp = 1
         add_solid(
             base,
@@ -169,25 +174,33 @@ class Rby1(Robot):
         )
         torso = _add_parts(spec, base, f"{prefix}torso", TORSO)
         torso[-1].add_site(name=f"{prefix}torso/top", pos=[0, 0, SHOULDER_M[2]], group=4)
-        _add_torso_shapes(torso, prefix)
-        for side, sign in SIDES.items():
-            parts = tuple(_mirrored(part) for part in ARM) if sign < 0 else ARM
-            arm = _add_parts(spec, torso[-1], f"{prefix}{side}_arm", parts)
-            _add_arm_shapes(arm, f"{prefix}{side}_arm")
+        _add_capsules(torso, f"{prefix}torso", TORSO, TORSO_CAPSULES)
+        for side in SIDES:
+            arm = _add_parts(spec, torso[-1], f"{prefix}{side}_arm", _arm_parts(side))
+            _add_capsules(arm, f"{prefix}{side}_arm", ARM, ARM_CAPSULES)
             add_gripper(arm[-1], spec, f"{prefix}{side}_gripper/", position_m=(0, 0, -HAND_M), quat_wxyz=(0, 1, 0, 0))
             _exclude_near(spec, prefix, [f"{side}_arm/link{k}" for k in range(7)] + [f"{side}_gripper/base"])
             for part in ("link0", "link1", "link2"):  # the shoulder is buried in the chest
                 spec.add_exclude(bodyname1=f"{prefix}torso/link5", bodyname2=f"{prefix}{side}_arm/{part}")
         head = _add_parts(spec, torso[-1], f"{prefix}head", HEAD)
-        _add_head_shapes(head, prefix)
+        _add_capsules(head[:1], f"{prefix}head", HEAD[:1], HEAD_CAPSULES)
+        add_solid(
+            head[1],
+            name=f"{prefix}head/link1",
+            type=mujoco.mjtGeom.mjGEOM_BOX,
+            size=[0.06, 0.08, 0.05],
+            pos=[0.03, 0, 0.05],
+            mass=HEAD[1][3],
+            rgba=BLACK,
+        )
+        head[1].add_site(name=f"{prefix}head/top", pos=[0, 0, 0.05], group=4)
         _exclude_near(spec, prefix, ["base", *(f"torso/link{k}" for k in range(6)), "head/link0", "head/link1"])
         return base
 
 
 def _arm_groups(side: str) -> tuple[MoveGroup, MoveGroup]:
     joints = _names(f"{side}_arm", ARM)
-    parts = ARM if side == "left" else tuple(_mirrored(part) for part in ARM)
-    fingers = tuple(f"{side}_gripper/{name}_finger" for name in SIDES)
+    gripper = GripperNames(f"{side}_gripper/")
     return (
         MoveGroup(
             name=f"{side}_arm",
@@ -195,27 +208,31 @@ def _arm_groups(side: str) -> tuple[MoveGroup, MoveGroup]:
             joints=joints,
             actuators=joints,
             modes=("joint_position", "joint_rel_position"),
-            limits=tuple(part[2] for part in parts),
+            limits=tuple(part[2] for part in _arm_parts(side)),
             home=ARM_HOME,
             noise=ARM_NOISE,
-            tcp=f"{side}_gripper/tcp",
+            tcp=gripper.tcp,
         ),
         MoveGroup(
             name=f"{side}_gripper",
             kind="gripper",
-            joints=fingers,
-            actuators=(f"{side}_gripper/fingers",),
+            joints=gripper.fingers,
+            actuators=(gripper.actuator,),
             modes=("joint_position",),
             limits=((CTRL_OPEN, CTRL_CLOSED),),
             home=(0.0, 0.0),
             noise=GRIPPER_NOISE,
-            tcp=f"{side}_gripper/tcp",
+            tcp=gripper.tcp,
         ),
     )
 
 
 def _names(limb: str, parts: Sequence[Part]) -> tuple[str, ...]:
     return tuple(f"{limb}/joint{index}" for index in range(len(parts)))
+
+
+def _arm_parts(side: str) -> tuple[Part, ...]:
+    return ARM if side == "left" else tuple(_mirrored(part) for part in ARM)
 
 
 def _mirrored(part: Part) -> Part:
@@ -238,69 +255,13 @@ def _add_parts(spec: mujoco.MjSpec, parent: mujoco.MjsBody, limb: str, parts: Se
     return bodies
 
 
-def _add_torso_shapes(bodies: Sequence[mujoco.MjsBody], prefix: str) -> None:
-    ends: tuple[tuple[int, tuple[float, float, float], tuple[float, float, float], float], ...] = (
-        (0, (0, -0.06, 0), (0, 0.06, 0), 0.07),
-        (1, (0, 0, 0), (0, 0, THIGH_M), 0.075),
-        (2, (0, 0, 0), (0, 0, THIGH_M), 0.07),
-        (3, (0, 0, 0), (0, 0, 0.1), 0.08),
-        (4, (0, -0.04, 0), (0, 0.04, 0), 0.08),
-        (5, (0, -0.1, SHOULDER_M[2]), (0, 0.1, SHOULDER_M[2]), 0.09),
-    )
-    for index, start, end, radius in ends:
-        add_capsule(
-            bodies[index],
-            f"{prefix}torso/link{index}",
-            start_m=start,
-            end_m=end,
-            radius_m=radius,
-            mass=TORSO[index][3],
-            rgba=WHITE if index == 5 else GREY,
-        )
-
-
-def _add_arm_shapes(bodies: Sequence[mujoco.MjsBody], limb: str) -> None:
-    ends: tuple[tuple[int, tuple[float, float, float], tuple[float, float, float], float], ...] = (
-        (0, (0, -0.03, 0), (0, 0.03, 0), 0.06),
-        (1, (-0.03, 0, 0), (0.03, 0, 0), 0.055),
-        (2, (0, 0, -0.05), (0, 0, -UPPER_ARM_M + 0.04), 0.05),
-        (3, (0, -0.025, 0), (0, 0.025, 0), 0.05),
-        (4, (0, 0, -0.04), (0, 0, -FOREARM_M + 0.05), 0.045),
-        (5, (0, -0.02, 0), (0, 0.02, 0), 0.042),
-        (6, (0, 0, -0.02), (0, 0, -HAND_M + 0.04), 0.04),
-    )
-    for index, start, end, radius in ends:
-        add_capsule(
-            bodies[index],
-            f"{limb}/link{index}",
-            start_m=start,
-            end_m=end,
-            radius_m=radius,
-            mass=ARM[index][3],
-            rgba=WHITE if index % 2 == 0 else GREY,
-        )
-
-
-def _add_head_shapes(bodies: Sequence[mujoco.MjsBody], prefix: str) -> None:
-    add_capsule(
-        bodies[0],
-        f"{prefix}head/link0",
-        start_m=(0, 0, -0.02),
-        end_m=(0, 0, 0.02),
-        radius_m=0.04,
-        mass=HEAD[0][3],
-        rgba=GREY,
-    )
-    add_solid(
-        bodies[1],
-        name=f"{prefix}head/link1",
-        type=mujoco.mjtGeom.mjGEOM_BOX,
-        size=[0.06, 0.08, 0.05],
-        pos=[0.03, 0, 0.05],
-        mass=HEAD[1][3],
-        rgba=BLACK,
-    )
-    bodies[1].add_site(name=f"{prefix}head/top", pos=[0, 0, 0.05], group=4)
+def _add_capsules(
+    bodies: Sequence[mujoco.MjsBody], limb: str, parts: Sequence[Part], capsules: Sequence[Capsule]
+) -> None:
+    """The shape of each body of a chain, with the mass of its part."""
+    links = zip(bodies, parts, capsules, strict=True)
+    for index, (body, part, (start, end, radius, rgba)) in enumerate(links):
+        add_capsule(body, f"{limb}/link{index}", start_m=start, end_m=end, radius_m=radius, mass=part[3], rgba=rgba)
 
 
 def _exclude_near(spec: mujoco.MjSpec, prefix: str, chain: Sequence[str]) -> None:

@@ -22,9 +22,10 @@ from zoo.envs.robots.cameras import (
     horizontal_fov_deg,
     quat_from_pitch,
 )
-from zoo.envs.robots.parts import BASE_AXES, add_planar_base, add_solid
-from zoo.envs.robots.rby1 import BASE_DAMPING, BASE_RANGE, BASE_STEP, BASE_STIFFNESS, NAVIGATION
-from zoo.envs.robots.robot import MoveGroup, Robot
+from zoo.envs.robots.parts import add_solid
+from zoo.envs.robots.planar_base import add_planar_base, base_group
+from zoo.envs.robots.rby1 import NAVIGATION
+from zoo.envs.robots.robot import Robot
 from zoo.envs.scenes.physics import COLLISION_GROUP
 from zoo.envs.simulator import mujoco
 from zoo.errors import ConfigError, UnknownNameError
@@ -223,24 +224,12 @@ class RingBody(Robot):
             self.params = body
         self.name = "ring_body"
         self.clocks = NAVIGATION
-        base = tuple(f"base_{axis}" for axis in BASE_AXES)
-        self.groups = (
-            MoveGroup(
-                name="base",
-                kind="base",
-                joints=base,
-                actuators=base,
-                modes=("holo_joint_planar_position", "holo_joint_rel_planar_position"),
-                limits=((-BASE_RANGE, BASE_RANGE),) * 3,
-                max_step=BASE_STEP,
-                home=(0.0, 0.0, 0.0),
-            ),
-        )
+        self.groups = (base_group(),)
         self.camera_systems = {"ring_body": _camera_system(self.params)}
 
     def add_to(self, spec: mujoco.MjSpec, *, prefix: str = "robot_0/", base_pose7: Sequence[float]) -> mujoco.MjsBody:
         """Build it; the pose is that of the turning centre, upright."""
-        base = add_planar_base(spec, prefix, base_pose7, stiffness=BASE_STIFFNESS, damping=BASE_DAMPING)
+        base = add_planar_base(spec, prefix, base_pose7)
         width, height, depth = self.params.size_m
         right, forward = self.params.pivot_m
         add_solid(

@@ -56,11 +56,6 @@ class Clocks:
                 )
 
     @property
-    def ctrl_steps(self) -> int:
-        """Physics steps in one control step."""
-        return round(self.ctrl_dt / self.sim_dt)
-
-    @property
     def policy_steps(self) -> int:
         """Physics steps in one policy step."""
         return round(self.policy_dt / self.sim_dt)

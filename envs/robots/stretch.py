@@ -18,8 +18,9 @@ from zoo.envs.kinematics.poses import Array, compose, invert, pose7, quat_from_r
 from zoo.envs.navigation.actions import SpocAction
 from zoo.envs.robots.cameras import CameraNoise, CameraSystem, MountedCamera, PlacedCamera, quat_from_pitch
 from zoo.envs.robots.discrete_moves import DiscreteMover, Outcome, nearest_within
-from zoo.envs.robots.parts import BASE_AXES, add_joint, add_planar_base, add_servo, add_solid
-from zoo.envs.robots.rby1 import BASE_DAMPING, BASE_RANGE, BASE_STEP, BASE_STIFFNESS, NAVIGATION
+from zoo.envs.robots.parts import add_joint, add_servo, add_solid
+from zoo.envs.robots.planar_base import add_planar_base, base_group
+from zoo.envs.robots.rby1 import NAVIGATION
 from zoo.envs.robots.robot import MoveGroup, Robot
 from zoo.envs.robots.view import RobotView
 from zoo.envs.simulator import mujoco
@@ -35,7 +36,6 @@ MAGNET_RADIUS_M = 0.1
 REACH_M = 0.867  # within which objects count as reachable
 MAX_CARRIED_KG = 10.0
 HOME = (0.4, 0.0, 0.0, 0.0, 0.0, -math.pi)  # lift, four segments, wrist: the hand lies over the base
-CROP_PX = 6  # columns cut off each side of a picture: 384x224 remain
 CAMERA_HEIGHT_M = 1.44
 
 BASE_SIZE_M = (0.33, 0.34, 0.14)
@@ -62,7 +62,7 @@ def _camera(name: str, pitch_deg: float, yaw_deg: float) -> MountedCamera:
 
 CAMERAS = CameraSystem(
     name="stretch",
-    width=396,
+    width=396,  # SPOC cuts six columns off each side: 384x224 remain
     height=224,
     mounted=(_camera("navigation_camera", 27, 0), _camera("manipulation_camera", 33, -90)),
 )
@@ -81,19 +81,9 @@ class Stretch(Robot):
         self.magnet_radius_m = magnet_radius_m
         self.name = "stretch"
         self.clocks = NAVIGATION
-        base = tuple(f"base_{axis}" for axis in BASE_AXES)
         arm = ("lift", *(f"segment_{number}" for number in range(NUM_SEGMENTS)), "wrist")
         self.groups = (
-            MoveGroup(
-                name="base",
-                kind="base",
-                joints=base,
-                actuators=base,
-                modes=("holo_joint_planar_position", "holo_joint_rel_planar_position"),
-                limits=((-BASE_RANGE, BASE_RANGE),) * 3,
-                max_step=BASE_STEP,
-                home=(0.0, 0.0, 0.0),
-            ),
+            base_group(),
             MoveGroup(
                 name="arm",
                 kind="arm",
@@ -109,7 +99,7 @@ class Stretch(Robot):
 
     def add_to(self, spec: mujoco.MjSpec, *, prefix: str = "robot_0/", base_pose7: Sequence[float]) -> mujoco.MjsBody:
         """Build it; the pose must be upright, and its height stays."""
-        base = add_planar_base(spec, prefix, base_pose7, stiffness=BASE_STIFFNESS, damping=BASE_DAMPING)
+        base = add_planar_base(spec, prefix, base_pose7)
         _box(base, f"{prefix}base", (0, 0, FLOOR_GAP_M + BASE_SIZE_M[2] / 2), BASE_SIZE_M, 20.0, GREY)
         mast = MAST_TOP_M - BASE_SIZE_M[2] - FLOOR_GAP_M
         _box(base, f"{prefix}mast", (MAST_X_M, 0, MAST_TOP_M - mast / 2), (0.07, 0.07, mast), 3.0, DARK)

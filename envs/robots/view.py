@@ -8,9 +8,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from zoo.envs.kinematics.chain import Chain
-from zoo.envs.kinematics.poses import Array, compose, invert, pose7, quat_from_matrix, rotate, yaw_of
+from zoo.envs.kinematics.poses import (
+    Array,
+    compose,
+    invert,
+    pose7,
+    quat_from_matrix,
+    quat_from_yaw,
+    rotate,
+    wrapped,
+    yaw_of,
+)
 from zoo.envs.robots.gripper import CTRL_CLOSED, MAX_OPENING_M
-from zoo.envs.robots.parts import check_upright
+from zoo.envs.robots.planar_base import check_upright
 from zoo.envs.robots.robot import Mode, MoveGroup, Robot
 from zoo.envs.simulator import mujoco
 from zoo.errors import ConfigError
@@ -214,12 +224,12 @@ def _relative(view: RobotView, group: MoveGroup, values: Array) -> Array:
 
 def _planar(view: RobotView, group: MoveGroup, values: Array) -> Array:
     yaw = view.qpos(group.name)[2]
-    return np.array([*values[:2], yaw + _wrapped(values[2] - yaw)])  # the shorter way round
+    return np.array([*values[:2], yaw + wrapped(values[2] - yaw)])  # the shorter way round
 
 
 def _planar_relative(view: RobotView, group: MoveGroup, values: Array) -> Array:
     now = view.qpos(group.name)
-    step = rotate([np.cos(now[2] / 2), 0, 0, np.sin(now[2] / 2)], [values[0], values[1], 0])
+    step = rotate(quat_from_yaw(now[2]), [values[0], values[1], 0])
     return now + np.array([step[0], step[1], values[2]])
 
 
@@ -234,10 +244,6 @@ TARGETS: Mapping[Mode, Callable[[RobotView, MoveGroup, Array], Array]] = {
     "holo_joint_rel_planar_position": _planar_relative,
     "height": _height,
 }
-
-
-def _wrapped(angle: float) -> float:
-    return float((angle + np.pi) % (2 * np.pi) - np.pi)
 
 
 def _checked(values: ArrayLike, size: int, what: str) -> Array:

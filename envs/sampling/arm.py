@@ -5,16 +5,15 @@ Source: sheet molmospaces section 15, episode sampling order, items 4 and 5.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import numpy as np
 
 from zoo.envs.kinematics.poses import Array
-from zoo.envs.robots.cameras import PlacedCamera
 from zoo.envs.robots.franka import PEDESTAL_M
 from zoo.envs.sampling import bases, cameras, words
-from zoo.envs.sampling.base import NO_PLACE, StagedSampler
+from zoo.envs.sampling.base import NO_PLACE, StagedSampler, Stand
 from zoo.envs.sampling.reach import GraspSearch, Hold
 from zoo.envs.sampling.sampler import RejectedError
 from zoo.envs.sampling.stage import Stage
@@ -62,13 +61,11 @@ class ArmSampler(StagedSampler):
         *,
         target_m: Array,
         turn: float,
-        positions: Mapping[str, Array],
-        placed: Sequence[PlacedCamera],
         seen: Sequence[str],
         hold: Hold,
         move: Callable[[], None] | None = None,
-    ) -> Array:
-        """Put the robot where it touches nothing, sees enough and can take hold of the target; its base pose.
+    ) -> Stand:
+        """Put the robot where it touches nothing, sees enough and can take hold of the target.
 
         Args:
             stage: With everything else where it begins.
@@ -76,14 +73,13 @@ class ArmSampler(StagedSampler):
             points_m: (points, 2) to draw from.
             target_m: (3,) that it stands before.
             turn: Largest angle between its front and the target.
-            positions: Of its groups.
-            placed: Its cameras.
             seen: Objects that its camera must see.
             hold: What it must be able to take hold of.
             move: Puts that where it should go.
         Raises:
             RejectedError: no draw will do; the reason of the one that came farthest.
         """
+        positions, placed = stage.view.start_qpos(rng), self.camera_system.draw(rng)
         overlook = next(camera for camera in placed if camera.name == OVERLOOK)
         height = bases.arm_height_m(rng, float(target_m[2]))
         looks, came = 0, 0
@@ -94,7 +90,7 @@ class ArmSampler(StagedSampler):
             if not all(cameras.sees(stage, overlook, name, size=self.size) for name in seen):
                 came = max(came, 1)
             elif self._search.can_hold(stage, hold, move=move):
-                return pose
+                return Stand(base_pose7=pose, positions=positions, cameras=placed)
             else:
                 came = 2
             looks += 1

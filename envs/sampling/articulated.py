@@ -91,26 +91,21 @@ class OpenSampler(ArmSampler):
             raise RejectedError("something is in the way of the part")
         middle = stage.data.geom_xpos[handle].copy()
         points = self._before(stage, target.name, middle)
-        positions, cameras = stage.view.start_qpos(rng), self.camera_system.draw(rng)
-        base = self.take_stand(
+        stand = self.take_stand(
             stage,
             rng,
             points,
             target_m=middle,
             turn=bases.FACING_TURN,
-            positions=positions,
-            placed=cameras,
             seen=[target.name],
             hold=part(stage, target.name, joint=joint, handle=handle),
             move=lambda: stage.set_joint(target.joint, reached),
         )
-        called, is_any = self.name_part(stage, target, base)
+        called, is_any = self.name_part(stage, target, stand.base_pose7)
         return self.episode(
             stage,
             rng,
-            base_pose7=base,
-            positions=positions,
-            cameras=cameras,
+            stand=stand,
             fields={
                 "pickup_obj_name": target.name,
                 "pickup_obj_start_pose": tuple(stage.world.pose7(target.name).tolist()),

@@ -6,6 +6,7 @@ Source: sheet molmospaces sections 6 (fields) and 15 (order).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -27,12 +28,26 @@ from zoo.envs.tasks.task import Task
 NO_PLACE = "no free place for the robot"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Stand:
+    """The robot as an episode begins.
+
+    Args:
+        base_pose7: Where it stands.
+        positions: Of its groups.
+        cameras: On it.
+    """
+
+    base_pose7: Array
+    positions: Mapping[str, Array]
+    cameras: Sequence[PlacedCamera]
+
+
 class StagedSampler(TaskSampler):
     """Draws episodes of one robot; what was built for a house is kept for its next episode."""
 
     task: ClassVar[str]
     """Registry name."""
-    robot_name: ClassVar[str]
 
     def __init__(self) -> None:
         self.robot: Robot = registry.build("robot", self.robot_name)
@@ -75,16 +90,17 @@ class StagedSampler(TaskSampler):
         self._stage.reset()
         return self._stage
 
-    def stand_free(self, stage: Stage, poses: Iterable[Array], positions: Mapping[str, Array]) -> Array:
-        """Put the robot at the first of some base poses where it touches nothing; that pose.
+    def stand_free(self, stage: Stage, rng: np.random.Generator, poses: Iterable[Array]) -> Stand:
+        """Put the robot at the first of some base poses where it touches nothing.
 
         Raises:
             RejectedError: there is none.
         """
+        positions, cameras = stage.view.start_qpos(rng), self.camera_system.draw(rng)
         for pose in poses:
             stage.stand(pose, positions)
             if stage.is_robot_free():
-                return pose
+                return Stand(base_pose7=pose, positions=positions, cameras=cameras)
         raise RejectedError(NO_PLACE)
 
     def episode(
@@ -92,9 +108,7 @@ class StagedSampler(TaskSampler):
         stage: Stage,
         rng: np.random.Generator,
         *,
-        base_pose7: Array,
-        positions: Mapping[str, Array],
-        cameras: Sequence[PlacedCamera],
+        stand: Stand,
         fields: Mapping[str, object],
         words: Mapping[str, str],
         prompt: str,
@@ -106,9 +120,7 @@ class StagedSampler(TaskSampler):
         Args:
             stage: As the episode begins, `forward` done.
             rng: Draws the seed of the episode.
-            base_pose7: Where the robot stands.
-            positions: Of its groups.
-            cameras: Of the robot.
+            stand: Of the robot.
             fields: Of the task, but for the pose of the base.
             words: For objects, by role.
             prompt: What a policy is told.
@@ -118,7 +130,7 @@ class StagedSampler(TaskSampler):
             RejectedError: the task is done already.
         """
         scene = stage.place.scene
-        record = new_task(self.task, robot_base_pose=tuple(map(float, base_pose7)), **fields)
+        record = new_task(self.task, robot_base_pose=tuple(map(float, stand.base_pose7)), **fields)
         task: Task = registry.load("task", self.task).from_episode(record.fields())
         task.bind(stage.world)
         if task.judge().success:
@@ -131,10 +143,10 @@ class StagedSampler(TaskSampler):
             seed=int(rng.integers(2**31)),
             robot=RobotRecord(
                 robot_name=self.robot.name,
-                init_qpos={name: tuple(map(float, values)) for name, values in positions.items()},
+                init_qpos={name: tuple(map(float, values)) for name, values in stand.positions.items()},
             ),
             img_resolution=self.size,
-            cameras=camera_records.records(cameras),
+            cameras=camera_records.records(stand.cameras),
             scene_modifications=SceneModifications(
                 added_objects={name: stage.spares[name].asset for name in added}, object_poses=stage.poses(added)
             ),

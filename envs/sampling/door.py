@@ -108,16 +108,13 @@ class DoorSampler(StagedSampler):
         if not plan.is_free(_sweep(side)).all():
             raise RejectedError("something is in the way of the door")
         points = _stands(side, plan)
-        positions, cameras = stage.view.start_qpos(rng), self.camera_system.draw(rng)
         poses = bases.draws(rng, points, side.middle_m, turn=bases.FACING_TURN)
-        base = self.stand_free(stage, poses, positions)
+        stand = self.stand_free(stage, rng, poses)
         joint = stage.world.joint(joint_name(side.hole))
         return self.episode(
             stage,
             rng,
-            base_pose7=base,
-            positions=positions,
-            cameras=cameras,
+            stand=stand,
             fields={
                 "door_body_name": name,
                 "articulated_joint_range": tuple(stage.model.jnt_range[joint].tolist()),

@@ -70,17 +70,14 @@ class NavigateSampler(StagedSampler):
         category = list(self.candidates)[int(rng.integers(len(self.candidates)))]
         names = self.candidates[category]
         way = self._way(stage, names)
-        positions, cameras = stage.view.start_qpos(rng), self.camera_system.draw(rng)
         poses = bases.draws(rng, way.starts_m, way.starts_m[0], turn=math.pi)  # looking anywhere
-        base = self.stand_free(stage, poses, positions)
-        start = np.linalg.norm(way.starts_m - base[:2], axis=1).argmin()
+        stand = self.stand_free(stage, rng, poses)
+        start = np.linalg.norm(way.starts_m - stand.base_pose7[:2], axis=1).argmin()
         target = names[int(way.nearest[start])]
         return self.episode(
             stage,
             rng,
-            base_pose7=base,
-            positions=positions,
-            cameras=cameras,
+            stand=stand,
             fields={
                 "pickup_obj_name": target,
                 "pickup_obj_candidates": tuple(names),

@@ -56,25 +56,20 @@ class PickSampler(TargetSampler):
         target = self.draw_target(rng)
         middle = stage.world.position(target.name)
         points = self.points_around(middle[:2], BASE_M)
-        positions, cameras = stage.view.start_qpos(rng), self.camera_system.draw(rng)
-        base = self.take_stand(
+        stand = self.take_stand(
             stage,
             rng,
             points,
             target_m=middle,
             turn=bases.TURN,
-            positions=positions,
-            placed=cameras,
             seen=[target.name],
             hold=whole(stage, target.name),
         )
-        called = expression_on(stage, target.name, target.surface.host, base)
+        called = expression_on(stage, target.name, target.surface.host, stand.base_pose7)
         return self.episode(
             stage,
             rng,
-            base_pose7=base,
-            positions=positions,
-            cameras=cameras,
+            stand=stand,
             fields=pickup_fields(stage, target),
             words={"pickup_obj_name": called},
             prompt=words.pick(called),

@@ -80,26 +80,21 @@ class PlaceSampler(TargetSampler):
         points = self.points_around(stage.world.position(target.name)[:2], BASE_M)
         wanted = self.draw_receptacles(stage, rng, target)
         added, points = self._put_down(stage, rng, target, wanted, points)
-        positions, cameras = stage.view.start_qpos(rng), self.camera_system.draw(rng)
-        base = self.take_stand(
+        stand = self.take_stand(
             stage,
             rng,
             points,
             target_m=stage.world.position(target.name),
             turn=bases.TURN,
-            positions=positions,
-            placed=cameras,
             seen=[target.name, *added],
             hold=whole(stage, target.name),
         )
-        called = expression_on(stage, target.name, target.surface.host, base, added=added)
-        extra, receptacle = self.describe(stage, rng, target, added, base)
+        called = expression_on(stage, target.name, target.surface.host, stand.base_pose7, added=added)
+        extra, receptacle = self.describe(stage, rng, target, added, stand.base_pose7)
         return self.episode(
             stage,
             rng,
-            base_pose7=base,
-            positions=positions,
-            cameras=cameras,
+            stand=stand,
             fields=pickup_fields(stage, target) | self._receptacle_fields(stage, added[0]) | extra,
             words={"pickup_obj_name": called, "place_receptacle_name": receptacle},
             prompt=self.prompt(called, receptacle),

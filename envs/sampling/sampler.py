@@ -41,6 +41,8 @@ class TaskSampler(ABC):
 
     kind: ClassVar[str] = "task_sampler"
     example_args: ClassVar[dict[str, Any]] = {}
+    robot_name: ClassVar[str]
+    """Registry name of the robot that its episodes are for."""
 
     @abstractmethod
     def sample(self, place: House, rng: np.random.Generator) -> Episode:

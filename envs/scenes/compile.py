@@ -85,11 +85,22 @@ def compile_scene(
     Raises:
         DataError: MuJoCo refuses an asset.
     """
-    spec = build_spec(scene, libraries, with_ceiling=with_ceiling, offscreen_px=offscreen_px)
+    return compiled(build_spec(scene, libraries, with_ceiling=with_ceiling, offscreen_px=offscreen_px), scene.name)
+
+
+def compiled(spec: mujoco.MjSpec, name: str) -> mujoco.MjModel:
+    """The model of a specification.
+
+    Args:
+        spec: Of a scene.
+        name: For the message.
+    Raises:
+        DataError: MuJoCo refuses it.
+    """
     try:
         return spec.compile()
     except ValueError as error:
-        raise DataError(f"scene {scene.name!r} does not compile: {error}. Look at the asset named there") from error
+        raise DataError(f"scene {name!r} does not compile: {error}. Look at the asset named there") from error
 
 
 def start_positions(model: mujoco.MjModel, scene: Scene) -> dict[str, float]:

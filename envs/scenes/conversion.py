@@ -6,12 +6,13 @@ import json
 from pathlib import Path
 from typing import Literal
 
+from zoo.envs.scenes.compile import compiled
 from zoo.envs.scenes.export_mjcf import export_mjcf
 from zoo.envs.scenes.export_urdf import export_urdf
 from zoo.envs.scenes.export_usd import export_usd
 from zoo.envs.scenes.house_folder import make_portable
 from zoo.envs.scenes.house_json import write_house
-from zoo.envs.scenes.sources import OpenedScene, SpecifiedScene, compiled
+from zoo.envs.scenes.sources import OpenedScene, SpecifiedScene
 from zoo.errors import ConfigError
 
 Format = Literal["mjcf", "usd", "urdf", "house_json"]

@@ -1,6 +1,6 @@
 """Door leaves: one hinge in the frame, a slab that clears it, and a bar handle on each face.
 
-Source: sheet molmospaces sections 12 and 17 (contact class, hinge constants).
+Source: sheet molmospaces sections 12 and 17 (contact class, hinge constants). The mass is ours: the sheet has none.
 
 Frame of a leaf's body: origin on the hinge's axis at the floor, x from the hinge to the free edge of the closed leaf,
 z up. The axis runs along the edge of the leaf on the side to which it opens, in the plane of that wall face, as real
@@ -14,10 +14,15 @@ import math
 from zoo.envs.scenes.appearance import Palette
 from zoo.envs.scenes.physics import set_contact
 from zoo.envs.scenes.specification import Leaf, Material, Opening, Wall
+from zoo.envs.scenes.walls import FACING_LEFT
 from zoo.envs.simulator import mujoco
 
 LEAF_THICKNESS_M = 0.04
 LEAF_GAP_M = 0.005  # to the frame and to the floor
+LEAF_KG_PER_M2 = 8.0
+"""An interior leaf is two thin skins over a honeycomb: 15 to 17 kg. Solid at the density of other geoms it would be 40,
+and too slow for the articulation gate with the damping and friction of the sheet's doors."""
+
 HANDLE_MATERIAL = Material(rgba=(0.72, 0.72, 0.7, 1.0), specular=0.7, shininess=0.7)
 HANDLE_LENGTH_M = 0.16  # upright, wide enough for a hand or a two-finger gripper
 HANDLE_RADIUS_M = 0.01
@@ -79,11 +84,12 @@ def _add_slab(body: mujoco.MjsBody, hole: Opening, leaf: Leaf, side: float, pale
         name=f"{hole.name}/leaf",
         type=mujoco.mjtGeom.mjGEOM_BOX,
         pos=(length / 2, -side * LEAF_THICKNESS_M / 2, hole.bottom_m + LEAF_GAP_M + height / 2),
-        quat=(math.sqrt(0.5), math.sqrt(0.5), 0.0, 0.0),  # flat textures are drawn over x and y
+        quat=FACING_LEFT,
         size=(length / 2, height / 2, LEAF_THICKNESS_M / 2),
         material=palette.name_of(leaf.material),
     )
     set_contact(geom, "articulated")
+    geom.mass = LEAF_KG_PER_M2 * length * height
 
 
 def _add_handle(

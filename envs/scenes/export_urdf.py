@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from zoo.envs.kinematics.poses import quat_from_matrix
 from zoo.envs.scenes import links as model_links
 from zoo.envs.scenes.links import Link
 from zoo.envs.simulator import mujoco
@@ -127,7 +128,7 @@ class _Writer:
         return {
             "name": name,
             "urdf": file,
-            "pose": [float(value) for value in (*frame[:3, 3], *_quat(frame[:3, :3]))],
+            "pose": [float(value) for value in (*frame[:3, 3], *quat_from_matrix(frame[:3, :3]))],
             "is_static": not root.is_free(self.model),
             "joints": joints,
         }
@@ -287,12 +288,6 @@ def _origin(element: ET.Element, matrix: np.ndarray) -> None:
     else:  # upright: only one of the other two angles is defined
         roll, yaw = 0.0, float(np.arctan2(-rotation[0, 1], rotation[1, 1]))
     ET.SubElement(element, "origin", xyz=_numbers(matrix[:3, 3]), rpy=_numbers([roll, pitch, yaw]))
-
-
-def _quat(rotation: np.ndarray) -> np.ndarray:
-    quat = np.empty(4)
-    mujoco.mju_mat2Quat(quat, np.ascontiguousarray(rotation).ravel())
-    return quat
 
 
 def _numbers(values: Any) -> str:

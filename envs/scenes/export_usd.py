@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from zoo.envs.kinematics.poses import quat_from_matrix
 from zoo.envs.scenes import links as model_links
 from zoo.envs.scenes.links import Link
 from zoo.envs.simulator import mujoco
@@ -345,19 +346,12 @@ def _place(xform: Any, matrix: np.ndarray, scale: tuple[float, float, float] = (
     from pxr import Gf, UsdGeom
 
     xform.AddTranslateOp(UsdGeom.XformOp.PrecisionDouble).Set(Gf.Vec3d(*map(float, matrix[:3, 3])))
-    w, x, y, z = _quat(matrix[:3, :3])
-    xform.AddOrientOp(UsdGeom.XformOp.PrecisionDouble).Set(Gf.Quatd(w, x, y, z))
+    quat = quat_from_matrix(matrix[:3, :3]).tolist()
+    xform.AddOrientOp(UsdGeom.XformOp.PrecisionDouble).Set(Gf.Quatd(*quat))
     xform.AddScaleOp(UsdGeom.XformOp.PrecisionDouble).Set(Gf.Vec3d(*scale))
 
 
 def _quatf(rotation: np.ndarray) -> Any:
     from pxr import Gf
 
-    return Gf.Quatf(*_quat(rotation))
-
-
-def _quat(rotation: np.ndarray) -> tuple[float, float, float, float]:
-    quat = np.empty(4)
-    mujoco.mju_mat2Quat(quat, np.ascontiguousarray(rotation, float).ravel())
-    w, x, y, z = (float(value) for value in quat)
-    return (w, x, y, z)
+    return Gf.Quatf(*quat_from_matrix(rotation).tolist())

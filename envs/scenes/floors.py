@@ -13,6 +13,7 @@ from zoo.envs.simulator import mujoco
 from zoo.errors import DataError
 
 PLANE_GRID_M = 10.0
+FLOOR_MASS_KG = 1e-6  # of what is fixed to the world, and so many kg m2
 FLAT_M2 = 1e-9  # twice the area of three corners that count as one line
 
 
@@ -82,7 +83,10 @@ def add_ground(world: mujoco.MjsBody) -> None:
 
 def add_floor(spec: mujoco.MjSpec, room: Room, palette: Palette) -> mujoco.MjsBody:
     """The body called like the room, with the geom `<room>/floor`, seen from above."""
-    body = spec.worldbody.add_body(name=room.name)
+    # Said here, because that of a flat shell is refused once its numbers are rounded to the digits of a file.
+    body = spec.worldbody.add_body(
+        name=room.name, explicitinertial=True, mass=FLOOR_MASS_KG, inertia=(FLOOR_MASS_KG,) * 3, ipos=(0.0, 0.0, 0.0)
+    )
     _add_sheet(spec, body, f"{room.name}/floor", room, 0.0, room.floor, palette)
     return body
 

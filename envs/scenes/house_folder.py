@@ -23,14 +23,13 @@ import numpy as np
 from zoo.envs.assets.library import AssetLibrary
 from zoo.envs.navigation.map_files import write_map
 from zoo.envs.navigation.occupancy import build_map
-from zoo.envs.scenes.compile import build_spec, compile_scene, start_positions, start_state
+from zoo.envs.scenes.compile import build_spec, compiled, start_positions, start_state
 from zoo.envs.scenes.export_mjcf import export_mjcf
 from zoo.envs.scenes.metadata import metadata_of
 from zoo.envs.scenes.specification import Scene
 from zoo.envs.simulator import mujoco
 
 SCENE_FILE = "scene.json"
-UNMOVED_MASS_KG = 1e-6  # of a body that is fixed to the world, and so many kg m2
 
 
 def write_house_folder(scene: Scene, libraries: Mapping[str, AssetLibrary], folder: str | Path) -> Path:
@@ -46,8 +45,8 @@ def write_house_folder(scene: Scene, libraries: Mapping[str, AssetLibrary], fold
         ZooError: the scene cannot be built, as `compile_scene` says.
     """
     folder = Path(folder)
-    model = compile_scene(scene, libraries, with_ceiling=True)
     spec = build_spec(scene, libraries, with_ceiling=True)
+    model = compiled(spec, scene.name)
     data = start_state(model, scene)
     make_portable(spec, start_positions(model, scene))
     folder.mkdir(parents=True, exist_ok=True)
@@ -64,7 +63,7 @@ def write_house_folder(scene: Scene, libraries: Mapping[str, AssetLibrary], fold
 
 
 def make_portable(spec: mujoco.MjSpec, positions: Mapping[str, float]) -> None:
-    """Prepare a specification for a file: joints begin at positions, and rounding numbers to text breaks nothing.
+    """Let joints of a specification begin at positions, also in a file that is written of it.
 
     Bodies are moved along their joints, and `ref` names the position. Unlike a keyframe this stays right when a robot
     is added.
@@ -73,7 +72,6 @@ def make_portable(spec: mujoco.MjSpec, positions: Mapping[str, float]) -> None:
         spec: Is changed. Bodies of these joints have one joint and an orientation by quaternion.
         positions: By name of hinge or slide, rad or m.
     """
-    _state_inertia_of_floors(spec)
     for name, value in positions.items():
         joint = spec.joint(name)
         body = joint.parent
@@ -88,15 +86,6 @@ def make_portable(spec: mujoco.MjSpec, positions: Mapping[str, float]) -> None:
         mujoco.mju_rotVecQuat(moved, shift, body.quat)
         mujoco.mju_mulQuat(quat, body.quat, turn)
         body.pos, body.quat, joint.ref = body.pos + moved, quat, value
-
-
-def _state_inertia_of_floors(spec: mujoco.MjSpec) -> None:
-    """What never moves has an inertia all the same; of a flat floor it is refused once its numbers are rounded."""
-    flat = {mesh.name for mesh in spec.meshes if mesh.inertia == mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL}
-    for body in spec.worldbody.bodies:
-        if body.geoms and not body.joints and all(geom.meshname in flat for geom in body.geoms):
-            body.explicitinertial, body.ipos = True, (0.0, 0.0, 0.0)  # a place that is not a number is not written
-            body.mass, body.inertia = UNMOVED_MASS_KG, (UNMOVED_MASS_KG,) * 3
 
 
 def _write_json(path: Path, content: object) -> None:

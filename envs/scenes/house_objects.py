@@ -18,18 +18,13 @@ from typing import Any, Literal
 import numpy as np
 
 from zoo.envs.assets.library import AssetFacts
+from zoo.envs.kinematics.poses import matrix_from_quat, quat_from_matrix
 from zoo.envs.scenes.house_assets import AssetMatcher, Match, Size
 from zoo.envs.scenes.house_materials import EXTENSION, read_colour
 from zoo.envs.scenes.house_walls import contains
 from zoo.envs.scenes.json_cursor import Cursor
 from zoo.envs.scenes.specification import FLOOR, Placement, Room, Wall
-from zoo.envs.scenes.unity_frame import (
-    asset_rotation_from_unity,
-    point_from_unity,
-    quat_from_rotation,
-    rotation_from_quat,
-    unity_euler_of_asset,
-)
+from zoo.envs.scenes.unity_frame import asset_rotation_from_unity, point_from_unity, unity_euler_of_asset
 
 OBJECT_KEYS = ("id", "position", "rotation", "kinematic", "children", "roomId", EXTENSION)
 LISTS = ("floor_objects", "wall_objects", "small_objects")
@@ -98,7 +93,7 @@ class ObjectReader:
             asset=match.facts.uid,
             library=match.library,
             position_m=(float(bottom[0]), float(bottom[1]), float(bottom[2])),
-            quat_wxyz=quat_from_rotation(rotation),
+            quat_wxyz=tuple(quat_from_matrix(rotation).tolist()),
             room=self._room(raw, name, bottom) if raw.get("roomId") or not extension else None,
             support=support,
             is_static=raw.get("kinematic").flag(False) or (match.facts.is_static and not extension),
@@ -251,7 +246,7 @@ def write_objects(
         note = notes.get(item.name, {})
         facts = matcher.facts(item.library, item.asset)
         height_m = note.get("height_m", facts.size_m[2] * item.scale if facts else 0.0)
-        rotation = rotation_from_quat(item.quat_wxyz)
+        rotation = matrix_from_quat(item.quat_wxyz / np.linalg.norm(item.quat_wxyz))
         middle = np.array(item.position_m) + rotation @ np.array([0, 0, height_m / 2])
         record = {
             "assetId": item.asset,

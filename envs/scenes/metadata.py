@@ -1,15 +1,13 @@
-"""The `_metadata.json` of a house in the public layout, and the names of bodies in public houses.
+"""The `_metadata.json` of a house in the public layout.
 
-Source: sheet molmospaces section 12 (fields of the metadata, body naming). `mjcf_path` is empty: our objects are built
+Source: sheet molmospaces section 12 (fields of the metadata). `mjcf_path` is empty: our objects are built
 into the scene's own MJCF.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from zoo.envs.assets.library import AssetFacts, AssetLibrary
@@ -17,58 +15,11 @@ from zoo.envs.scenes.compile import ceiling_height_m
 from zoo.envs.scenes.inventory import Inventory
 from zoo.envs.scenes.specification import Placement, Scene
 from zoo.envs.simulator import mujoco
-from zoo.errors import DataError
 
 OBJECT_ENUM = "custom_obj"  # neither THOR's nor Objaverse's
 DOOR_ASSET = "zoo_door"
 HASH_BYTES = 16
 OUTSIDE = 0  # room id of what is in no room
-_NAME = re.compile(r"(?P<lemma>.+)_(?P<digest>[0-9a-f]+)_(?P<count>\d+)_(?P<body_index>\d+)_(?P<room_id>\d+)")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BodyName:
-    """Parts of the name of a body in public houses: `lemma_hash_count_bodyindex_room`.
-
-    Args:
-        lemma: What it is, in small letters with `_` between words.
-        digest: Of its asset, hexadecimal.
-        count: Which one of this asset in the house, from 0.
-        body_index: Which body of the object; 0 is the root.
-        room_id: As `room_ids` gives it.
-    """
-
-    lemma: str
-    digest: str
-    count: int
-    body_index: int
-    room_id: int
-
-    def __str__(self) -> str:
-        return f"{self.lemma}_{self.digest}_{self.count}_{self.body_index}_{self.room_id}"
-
-    @classmethod
-    def parse(cls, name: str) -> BodyName:
-        """Read a name.
-
-        Raises:
-            DataError: it is none of this kind.
-        """
-        match = _NAME.fullmatch(name)
-        if match is None:
-            raise DataError(f"body name {name!r}: expected lemma_hash_count_bodyindex_room, as mug_3f9c_0_0_2")
-        return cls(
-            lemma=match["lemma"],
-            digest=match["digest"],
-            count=int(match["count"]),
-            body_index=int(match["body_index"]),
-            room_id=int(match["room_id"]),
-        )
-
-
-def lemma_of(category: str) -> str:
-    """A category as the first part of a body's name: `Coffee Table` is coffee_table."""
-    return re.sub(r"[^a-z0-9]+", "_", category.lower()).strip("_") or "object"
 
 
 def hash_name(library: str, asset: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
+
 from zoo.envs.simulator import mujoco
 
 TIMESTEP_S = 0.002
@@ -46,6 +48,16 @@ def set_options(spec: mujoco.MjSpec) -> None:
     option.noslip_iterations = NOSLIP_ITERATIONS
 
 
+def add_free_joint(body: mujoco.MjsBody, name: str) -> None:
+    """Let a body at the world move freely; the joint is called `<name>/free`."""
+    body.add_joint(
+        name=f"{name}/free",
+        type=mujoco.mjtJoint.mjJNT_FREE,
+        damping=(FREE_DAMPING,) * 3,
+        frictionloss=FREE_FRICTION_LOSS,
+    )
+
+
 def set_contact(geom: mujoco.MjsGeom, role: Role) -> None:
     """Give a geom the contact bits and surface constants of its role.
 
@@ -59,3 +71,8 @@ def set_contact(geom: mujoco.MjsGeom, role: Role) -> None:
         geom.mass = VISUAL_MASS_KG
     else:
         geom.density = DENSITY
+
+
+def collides(model: mujoco.MjModel) -> np.ndarray:
+    """Which geoms of a compiled model can touch anything: (geoms,) bool."""
+    return (model.geom_contype != 0) | (model.geom_conaffinity != 0)

@@ -16,7 +16,8 @@ from PIL import Image, ImageDraw, ImageFont
 from zoo.envs.navigation.occupancy import NO_ROOM, OccupancyMap
 from zoo.envs.rendering import OffscreenRenderer
 from zoo.envs.robots.cameras import PlacedCamera, add_cameras, looking_at, move_camera
-from zoo.envs.scenes.sources import OpenedScene, SpecifiedScene, compiled
+from zoo.envs.scenes.compile import compiled
+from zoo.envs.scenes.sources import OpenedScene, SpecifiedScene
 from zoo.envs.simulator import mujoco
 
 PLAN_PX = (640, 480)  # largest width, and height

@@ -24,7 +24,7 @@ from zoo.envs.assets.library import AssetLibrary
 from zoo.envs.assets.molmospaces_layout import assets_root
 from zoo.envs.navigation.map_files import read_map
 from zoo.envs.navigation.occupancy import OccupancyMap, build_map, door_bodies
-from zoo.envs.scenes.compile import build_spec, start_positions, start_state
+from zoo.envs.scenes.compile import build_spec, compiled, start_positions, start_state
 from zoo.envs.scenes.doors import joint_name
 from zoo.envs.scenes.house_folder import SCENE_FILE
 from zoo.envs.scenes.house_json import read_house
@@ -255,21 +255,6 @@ class SceneSources:
         model = compiled(spec, str(path))
         remarks = f"no {base}_metadata.json beside it: every body with a joint counts as an object"
         return MjcfScene(name=base, path=path, objects=_moving_roots(model), remarks=remarks)
-
-
-def compiled(spec: mujoco.MjSpec, name: str) -> mujoco.MjModel:
-    """The model of a specification.
-
-    Args:
-        spec: Of a scene.
-        name: For the message.
-    Raises:
-        DataError: MuJoCo refuses it.
-    """
-    try:
-        return spec.compile()
-    except ValueError as error:
-        raise DataError(f"scene {name!r} does not compile: {error}") from error
 
 
 def expand(texts: Iterable[str]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import itertools
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -304,7 +304,7 @@ def _room_faults(scene: Scene) -> list[str]:
     faults += [
         f"room {room.name!r} has no counter-clockwise polygon: {list(room.polygon_m)}"
         for room in scene.rooms
-        if len(room.polygon_m) < 3 or _area(room.polygon_m) <= 0
+        if len(room.polygon_m) < 3 or signed_area(room.polygon_m) <= 0
     ]
     return faults
 
@@ -346,8 +346,10 @@ def _object_faults(scene: Scene) -> list[str]:
     return faults
 
 
-def _area(polygon: tuple[Point, ...]) -> float:
-    return sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(polygon, polygon[1:] + polygon[:1], strict=True)) / 2
+def signed_area(polygon: Sequence[Point]) -> float:
+    """Of an outline without holes; positive where its corners go counter-clockwise."""
+    following = (*polygon[1:], polygon[0])
+    return sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(polygon, following, strict=True)) / 2
 
 
 def _plain(value: Any) -> Any:

@@ -67,33 +67,3 @@ def unity_euler_of_asset(rotation: np.ndarray) -> tuple[float, float, float]:
 def yaw_from_unity(yaw_deg: float) -> float:
     """Direction of +x of an agent or asset, radians counter-clockwise from +x, in (-pi, pi]."""
     return math.remainder(math.pi / 2 - math.radians(yaw_deg), 2 * math.pi)
-
-
-def quat_from_rotation(rotation: np.ndarray) -> tuple[float, float, float, float]:
-    """(w, x, y, z) of a rotation matrix, w not negative; exact halves of the largest term, so any angle works."""
-    m = rotation
-    terms = np.array(
-        [
-            [m[0, 0] + m[1, 1] + m[2, 2], m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1]],
-            [m[2, 1] - m[1, 2], m[0, 0] - m[1, 1] - m[2, 2], m[0, 1] + m[1, 0], m[0, 2] + m[2, 0]],
-            [m[0, 2] - m[2, 0], m[0, 1] + m[1, 0], m[1, 1] - m[0, 0] - m[2, 2], m[1, 2] + m[2, 1]],
-            [m[1, 0] - m[0, 1], m[0, 2] + m[2, 0], m[1, 2] + m[2, 1], m[2, 2] - m[0, 0] - m[1, 1]],
-        ]
-    )  # 4 q q^T - 1, whose rows are multiples of q but for the diagonal
-    row = terms + np.eye(4)
-    quat = row[int(np.argmax(np.diag(terms)))]
-    quat = quat / np.linalg.norm(quat)
-    w, x, y, z = (float(value) for value in (quat if quat[0] >= 0 else -quat))
-    return (w, x, y, z)
-
-
-def rotation_from_quat(quat_wxyz: Sequence[float]) -> np.ndarray:
-    """(3, 3) rotation matrix of a unit quaternion."""
-    w, x, y, z = np.asarray(quat_wxyz, float) / np.linalg.norm(quat_wxyz)
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-        ]
-    )

@@ -70,10 +70,6 @@ def _objects(scene: Scene, libraries: Mapping[str, AssetLibrary]) -> dict[str, O
             category=facts.category,
             room=item.room,
             is_static=item.is_static or facts.is_static,
-            joints=tuple(f"{item.name}/{joint.joint}" for joint in facts.articulations),
         )
     doors = [hole for _, hole in scene.doors if hole.leaf is not None]
-    return objects | {
-        hole.name: ObjectFacts(name=hole.name, category="door", is_static=True, joints=(f"{hole.name}/hinge",))
-        for hole in doors
-    }
+    return objects | {hole.name: ObjectFacts(name=hole.name, category="door", is_static=True) for hole in doors}

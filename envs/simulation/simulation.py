@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from zoo import registry
+from zoo.envs.assets.library import Asset
 from zoo.envs.episodes.schema import Camera, Episode, ExocentricCamera, MountedCamera
+from zoo.envs.episodes.tasks import ColorTask, DoorTask, OpenTask
 from zoo.envs.kinematics.poses import Array, angle_between, quat_from_matrix
 from zoo.envs.robots.robot import Clocks, Robot
+from zoo.envs.scenes.physics import TIMESTEP_S
 from zoo.envs.simulation.houses import House, house
 from zoo.envs.simulation.world import ObjectFacts, VisiblePixels, World
 from zoo.envs.simulator import mujoco
@@ -59,12 +62,13 @@ class Simulation:
     ) -> None:
         self.episode = episode
         self.built_as = _build_plan(episode)
+        added = _added_assets(episode)
         if reuse is not None and reuse.built_as == self.built_as:
             self.house, self.robot, self.model = reuse.house, reuse.robot, reuse.model
         else:
             self.house = house(*episode.house)
             self.robot: Robot = registry.build("robot", episode.robot.robot_name)
-            self.model = _compiled(self.house, self.robot, episode)
+            self.model = _compiled(self.house, self.robot, episode, added)
         self.clocks = clocks or self.robot.clocks
         self.model.opt.timestep = self.clocks.sim_dt
         _place_cameras(self.model, episode)
@@ -74,7 +78,7 @@ class Simulation:
         self.world = World(
             self.model,
             self.data,
-            objects=_objects(self.house, episode),
+            objects=_objects(self.house, episode, added),
             robot_root=self.model.body(self.model.body_rootid[self.view.base_id]).name,
             robot_base=f"{PREFIX}base",
             visible_pixels=visible_pixels,
@@ -139,7 +143,7 @@ class Simulation:
 
     def _settle(self) -> None:
         """Let things come to rest, at the scene's own time step, whatever the robot's clocks are."""
-        timestep, self.model.opt.timestep = self.model.opt.timestep, 0.002
+        timestep, self.model.opt.timestep = self.model.opt.timestep, TIMESTEP_S
         mujoco.mj_step(self.model, self.data, nstep=SETTLE_STEPS)
         self.model.opt.timestep = timestep
 
@@ -161,21 +165,20 @@ def _build_plan(episode: Episode) -> str:
     changes = episode.scene_modifications
     cameras = [(_camera_name(camera), _bodies_of(camera)) for camera in episode.cameras]
     size = list(episode.img_resolution)
-    colours = {name: list(rgba) for name, rgba in (getattr(episode.task, "object_colors", None) or {}).items()}
+    colours = {name: list(rgba) for name, rgba in _colours(episode).items()}
     parts = [episode.house, episode.robot.robot_name, dict(changes.added_objects), changes.removed_objects, colours]
     return json.dumps([*parts, cameras, size, episode.task.robot_base_pose[2]])
 
 
-def _compiled(found: House, robot: Robot, episode: Episode) -> mujoco.MjModel:
+def _compiled(found: House, robot: Robot, episode: Episode, added: Mapping[str, Asset]) -> mujoco.MjModel:
     spec = found.build()
-    changes = episode.scene_modifications
-    for name in changes.removed_objects:
+    for name in episode.scene_modifications.removed_objects:
         body = spec.body(name)
         if body is None:
             raise DataError(f"the episode removes {name!r}, which house {found.scene.name!r} does not have")
         spec.delete(body)
-    for name, asset in changes.added_objects.items():
-        _add_object(spec, name, asset)
+    for name, asset in added.items():
+        asset.add_to(spec.worldbody, name, position_m=(0.0, 0.0, 0.0), quat_wxyz=(1.0, 0.0, 0.0, 0.0), is_free=True)
     robot.add_to(spec, prefix=PREFIX, base_pose7=episode.task.robot_base_pose)
     for camera in episode.cameras:
         _add_camera(spec, camera)
@@ -187,25 +190,24 @@ def _compiled(found: House, robot: Robot, episode: Episode) -> mujoco.MjModel:
     return spec.compile()
 
 
-def _add_object(spec: mujoco.MjSpec, name: str, asset: str) -> None:
-    """An object of `added_objects`: `library:uid` of one of our libraries."""
-    library, separator, uid = asset.partition(":")
-    if not separator:
-        raise DataError(
-            f"the episode adds {name!r} from {asset!r}, a file of the public asset sets; ours are written "
-            "'library:uid', as 'primitives:mug_0'"
-        )
-    found = registry.build("asset_library", library).asset(uid)
-    found.add_to(spec.worldbody, name, position_m=(0.0, 0.0, 0.0), quat_wxyz=(1.0, 0.0, 0.0, 0.0), is_free=True)
+def _added_assets(episode: Episode) -> dict[str, Asset]:
+    """Assets of `added_objects`, by the name of the body; ours are written `library:uid`."""
+    assets = {}
+    for name, asset in episode.scene_modifications.added_objects.items():
+        library, separator, uid = asset.partition(":")
+        if not separator:
+            raise DataError(
+                f"the episode adds {name!r} from {asset!r}, a file of the public asset sets; ours are written "
+                "'library:uid', as 'primitives:mug_0'"
+            )
+        assets[name] = registry.build("asset_library", library).asset(uid)
+    return assets
 
 
-def _objects(found: House, episode: Episode) -> dict[str, ObjectFacts]:
-    changes = episode.scene_modifications
-    objects = {name: facts for name, facts in found.objects.items() if name not in changes.removed_objects}
-    for name, asset in changes.added_objects.items():
-        library, _, uid = asset.partition(":")
-        objects[name] = ObjectFacts(name=name, category=registry.build("asset_library", library).facts()[uid].category)
-    return objects
+def _objects(found: House, episode: Episode, added: Mapping[str, Asset]) -> dict[str, ObjectFacts]:
+    removed = episode.scene_modifications.removed_objects
+    objects = {name: facts for name, facts in found.objects.items() if name not in removed}
+    return objects | {name: ObjectFacts(name=name, category=asset.facts.category) for name, asset in added.items()}
 
 
 def _camera_name(camera: Camera) -> str:
@@ -249,26 +251,34 @@ def _quat_looking(forward: Sequence[float], up: Sequence[float]) -> Array:
     return quat_from_matrix(np.stack([right, np.cross(right, ahead), -ahead], axis=1))
 
 
+def _colours(episode: Episode) -> Mapping[str, Sequence[float]]:
+    """RGBA by body, of the one task that has colours."""
+    return episode.task.object_colors if isinstance(episode.task, ColorTask) else {}
+
+
 def _colour_objects(model: mujoco.MjModel, episode: Episode) -> None:
-    for name, rgba in (getattr(episode.task, "object_colors", None) or {}).items():
-        roots = model.body_rootid[model.geom_bodyid]
-        geoms = np.flatnonzero(roots == model.body(name).id)
+    roots = model.body_rootid[model.geom_bodyid]
+    for name, rgba in _colours(episode).items():
+        body = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, name)
+        if body < 0:
+            raise DataError(f"the episode colours {name!r}, which its scene does not have")
+        geoms = np.flatnonzero(roots == body)
         model.geom_rgba[geoms], model.geom_matid[geoms] = rgba, -1
 
 
 def _set_task_joint(world: World, episode: Episode) -> None:
     """The joint that the task is about, where its episode says how it begins."""
     task = episode.task
-    name, start = getattr(task, "joint_name", None), getattr(task, "joint_start_position", None)
-    if name is None and getattr(task, "door_body_name", None) is not None:
-        joint = int(world.model.body_jntadr[world.body(task.door_body_name)])
-        start = task.articulated_joint_reset_state
-    elif name is not None:
-        joint = world.joint(name)
+    if isinstance(task, DoorTask):
+        joint, start = int(world.model.body_jntadr[world.body(task.door_body_name)]), task.articulated_joint_reset_state
+    elif isinstance(task, OpenTask):
+        joint, start = world.joint(task.joint_name), task.joint_start_position
+    else:
+        return
     if start is None:
         return
     value = start if isinstance(start, (int, float)) else start[0]
     low, high = world.model.jnt_range[joint]
     if not math.isfinite(value) or not low - 1e-3 <= value <= high + 1e-3:
-        raise DataError(f"joint {name or task.door_body_name!r} begins at {value:g}, expected {low:g} to {high:g}")
+        raise DataError(f"joint {world.model.joint(joint).name!r} begins at {value:g}, expected {low:g} to {high:g}")
     world.data.qpos[world.model.jnt_qposadr[joint]] = value

@@ -31,14 +31,12 @@ class ObjectFacts:
         category: What people call it.
         room: Name of its room.
         is_static: Without a free joint.
-        joints: Its joints that open, by their names in the model.
     """
 
     name: str
     category: str
     room: str | None = None
     is_static: bool = False
-    joints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +92,7 @@ class World:
         Raises:
             DataError: there is none of this name; names near it.
         """
-        index = mujoco.mj_name2id(self.model, mujoco.mjtObj.mjOBJ_BODY, name)
-        if index < 0:
-            raise DataError(f"the scene has no body {name!r}{_hint(name, self._names('body', self.model.nbody))}")
-        return index
+        return self._index("body", mujoco.mjtObj.mjOBJ_BODY, self.model.nbody, name)
 
     def joint(self, name: str) -> int:
         """Index of a joint.
@@ -105,10 +100,7 @@ class World:
         Raises:
             DataError: there is none of this name; names near it.
         """
-        index = mujoco.mj_name2id(self.model, mujoco.mjtObj.mjOBJ_JOINT, name)
-        if index < 0:
-            raise DataError(f"the scene has no joint {name!r}{_hint(name, self._names('joint', self.model.njnt))}")
-        return index
+        return self._index("joint", mujoco.mjtObj.mjOBJ_JOINT, self.model.njnt, name)
 
     def root(self, name: str) -> int:
         """Index of an object's root body."""
@@ -210,11 +202,11 @@ class World:
             raise DataError("this simulation renders nothing, so nothing can be seen; make it with a camera")
         return self._visible_pixels(camera, self.root(name))
 
-    def _names(self, what: str, count: int) -> tuple[str, ...]:
-        accessor = getattr(self.model, what)
-        return tuple(name for index in range(count) if (name := accessor(index).name))
-
-
-def _hint(name: str, names: tuple[str, ...]) -> str:
-    close = near(name, names)
-    return f"; near: {', '.join(close)}" if close else f"; it has {len(names)}"
+    def _index(self, what: str, kind: mujoco.mjtObj, count: int, name: str) -> int:
+        index = mujoco.mj_name2id(self.model, kind, name)
+        if index < 0:
+            names = [mujoco.mj_id2name(self.model, kind, number) for number in range(count)]
+            close = near(name, tuple(filter(None, names)))
+            hint = f"near: {', '.join(close)}" if close else f"it has {count}"
+            raise DataError(f"the scene has no {what} {name!r}; {hint}")
+        return index

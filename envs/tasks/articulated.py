@@ -11,7 +11,7 @@ from zoo.envs.simulation.world import World
 from zoo.envs.tasks.task import Judgement, Task
 from zoo.errors import ConfigError, DataError
 
-ARTICULATED_EXAMPLE: dict[str, Any] = {"pickup_obj_name": "dresser", "joint_name": "dresser/drawer_0"}
+_JOINT: dict[str, Any] = {"pickup_obj_name": "dresser", "joint_name": "dresser/drawer_0"}
 
 
 class Open(Task):
@@ -20,19 +20,18 @@ class Open(Task):
     Args:
         pickup_obj_name: Root body of the object.
         joint_name: Joint that is asked for; the test takes any joint of the object (sheet section 7).
-        task_success_threshold: Share of the range that is open enough; the public schema has 0.2, paper and released
-            configurations 0.15.
+        task_success_threshold: Share of the range that is open enough.
         any_inst_of_category: Objects of the same category count as well.
     """
 
-    example_args: ClassVar[dict[str, Any]] = ARTICULATED_EXAMPLE
+    example_args: ClassVar[dict[str, Any]] = _JOINT | {"task_success_threshold": 0.15}
 
     def __init__(
         self,
         *,
         pickup_obj_name: str,
         joint_name: str,
-        task_success_threshold: float = 0.2,
+        task_success_threshold: float,
         any_inst_of_category: bool = False,
     ) -> None:
         _check_share(task_success_threshold, "open")
@@ -64,9 +63,9 @@ class Close(Task):
         task_success_threshold: Share of the range that is closed enough.
     """
 
-    example_args: ClassVar[dict[str, Any]] = ARTICULATED_EXAMPLE
+    example_args: ClassVar[dict[str, Any]] = _JOINT | {"task_success_threshold": 0.85}
 
-    def __init__(self, *, pickup_obj_name: str, joint_name: str, task_success_threshold: float = 0.85) -> None:
+    def __init__(self, *, pickup_obj_name: str, joint_name: str, task_success_threshold: float) -> None:
         _check_share(task_success_threshold, "close")
         self.pickup_obj_name, self.joint_name = pickup_obj_name, joint_name
         self.task_success_threshold = task_success_threshold
@@ -90,14 +89,14 @@ class OpenDoor(Task):
         door_openness_threshold: Share that is open enough; the largest so far does not count.
     """
 
-    example_args: ClassVar[dict[str, Any]] = {"door_body_name": "door_0", "articulated_joint_range": [0.0, 1.57]}
+    example_args: ClassVar[dict[str, Any]] = {"door_body_name": "door_0", "door_openness_threshold": 0.67}
 
     def __init__(
         self,
         *,
         door_body_name: str,
+        door_openness_threshold: float,
         articulated_joint_range: Sequence[float] | None = None,
-        door_openness_threshold: float = 0.67,
     ) -> None:
         _check_share(door_openness_threshold, "open_door")
         self.door_body_name, self.door_openness_threshold = door_body_name, door_openness_threshold

@@ -24,14 +24,14 @@ class NavigateTo(Task):
         camera: Name of the camera that must see it.
     """
 
-    example_args: ClassVar[dict[str, Any]] = {"pickup_obj_name": "mug"}
+    example_args: ClassVar[dict[str, Any]] = {"pickup_obj_name": "mug", "succ_pos_threshold": 1.5}
 
     def __init__(
         self,
         *,
         pickup_obj_name: str,
+        succ_pos_threshold: float,
         pickup_obj_candidates: Sequence[str] = (),
-        succ_pos_threshold: float = 1.5,
         camera: str = "head_camera",
     ) -> None:
         if succ_pos_threshold <= 0:

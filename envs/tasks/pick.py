@@ -19,10 +19,14 @@ class Pick(Task):
         succ_pos_threshold: Lift that is enough, metres.
     """
 
-    example_args: ClassVar[dict[str, Any]] = {"pickup_obj_name": "mug", "pickup_obj_start_pose": [0, 0, 0, 1, 0, 0, 0]}
+    example_args: ClassVar[dict[str, Any]] = {
+        "pickup_obj_name": "mug",
+        "pickup_obj_start_pose": [0, 0, 0, 1, 0, 0, 0],
+        "succ_pos_threshold": 0.01,
+    }
 
     def __init__(
-        self, *, pickup_obj_name: str, pickup_obj_start_pose: Sequence[float], succ_pos_threshold: float = 0.01
+        self, *, pickup_obj_name: str, pickup_obj_start_pose: Sequence[float], succ_pos_threshold: float
     ) -> None:
         if succ_pos_threshold <= 0:
             raise ConfigError(f"pick: succ_pos_threshold is {succ_pos_threshold}, expected metres above 0")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,10 +15,12 @@ from zoo.envs.tasks.task import Judgement, Task
 GAP_TOLERANCE_M = 0.01
 """Added to the largest gap that a next-to episode asks for."""
 
-PLACE_EXAMPLE: dict[str, Any] = {
+_OBJECTS: dict[str, Any] = {
     "pickup_obj_name": "mug",
     "place_receptacle_name": "plate",
     "place_receptacle_start_pose": [0, 0, 0, 1, 0, 0, 0],
+    "max_place_receptacle_pos_displacement": 0.1,
+    "max_place_receptacle_rot_displacement": math.radians(45),
 }
 
 
@@ -34,9 +36,10 @@ class PickAndPlace(Task):
         receptacle_supported_weight_frac: Share of its weight that the receptacle must carry.
         max_place_receptacle_pos_displacement: Metres that the receptacle may move.
         max_place_receptacle_rot_displacement: Radians that it may tilt; turning about the vertical is free.
+        other_receptacle_names: Root bodies of receptacles like it, on which the object counts for nothing.
     """
 
-    example_args: ClassVar[dict[str, Any]] = PLACE_EXAMPLE
+    example_args: ClassVar[dict[str, Any]] = _OBJECTS | {"receptacle_supported_weight_frac": 0.5}
 
     def __init__(
         self,
@@ -44,11 +47,13 @@ class PickAndPlace(Task):
         pickup_obj_name: str,
         place_receptacle_name: str,
         place_receptacle_start_pose: Sequence[float],
-        receptacle_supported_weight_frac: float = 0.5,
-        max_place_receptacle_pos_displacement: float = 0.15,
-        max_place_receptacle_rot_displacement: float = math.radians(60),
+        receptacle_supported_weight_frac: float,
+        max_place_receptacle_pos_displacement: float,
+        max_place_receptacle_rot_displacement: float,
+        other_receptacle_names: Sequence[str] = (),
     ) -> None:
         self.pickup_obj_name, self.place_receptacle_name = pickup_obj_name, place_receptacle_name
+        self.other_receptacle_names = tuple(other_receptacle_names)
         self.start_pose7 = np.asarray(place_receptacle_start_pose, np.float64)
         self.max_moved_m = max_place_receptacle_pos_displacement
         self.max_turned_deg = math.degrees(max_place_receptacle_rot_displacement)
@@ -59,6 +64,8 @@ class PickAndPlace(Task):
     def bind(self, world: World) -> None:
         self._world = world
         self._support.bind(world)
+        for name in self.other_receptacle_names:
+            world.root(name)
 
     def judge(self) -> Judgement:
         world = self._world
@@ -80,45 +87,7 @@ class PickAndPlace(Task):
 
 
 class PickAndPlaceColor(PickAndPlace):
-    """As `PickAndPlace`, among copies of the receptacle in other colours; the prompt names the right colour.
-
-    Args:
-        object_colors: RGBA by receptacle, as the scene was coloured.
-        other_receptacle_names: Root bodies of the copies.
-        **fields: As of `PickAndPlace`.
-    """
-
-    example_args: ClassVar[dict[str, Any]] = PLACE_EXAMPLE | {
-        "object_colors": {"plate": [1, 0, 0, 1], "plate_2": [0, 0, 1, 1]},
-        "other_receptacle_names": ["plate_2"],
-    }
-
-    def __init__(
-        self,
-        *,
-        pickup_obj_name: str,
-        place_receptacle_name: str,
-        place_receptacle_start_pose: Sequence[float],
-        object_colors: Mapping[str, Sequence[float]],
-        other_receptacle_names: Sequence[str] = (),
-        receptacle_supported_weight_frac: float = 0.5,
-        max_place_receptacle_pos_displacement: float = 0.15,
-        max_place_receptacle_rot_displacement: float = math.radians(60),
-    ) -> None:
-        super().__init__(
-            pickup_obj_name=pickup_obj_name,
-            place_receptacle_name=place_receptacle_name,
-            place_receptacle_start_pose=place_receptacle_start_pose,
-            receptacle_supported_weight_frac=receptacle_supported_weight_frac,
-            max_place_receptacle_pos_displacement=max_place_receptacle_pos_displacement,
-            max_place_receptacle_rot_displacement=max_place_receptacle_rot_displacement,
-        )
-        self.object_colors, self.other_receptacle_names = dict(object_colors), tuple(other_receptacle_names)
-
-    def bind(self, world: World) -> None:
-        super().bind(world)
-        for name in (*self.object_colors, *self.other_receptacle_names):
-            world.root(name)
+    """The same test, among copies of the receptacle in other colours; the prompt names the right colour."""
 
 
 class PickAndPlaceNextTo(Task):
@@ -136,7 +105,10 @@ class PickAndPlaceNextTo(Task):
         max_place_receptacle_rot_displacement: Radians that it may turn, about any axis.
     """
 
-    example_args: ClassVar[dict[str, Any]] = PLACE_EXAMPLE
+    example_args: ClassVar[dict[str, Any]] = _OBJECTS | {
+        "min_surface_to_surface_gap": 0.0,
+        "max_surface_to_surface_gap": 0.05,
+    }
 
     def __init__(
         self,
@@ -144,10 +116,10 @@ class PickAndPlaceNextTo(Task):
         pickup_obj_name: str,
         place_receptacle_name: str,
         place_receptacle_start_pose: Sequence[float],
-        min_surface_to_surface_gap: float = 0.0,
-        max_surface_to_surface_gap: float = 0.05,
-        max_place_receptacle_pos_displacement: float = 0.05,
-        max_place_receptacle_rot_displacement: float = math.radians(45),
+        min_surface_to_surface_gap: float,
+        max_surface_to_surface_gap: float,
+        max_place_receptacle_pos_displacement: float,
+        max_place_receptacle_rot_displacement: float,
     ) -> None:
         self.pickup_obj_name, self.place_receptacle_name = pickup_obj_name, place_receptacle_name
         self.start_pose7 = np.asarray(place_receptacle_start_pose, np.float64)

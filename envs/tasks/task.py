@@ -31,7 +31,7 @@ class Task(ABC):
     """What is to be done, and when it is done.
 
     A subclass's constructor takes the fields of an episode's `task` that its test reads, by their public names (sheet
-    section 6); defaults are the public schema's, for files that are silent. Our own episodes state every one of them.
+    section 6). Thresholds have no defaults here: `zoo.envs.episodes.tasks` says what holds where a file is silent.
     """
 
     kind: ClassVar[str] = "task"

@@ -1,22 +1,14 @@
 import json
 
 import pytest
-from corner_episode import corner_episode
+from corner_episode import corner_benchmark
 
 from zoo.cli.main import main
-from zoo.envs.episodes.benchmark import Benchmark
-from zoo.envs.evaluation.runs import installed_assets
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("benchmark") / "corner"
-    assets = installed_assets({"primitives": ""})
-    episodes = [corner_episode()] * 2
-    Benchmark.of("corner", episodes, description="-", created_at="2020-01-01T00:00:00Z", asset_digests=assets).save(
-        folder
-    )
-    return folder
+    return corner_benchmark(tmp_path_factory.mktemp("benchmark"))
 
 
 @pytest.mark.render

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from zoo.envs.assets.library import Articulation, Asset, AssetFacts, AssetLibrary, Surface
-from zoo.envs.scenes.physics import FREE_DAMPING, FREE_FRICTION_LOSS, set_contact
+from zoo.envs.scenes.physics import add_free_joint, set_contact
 from zoo.envs.scenes.specification import Leaf, Light, Material, Opening, Placement, Room, Scene, Wall
 from zoo.envs.simulator import mujoco
 from zoo.errors import UnknownNameError
@@ -76,10 +76,7 @@ class BoxAsset(Asset):
     def add_to(self, parent, name, *, position_m, quat_wxyz, is_free, scale=1.0, colours=None):
         body = parent.add_body(name=name, pos=position_m, quat=quat_wxyz)
         if is_free:
-            joint = body.add_joint(
-                name=f"{name}/free", type=mujoco.mjtJoint.mjJNT_FREE, frictionloss=FREE_FRICTION_LOSS
-            )
-            joint.damping[0] = FREE_DAMPING
+            add_free_joint(body, name)
         role = "dynamic" if is_free else "structure"
         build = {"table": _table, "cabinet": _cabinet, "mug": _mug, "crate": _crate, "ball": _ball}
         build[self.facts.uid](body, name, role, scale, colours or {})

@@ -1,6 +1,10 @@
 """An episode that is quickly set up: the arm stands outside of the house, with nothing to do."""
 
+from pathlib import Path
+
+from zoo.envs.episodes.benchmark import Benchmark
 from zoo.envs.episodes.schema import Episode
+from zoo.envs.evaluation.runs import installed_assets
 from zoo.envs.simulation.houses import house
 
 HOUSE = ("procedural", "val", 5)
@@ -29,3 +33,12 @@ def corner_episode() -> Episode:
         },
     }
     return Episode.from_json(content, "episode")
+
+
+def corner_benchmark(folder: Path, *, count: int = 2) -> Path:
+    """A benchmark of that episode in a folder called `corner`."""
+    path, episodes = folder / "corner", [corner_episode()] * count
+    pinned = installed_assets({"primitives": ""})
+    created = "2020-01-01T00:00:00Z"
+    Benchmark.of("corner", episodes, description="-", created_at=created, asset_digests=pinned).save(path)
+    return path

@@ -8,14 +8,12 @@ import re
 import numpy as np
 import pytest
 import torch
-from corner_episode import corner_episode
+from corner_episode import corner_benchmark
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.loggers import CSVLogger
 from torch.utils.data import DataLoader
 
 from zoo.callbacks.simulator_evaluation import SimulatorEvaluation
-from zoo.envs.episodes.benchmark import Benchmark
-from zoo.envs.evaluation.runs import installed_assets
 from zoo.errors import ConfigError, UnknownNameError
 from zoo.policy import Policy
 from zoo.report import write_report
@@ -57,13 +55,7 @@ class Actor(Learner):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("benchmark") / "corner"
-    assets = installed_assets({"primitives": ""})
-    episodes = [corner_episode()] * 2
-    Benchmark.of("corner", episodes, description="-", created_at="2020-01-01T00:00:00Z", asset_digests=assets).save(
-        folder
-    )
-    return folder
+    return corner_benchmark(tmp_path_factory.mktemp("benchmark"))
 
 
 def fit(module, callback, folder, steps=4, **more):

@@ -11,6 +11,7 @@ from zoo.errors import ConfigError
 
 if TYPE_CHECKING:
     from zoo.envs.episodes.benchmark import Benchmark
+    from zoo.policy import Policy
 
 logger = logging.getLogger(__name__)
 
@@ -136,26 +137,21 @@ def _from_benchmark(name: str, tasks: str, count: int | None) -> "Benchmark":
     from dataclasses import replace
 
     from zoo.envs.episodes.benchmark import Benchmark, find_benchmark
+    from zoo.envs.evaluation.runs import first_of_each_task
 
     whole = Benchmark.load(find_benchmark(name))
-    if tasks == "all" and count is None:
-        return whole
-    present = {episode.task.name or episode.task.task_cls for episode in whole.episodes}
-    asked = present if tasks == "all" else {task for task in tasks.split(",") if task}
-    if asked - present:
+    names = [episode.task.name or episode.task.task_cls for episode in whole.episodes]
+    asked = set(names) if tasks == "all" else {task for task in tasks.split(",") if task}
+    if unknown := asked - set(names):
         raise ConfigError(
-            f"benchmark {name!r} has no task {', '.join(sorted(asked - present))}; it has {', '.join(sorted(present))}"
+            f"benchmark {name!r} has no task {', '.join(sorted(unknown))}; it has {', '.join(sorted(set(names)))}"
         )
-    kept, taken = [], dict.fromkeys(asked, 0)
-    for episode in whole.episodes:
-        task = episode.task.name or episode.task.task_cls
-        if task in asked and (count is None or taken[task] < count):
-            kept.append(episode)
-            taken[task] += 1
-    return replace(whole, episodes=tuple(kept))
+    kept = tuple(episode for episode, task in zip(whole.episodes, names, strict=True) if task in asked)
+    chosen = replace(whole, episodes=kept)
+    return chosen if count is None else first_of_each_task(chosen, count)
 
 
-def _policy(name: str):
+def _policy(name: str) -> "Policy":
     """A policy that acts in this process."""
     if name.startswith(("ws://", "wss://")):
         from zoo.envs.serving.client import RemotePolicy

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from zoo.envs.grasps.files import find_grasps, read_grasps
-from zoo.envs.grasps.library import GraspReport, GraspSettings, failure_counts, generate_grasps, grasps_of
+from zoo.envs.grasps.library import GraspSettings, generate_grasps, grasps_of
 from zoo.envs.grasps.shake import ArticulatedCheck, RigidCheck
 from zoo.errors import ConfigError, UnknownNameError
 
@@ -106,7 +106,6 @@ def test_an_asset_that_cannot_be_tried_stops_no_other(tmp_path):
     assert "lacks the joint 'slide' or the handle 'knob'" in reports[0].error
     assert reports[1].num_grasps == 3
     assert read_grasps(find_grasps([tmp_path], "broken", "slide")).shape == (0, 4, 4)
-    assert any("knob" in reason for reason in failure_counts(reports))
 
 
 def test_same_seed_same_grasps():
@@ -121,14 +120,6 @@ def test_gives_up_after_enough_checks():
     grasps, report = grasps_of(slippery, settings=GraspSettings(wanted=2, checks_per_grasp=4))
     assert len(grasps) == 0
     assert sum(report.failures.values()) == 8
-
-
-def test_failures_are_counted_over_reports():
-    one, two = (
-        GraspReport(uid=uid, joint=None, num_grasps=1, num_candidates=5, failures=failures)
-        for uid, failures in (("a", {"x": 1, "y": 2}), ("b", {"x": 3}))
-    )
-    assert list(failure_counts([one, two]).items()) == [("x", 4), ("y", 2)]
 
 
 def test_bad_arguments():

@@ -11,16 +11,17 @@ import sys
 from collections import Counter, defaultdict
 
 import pytest
+from facts_library import FactsLibrary
 from shapely.geometry import LineString, Point, Polygon, box
 from shapely.ops import unary_union
 
 from zoo import registry
-from zoo.envs.assets.library import AssetFacts, AssetLibrary, Surface
+from zoo.envs.assets.library import AssetFacts, Surface
 from zoo.envs.assets.primitives import PrimitiveLibrary
 from zoo.envs.houses.floor_space import FLAT_M
 from zoo.envs.houses.footprints import Footprint
 from zoo.envs.houses.free_space import POCKET_M2, RADIUS_M
-from zoo.envs.houses.generator import ProceduralHouses, body_name, generate_house
+from zoo.envs.houses.generator import HouseSettings, ProceduralHouses, body_name, generate_house
 from zoo.envs.houses.openings import BEFORE_WINDOW_M
 from zoo.envs.houses.room_types import ROOM_TYPES
 from zoo.envs.houses.small_objects import MIN_TARGETS
@@ -32,10 +33,14 @@ FACTS = LIBRARY.facts()
 NUM_HOUSES = 60
 
 
+def rooms(fewest, most):
+    return HouseSettings(num_rooms=(fewest, most))
+
+
 @pytest.fixture(scope="module")
 def houses():
-    rooms = [1 + seed % 10 for seed in range(NUM_HOUSES)]
-    return [generate_house(seed, library=LIBRARY, num_rooms=(n, n)) for seed, n in enumerate(rooms)]
+    numbers = [1 + seed % 10 for seed in range(NUM_HOUSES)]
+    return [generate_house(seed, library=LIBRARY, settings=rooms(n, n)) for seed, n in enumerate(numbers)]
 
 
 def yaw_of(item):
@@ -348,21 +353,22 @@ def test_the_same_seed_gives_the_same_bytes_in_a_fresh_process():
     script = (
         f"import sys; sys.path.insert(0, {os.getcwd()!r}); import json, hashlib\n"
         "from zoo.envs.assets.primitives import PrimitiveLibrary\n"
-        "from zoo.envs.houses.generator import generate_house\n"
+        "from zoo.envs.houses.generator import HouseSettings, generate_house\n"
         "for seed in (7, 8): print(hashlib.sha256(json.dumps(generate_house(seed, library=PrimitiveLibrary(), "
-        "num_rooms=(3, 9)).to_json()).encode()).hexdigest())\n"
+        "settings=HouseSettings(num_rooms=(3, 9))).to_json()).encode()).hexdigest())\n"
     )
     environment = os.environ | {"PYTHONHASHSEED": "123"}
     theirs = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment, timeout=120
     )
-    mine = [digest_of(generate_house(seed, library=LIBRARY, num_rooms=(3, 9))) for seed in (7, 8)]
+    mine = [digest_of(generate_house(seed, library=LIBRARY, settings=rooms(3, 9))) for seed in (7, 8)]
     assert theirs.stdout.split() == mine
     assert len(set(mine)) == 2
 
 
 def test_a_share_of_doors_is_closed_when_asked():
-    scene = generate_house(2, library=LIBRARY, num_rooms=(8, 8), closed_door_share=1.0)
+    settings = HouseSettings(num_rooms=(8, 8), closed_door_share=1.0)
+    scene = generate_house(2, library=LIBRARY, settings=settings)
     angles = [hole.leaf.angle for wall, hole in scene.doors if hole.leaf is not None]
     assert len(angles) > 3
     assert set(angles) == {0.0}
@@ -406,13 +412,13 @@ def test_an_unknown_library_is_named(sandboxed_registry):
 @pytest.mark.parametrize("num_rooms", [(5, 2), (0, 3), (1, 11)])
 def test_numbers_of_rooms_that_make_no_sense_are_named(num_rooms):
     with pytest.raises(ConfigError, match=f"num_rooms is {num_rooms[0]} to {num_rooms[1]}.*fewest first.*1 to 10"):
-        generate_house(0, library=LIBRARY, num_rooms=num_rooms)
+        HouseSettings(num_rooms=num_rooms)
 
 
 @pytest.mark.parametrize("name", ["closed_door_share", "extra_door_chance"])
 def test_shares_that_make_no_sense_are_named(name):
     with pytest.raises(ConfigError, match=f"{name} is 1.5.*0 to 1"):
-        generate_house(0, library=LIBRARY, **{name: 1.5})
+        HouseSettings(**{name: 1.5})
 
 
 def test_negative_seeds_are_named():
@@ -420,26 +426,9 @@ def test_negative_seeds_are_named():
         generate_house(-1, library=LIBRARY)
 
 
-class Shop(AssetLibrary):
-    """A library of somebody else: facts alone, as the generator needs no more."""
-
-    def __init__(self, *facts):
-        self._facts = {one.uid: one for one in facts}
-
-    def facts(self):
-        return self._facts
-
-    def asset(self, uid):
-        raise AssertionError("a plan builds nothing")
-
-    @property
-    def digest(self):
-        return "shop"
-
-
 def test_an_empty_library_is_refused():
     with pytest.raises(ConfigError, match="no asset of split 'train' among its 0.*splits: none"):
-        generate_house(0, library=Shop())
+        generate_house(0, library=FactsLibrary())
 
 
 def test_a_library_without_this_split_is_refused():
@@ -453,7 +442,7 @@ def test_a_library_without_this_split_is_refused():
         split="val",
     )
     with pytest.raises(ConfigError, match="no asset of split 'train' among its 1.*splits: val"):
-        generate_house(0, library=Shop(ball))
+        generate_house(0, library=FactsLibrary(ball))
 
 
 def test_a_library_of_few_categories_still_furnishes_a_house():
@@ -476,7 +465,7 @@ def test_a_library_of_few_categories_still_furnishes_a_house():
         mounting="surface",
         is_pickupable=True,
     )
-    scene = generate_house(1, library=Shop(table, mug), library_name="shop", num_rooms=(8, 8))
+    scene = generate_house(1, library=FactsLibrary(table, mug), library_name="shop", settings=rooms(8, 8))
     assert len(scene.rooms) == 8
     assert {item.asset for item in scene.objects} == {"shop/table", "shop/mug"}
     assert {item.library for item in scene.objects} == {"shop"}
@@ -486,7 +475,7 @@ def test_a_room_is_left_empty_where_nothing_is_on_offer():
     ball = AssetFacts(
         uid="b", category="gizmo", synset="gizmo.n.01", description="gizmo", size_m=(0.2, 0.2, 0.2), mass_kg=0.1
     )
-    scene = generate_house(0, library=Shop(ball), num_rooms=(3, 3))
+    scene = generate_house(0, library=FactsLibrary(ball), settings=rooms(3, 3))
     assert len(scene.rooms) == 3
     assert scene.objects == ()
 

@@ -5,28 +5,14 @@ import math
 
 import numpy as np
 import pytest
+from facts_library import FactsLibrary
 
-from zoo.envs.assets.library import AssetFacts, AssetLibrary, Surface
+from zoo.envs.assets.library import AssetFacts, Surface
 from zoo.envs.houses.appearance import Style
 from zoo.envs.houses.placed import Catalogue, Placed
 from zoo.envs.houses.room_types import ROOM_TYPES
 from zoo.envs.houses.small_objects import MIN_TARGETS, OPEN_GAP_M, Scatterer, Spot
 from zoo.envs.houses.small_objects_table import BY_HOST, BY_ROOM, WITHIN
-
-
-class Things(AssetLibrary):
-    def __init__(self, *facts):
-        self._facts = {one.uid: one for one in facts}
-
-    def facts(self):
-        return self._facts
-
-    def asset(self, uid):
-        raise AssertionError("nothing is built")
-
-    @property
-    def digest(self):
-        return "things"
 
 
 def thing(category, size=(0.08, 0.08, 0.1), *, surfaces=(), mounting="surface", split="train"):
@@ -56,7 +42,7 @@ def host(category="counter top", *surfaces, yaw=0.7):
 
 def scattered(*hosts, library=(MUG, KNIFE, APPLE), room_type="kitchen", seed=0):
     rng = np.random.default_rng(seed)
-    return Scatterer(rng, Catalogue(Things(*library), "train"), Style(rng), [room_type]).scatter(hosts)
+    return Scatterer(rng, Catalogue(FactsLibrary(*library), "train"), Style(rng), [room_type]).scatter(hosts)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -92,6 +78,16 @@ def test_only_what_belongs_inside_goes_inside():
 def test_what_is_too_tall_for_a_shelf_stays_out():
     low = Surface(name="low", body="", centre_m=(0, 0, 0.3), size_m=(0.6, 1.0), clearance_m=0.08)
     assert {item.facts.category for item in scattered(host("shelf", low))} == {"knife"}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_nothing_stands_in_what_hangs_on_the_wall_above(seed):
+    facts = thing("wall cabinet", (0.4, 1.0, 0.5), mounting="wall")
+    cabinet = Placed(facts=facts, x=1.9, y=3.0, z=0.75, yaw=0.0, room=0)
+    items = scattered(host(yaw=0.0), cabinet, seed=seed)
+    assert items
+    for item in items:
+        assert item.z + item.facts.size_m[2] <= cabinet.z or not item.footprint.overlaps(cabinet.footprint)
 
 
 def test_surfaces_out_of_reach_stay_empty():

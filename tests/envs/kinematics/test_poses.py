@@ -1,5 +1,7 @@
 """Rigid poses against matrices and SciPy, and screw motions against their definition."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -91,3 +93,10 @@ def test_planar_pose_stands_upright():
     np.testing.assert_allclose(
         poses.transform_points(poses.planar_pose7(1, 2, np.pi / 2), [1.0, 0, 0.5]), [1, 3, 0.5], atol=EXACT
     )
+
+
+@given(st.floats(-50.0, 50.0))
+def test_wrapped_is_the_same_direction(angle):
+    assert -math.pi <= poses.wrapped(angle) < math.pi
+    assert math.cos(poses.wrapped(angle)) == pytest.approx(math.cos(angle), abs=1e-9)
+    assert math.sin(poses.wrapped(angle)) == pytest.approx(math.sin(angle), abs=1e-9)

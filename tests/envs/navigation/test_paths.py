@@ -188,16 +188,6 @@ def test_start_and_goal_in_one_cell(map_of):
     np.testing.assert_allclose(grid.route((0.11, 0.12), (0.18, 0.17)).points_m, [(0.11, 0.12), (0.18, 0.17)])
 
 
-def test_rooms_that_a_start_reaches(map_of, house):
-    occupancy = map_of("111#333 222#333 222#444")
-    grid = RouteGrid(occupancy, radius_m=0.0)
-    assert grid.reachable_rooms((0.05, 0.05)) == ("room_1", "room_2")
-    assert grid.reachable_rooms((0.65, 0.05)) == ("room_3", "room_4")
-    scene, model, data = house(3, 2)
-    everywhere = Router(occupancy=build_map(model, data, scene=scene)).grid(0.3)
-    assert everywhere.reachable_rooms((1.0, 1.0)) == tuple(room.name for room in scene.rooms)
-
-
 def test_places_where_the_agent_got_stuck_are_avoided(house):
     scene, model, data = house(2, 2)
     router = Router(occupancy=build_map(model, data, scene=scene), radii_m=(0.3,))

@@ -6,6 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from zoo.envs.kinematics.poses import wrapped
 from zoo.envs.navigation.actions import SpocAction
 from zoo.envs.navigation.occupancy import OccupancyMap
 from zoo.envs.navigation.paths import Router
@@ -18,7 +19,6 @@ from zoo.envs.navigation.walker import (
     step_towards,
     turn_towards,
 )
-from zoo.envs.navigation.waypoints import wrapped
 
 A = SpocAction
 CELL_M = 1.2  # of a maze

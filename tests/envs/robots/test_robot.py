@@ -154,7 +154,7 @@ def test_an_unbuilt_robot_is_named(robot):
 
 def test_clocks_divide():
     clocks = Clocks(sim_dt=0.002, ctrl_dt=0.002, policy_dt=0.066)
-    assert (clocks.ctrl_steps, clocks.policy_steps) == (1, 33)
+    assert clocks.policy_steps == 33
     for wrong in ((0.002, 0.003, 0.066), (0.004, 0.02, 0.05), (0.0, 0.02, 0.1), (0.02, 0.01, 0.1)):
         with pytest.raises(ConfigError, match="do not divide evenly"):
             Clocks(sim_dt=wrong[0], ctrl_dt=wrong[1], policy_dt=wrong[2])

@@ -3,6 +3,7 @@ import pytest
 
 from zoo.envs.episodes.records import slots_of
 from zoo.envs.kinematics.poses import yaw_of
+from zoo.envs.sampling.base import Stand
 from zoo.envs.sampling.sampler import RejectedError
 
 GIVEN = ("task_cls", "task_type", "robot_base_pose")
@@ -46,9 +47,7 @@ def test_what_is_open_already_is_rejected(drawn):
         found.sampler.episode(
             stage,
             np.random.default_rng(0),
-            base_pose7=record.robot_base_pose,
-            positions={},
-            cameras=(),
+            stand=Stand(base_pose7=record.robot_base_pose, positions={}, cameras=()),
             fields=fields,
             words={},
             prompt="open it",

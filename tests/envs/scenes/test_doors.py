@@ -10,6 +10,7 @@ from box_house import LIBRARIES, door, house, wall
 
 from zoo.envs.scenes.compile import compile_scene, start_state
 from zoo.envs.scenes.doors import HANDLE_RADIUS_M, LEAF_GAP_M, LEAF_THICKNESS_M, joint_name
+from zoo.envs.scenes.gate_limits import SHEET_LIMITS
 from zoo.envs.scenes.specification import Leaf
 from zoo.envs.simulator import mujoco
 
@@ -97,6 +98,15 @@ def test_springs_close_and_constants_are_the_leafs():
     assert data.joint("door/hinge").qpos[0] == 1.0
     mujoco.mj_step(model, data, 2500)
     assert 0 < data.joint("door/hinge").qpos[0] < 0.25
+
+
+def test_the_stiffest_open_door_of_the_sheet_passes_the_articulation_gate():
+    """Its leaf weighs what a hollow one does; ajar by nothing, without the spring of closed ones."""
+    model, data, *_ = build(damping=12.0, friction_loss=12.0)
+    assert 14 < model.body("door").mass[0] < 17
+    data.joint("door/hinge").qfrc_applied[0] = SHEET_LIMITS.push
+    mujoco.mj_step(model, data, round(SHEET_LIMITS.push_s / model.opt.timestep))
+    assert data.joint("door/hinge").qpos[0] >= SHEET_LIMITS.covered_share * math.pi / 2
 
 
 def test_names():

@@ -8,7 +8,8 @@ from box_house import LIBRARIES, PLANKS, WHITE, house
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoo.envs.scenes.compile import compile_scene
+from zoo.envs.scenes.compile import build_spec, compile_scene
+from zoo.envs.scenes.export_mjcf import export_mjcf
 from zoo.envs.scenes.floors import triangles
 from zoo.envs.scenes.specification import Room
 from zoo.envs.simulator import mujoco
@@ -81,3 +82,14 @@ def test_ceilings_are_as_high_as_the_walls():
     assert ray(model, (1.0, 1.0, 1.0), (0, 0, 1)) == (pytest.approx(1.5), "kitchen/ceiling")
     assert ray(model, (6.0, 1.0, 1.0), (0, 0, 1)) == (pytest.approx(1.5), "bedroom/ceiling")
     assert ray(compile_scene(house(), LIBRARIES), (1.0, 1.0, 1.0), (0, 0, 1))[1] == ""
+
+
+@pytest.mark.parametrize("size", [(3.05, 2.55), (3.05, 4.6), (4.35, 3.35), (5.05, 3.8)])
+def test_a_floor_is_read_again_from_the_digits_of_a_file(size, tmp_path):
+    """The inertia of a flat shell of these sizes breaks A + B >= C once it is rounded."""
+    (x, y), (width, depth) = (4.1, 0.35), size
+    outline = ((x, y), (x + width, y), (x + width, y + depth), (x, y + depth))
+    room = Room(name="hall", room_type="hall", polygon_m=outline, floor=PLANKS, ceiling=WHITE)
+    spec = build_spec(house(rooms=(room,), walls=(), lights=()), LIBRARIES)
+    path = export_mjcf(spec, tmp_path / "scene.xml")
+    assert mujoco.MjModel.from_xml_path(str(path)).geom("hall/floor").id >= 0

@@ -3,28 +3,12 @@
 import json
 
 import pytest
+from facts_library import FactsLibrary
 
-from zoo.envs.assets.library import AssetFacts, AssetLibrary
+from zoo.envs.assets.library import AssetFacts
 from zoo.envs.assets.primitives import PrimitiveLibrary
 from zoo.envs.scenes.house_assets import AssetMatcher, CatalogueEntry, read_catalogue, size_from_unity, words_of
 from zoo.errors import DataError
-
-
-class Shelf(AssetLibrary):
-    """Facts only."""
-
-    def __init__(self, *facts: AssetFacts) -> None:
-        self._facts = {item.uid: item for item in facts}
-
-    def facts(self):
-        return self._facts
-
-    def asset(self, uid):
-        raise AssertionError("nothing is built for matching")
-
-    @property
-    def digest(self):
-        return "shelf"
 
 
 def facts(uid: str, category: str, size_m=(1.0, 1.0, 1.0)) -> AssetFacts:
@@ -32,7 +16,7 @@ def facts(uid: str, category: str, size_m=(1.0, 1.0, 1.0)) -> AssetFacts:
     return AssetFacts(uid=uid, category=category, synset=synset, description=uid, size_m=size_m, mass_kg=1)
 
 
-SHELF = Shelf(
+SHELF = FactsLibrary(
     facts("sofa_short", "sofa", (0.9, 1.4, 0.8)),
     facts("sofa_long", "sofa", (0.9, 2.6, 0.8)),
     facts("table_a", "table", (0.8, 1.2, 0.7)),

@@ -6,37 +6,20 @@ import math
 
 import numpy as np
 import pytest
+from facts_library import FactsLibrary
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoo.envs.assets.library import Articulation, AssetFacts, AssetLibrary, Surface
+from zoo.envs.assets.library import Articulation, AssetFacts, Surface
+from zoo.envs.kinematics.poses import matrix_from_quat
 from zoo.envs.scenes.house_assets import CatalogueEntry
 from zoo.envs.scenes.house_json import load_house, read_house, write_house
 from zoo.envs.scenes.specification import Leaf, Light, Material, Opening, Placement, Room, Scene, Wall
-from zoo.envs.scenes.unity_frame import rotation_from_quat
 from zoo.errors import DataError
-
-
-class Shelf(AssetLibrary):
-    """Facts only."""
-
-    def __init__(self, *facts: AssetFacts) -> None:
-        self._facts = {item.uid: item for item in facts}
-
-    def facts(self):
-        return self._facts
-
-    def asset(self, uid):
-        raise AssertionError("nothing is built for reading")
-
-    @property
-    def digest(self):
-        return "shelf"
-
 
 TOP = Surface(name="top", body="table", centre_m=(0, 0, 0.7), size_m=(0.7, 1.1))
 DOOR = Articulation(joint="door", kind="hinge", range=(0, 1.5), part="door", handle="handle")
-SHELF = Shelf(
+SHELF = FactsLibrary(
     AssetFacts(
         uid="table_a", category="table", synset="table.n.02", description="table", size_m=(0.8, 1.2, 0.7), mass_kg=9,
         surfaces=(TOP,), colours=("top",),
@@ -248,10 +231,10 @@ def test_objects_stand_where_the_originals_stood(reading):
     table, mug = reading.scene.object("DiningTable|2|0"), reading.scene.object("Mug|surface|2|1")
     assert (table.asset, table.library, table.room, table.support) == ("table_a", "shelf", "room|2", "floor")
     assert table.position_m == pytest.approx((1.0, 3.0, 0.0))  # its middle was at 0.4 m, the original 0.8 m high
-    np.testing.assert_allclose(rotation_from_quat(table.quat_wxyz)[:, 0], [1, 0, 0], atol=1e-12)  # turned to +x
+    np.testing.assert_allclose(matrix_from_quat(table.quat_wxyz)[:, 0], [1, 0, 0], atol=1e-12)  # turned to +x
     assert mug.support == "DiningTable|2|0"
     assert mug.position_m == pytest.approx((1.2, 3.1, 0.7))  # on the stand-in, which is lower than the original
-    np.testing.assert_allclose(rotation_from_quat(mug.quat_wxyz)[:, 0], [0, 1, 0], atol=1e-12)
+    np.testing.assert_allclose(matrix_from_quat(mug.quat_wxyz)[:, 0], [0, 1, 0], atol=1e-12)
 
 
 def test_unknown_sizes_rest_on_what_is_below():
@@ -264,7 +247,7 @@ def test_static_open_and_hanging_things(reading):
     fridge, painting = reading.scene.object("Fridge|2|2"), reading.scene.object("Painting|3|0")
     assert fridge.is_static
     assert fridge.joints == {"door": 0.75}
-    np.testing.assert_allclose(rotation_from_quat(fridge.quat_wxyz)[:, 0], [-1, 0, 0], atol=1e-12)
+    np.testing.assert_allclose(matrix_from_quat(fridge.quat_wxyz)[:, 0], [-1, 0, 0], atol=1e-12)
     assert painting.support == "wall|3|1"
     assert painting.position_m == pytest.approx((4, 4.9, 1.25))
 
@@ -450,7 +433,7 @@ def test_holodeck_footprints_choose_the_size():
     long = AssetFacts(
         uid="table_long", category="table", synset="table.n.02", description="", size_m=(1.0, 3.0, 0.7), mass_kg=9
     )
-    shelf = Shelf(SHELF.facts()["table_a"], long)
+    shelf = FactsLibrary(SHELF.facts()["table_a"], long)
     source = holodeck() | {"wall_objects": [], "small_objects": []}
     wide = copy.deepcopy(source)
     wide["floor_objects"][0]["vertices"] = [[345, 145], [345, 455], [455, 455], [455, 145]]

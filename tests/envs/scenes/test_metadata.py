@@ -1,15 +1,12 @@
-"""Metadata in the public layout, and names of bodies."""
+"""Metadata in the public layout."""
 
 import json
 
 import pytest
 from box_house import LIBRARIES, house, thing
-from hypothesis import given
-from hypothesis import strategies as st
 
 from zoo.envs.scenes.compile import compile_scene
-from zoo.envs.scenes.metadata import BodyName, hash_name, lemma_of, metadata_of, room_ids
-from zoo.errors import DataError
+from zoo.envs.scenes.metadata import hash_name, metadata_of, room_ids
 
 FIELDS = {
     "hash_name",
@@ -85,29 +82,3 @@ def test_rooms_count_from_one():
 def test_hashes_tell_assets_apart_and_do_not_change():
     assert hash_name("boxes", "mug") == "156d5c4fd774f7d96dac7e194e531c0d"
     assert hash_name("boxes", "mug") != hash_name("boxes", "table")
-
-
-@given(
-    st.from_regex(r"[a-z][a-z0-9_]{0,20}", fullmatch=True),
-    st.from_regex(r"[0-9a-f]{1,32}", fullmatch=True),
-    st.integers(0, 10**6),
-    st.integers(0, 1000),
-    st.integers(0, 1000),
-)
-def test_body_names_round_trip(lemma, digest, count, index, room):
-    name = BodyName(lemma=lemma, digest=digest, count=count, body_index=index, room_id=room)
-    assert BodyName.parse(str(name)) == name
-
-
-@pytest.mark.parametrize("name", ["mug", "mug_3f_0_1", "mug_xyz_0_0_1", "3f_0_0_1", "mug_3f_0_0_one", ""])
-def test_other_names_are_refused(name):
-    with pytest.raises(DataError, match=r"expected lemma_hash_count_bodyindex_room"):
-        BodyName.parse(name)
-
-
-@pytest.mark.parametrize(
-    ("category", "lemma"),
-    [("Coffee Table", "coffee_table"), ("mug", "mug"), ("TV-stand 2", "tv_stand_2"), ("-", "object")],
-)
-def test_lemmas(category, lemma):
-    assert lemma_of(category) == lemma

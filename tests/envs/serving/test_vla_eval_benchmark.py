@@ -10,10 +10,9 @@ from functools import partial
 import numpy as np
 import pytest
 import yaml
+from corner_episode import corner_benchmark
 from told_policy import Told
 
-from zoo.envs.episodes.benchmark import Benchmark
-from zoo.envs.evaluation.runs import installed_assets
 from zoo.envs.serving.client import RemoteError, RemotePolicy
 from zoo.envs.serving.server import PolicyServer
 from zoo.envs.serving.vla_eval_benchmark import ZooBenchmark
@@ -26,12 +25,8 @@ pytest.importorskip("vla_eval", reason="needs the package vla-eval: pip install 
 
 
 @pytest.fixture(scope="module")
-def folder(episode, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("benchmark") / "corner"
-    assets = installed_assets({"primitives": ""})
-    twice = [episode, episode]
-    Benchmark.of("corner", twice, description="-", created_at="2020-01-01T00:00:00Z", asset_digests=assets).save(folder)
-    return folder
+def folder(tmp_path_factory):
+    return corner_benchmark(tmp_path_factory.mktemp("benchmark"))
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,7 @@ class Bench:
         self.data = mujoco.MjData(self.model)
         mujoco.mj_forward(self.model, self.data)
         facts = [ObjectFacts(name=name, category=name.split("_")[0]) for name in ("table", "mug", "plate", "plate_2")]
-        facts.append(ObjectFacts(name="dresser", category="dresser", is_static=True, joints=("dresser/slide",)))
+        facts.append(ObjectFacts(name="dresser", category="dresser", is_static=True))
         self.seen = 0
         self.world = World(
             self.model,

@@ -22,7 +22,7 @@ def test_open(bench, position, success):
 
 @pytest.mark.parametrize(("position", "success"), [(0.2, False), (0.061, False), (0.059, True), (0.0, True)])
 def test_close(bench, position, success):
-    task = bound(Close(**DRESSER), bench)
+    task = bound(Close(**DRESSER, task_success_threshold=0.85), bench)
     bench.set_joint("dresser/slide", position)
     judged = task.judge()
     assert judged.success == success
@@ -42,17 +42,17 @@ def test_door_by_what_is_now(bench, angle, success):
 
 
 def test_a_door_without_a_range_takes_the_models(bench):
-    task = bound(OpenDoor(door_body_name="door_0"), bench)
+    task = bound(OpenDoor(door_body_name="door_0", door_openness_threshold=0.67), bench)
     bench.set_joint("door_0/hinge", 0.75)
     assert task.judge().reward == pytest.approx(0.5)
 
 
 def test_what_cannot_be_opened(bench):
     with pytest.raises(DataError, match="no joint 'dresser/slid'; near: dresser/slide"):
-        bound(Open(pickup_obj_name="dresser", joint_name="dresser/slid"), bench)
+        bound(Open(pickup_obj_name="dresser", joint_name="dresser/slid", task_success_threshold=0.2), bench)
     with pytest.raises(DataError, match="'plate' has no joint with a range"):
-        bound(Open(pickup_obj_name="plate", joint_name="dresser/slide"), bench)
+        bound(Open(pickup_obj_name="plate", joint_name="dresser/slide", task_success_threshold=0.2), bench)
     with pytest.raises(DataError, match="body 'table' has no hinge"):
-        bound(OpenDoor(door_body_name="table"), bench)
+        bound(OpenDoor(door_body_name="table", door_openness_threshold=0.67), bench)
     with pytest.raises(ConfigError, match="threshold is 1.2"):
         Open(**DRESSER, task_success_threshold=1.2)

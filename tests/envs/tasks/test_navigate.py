@@ -9,7 +9,7 @@ from zoo.errors import ConfigError
     [((0, -1.2), 3, True, 0.2), ((0, -1.2), 0, False, 0.0), ((0, -1.6), 9, False, 0.0)],
 )
 def test_near_and_seen(bench, where, seen, success, reward):
-    task = NavigateTo(pickup_obj_name="mug")
+    task = NavigateTo(pickup_obj_name="mug", succ_pos_threshold=1.5)
     task.bind(bench.world)
     bench.put("mug", (0, 0, 0.43))
     bench.put("robot", (*where, 0.5))

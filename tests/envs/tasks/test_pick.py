@@ -1,11 +1,12 @@
 import pytest
 
+from zoo.envs.episodes.tasks import new_task
 from zoo.envs.tasks.pick import Pick
 from zoo.errors import ConfigError, DataError
 
 
-def task_of(bench, **fields):
-    task = Pick(pickup_obj_name="mug", pickup_obj_start_pose=bench.pose("mug"), **fields)
+def task_of(bench):
+    task = Pick(pickup_obj_name="mug", pickup_obj_start_pose=bench.pose("mug"), succ_pos_threshold=0.01)
     task.bind(bench.world)
     return task
 
@@ -53,15 +54,17 @@ def test_thrown_into_the_air_is_rewarded_but_not_picked(bench):
 
 
 def test_unknown_object(bench):
-    task = Pick(pickup_obj_name="mgu", pickup_obj_start_pose=[0] * 7)
+    task = Pick(pickup_obj_name="mgu", pickup_obj_start_pose=[0] * 7, succ_pos_threshold=0.01)
     with pytest.raises(DataError, match="no body 'mgu'; near: mug"):
         task.bind(bench.world)
 
 
 def test_fields_of_an_episode(bench):
-    fields = {"pickup_obj_name": "mug", "pickup_obj_start_pose": [0, 0, 0.4, 1, 0, 0, 0], "receptacle_name": "table"}
+    pose = (0.0, 0.0, 0.4, 1.0, 0.0, 0.0, 0.0)
+    record = new_task("pick", robot_base_pose=pose, pickup_obj_name="mug", pickup_obj_start_pose=pose)
+    fields = record.fields()
     assert Pick.from_episode(fields).succ_pos_threshold == 0.01
-    with pytest.raises(DataError, match="Pick lacks pickup_obj_start_pose"):
+    with pytest.raises(DataError, match="Pick lacks pickup_obj_start_pose, succ_pos_threshold"):
         Pick.from_episode({"pickup_obj_name": "mug"})
     with pytest.raises(ConfigError, match="succ_pos_threshold is 0"):
         Pick.from_episode(fields | {"succ_pos_threshold": 0})

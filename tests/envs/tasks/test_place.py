@@ -9,12 +9,29 @@ from zoo.errors import DataError
 ON_PLATE = (0.3, 0, 0.451)
 
 
-def fields(bench, **more):
+def objects(bench):
     return {
         "pickup_obj_name": "mug",
         "place_receptacle_name": "plate",
         "place_receptacle_start_pose": bench.pose("plate").tolist(),
-        **more,
+    }
+
+
+def fields(bench, **more):
+    limits = {
+        "receptacle_supported_weight_frac": 0.5,
+        "max_place_receptacle_pos_displacement": 0.15,
+        "max_place_receptacle_rot_displacement": math.radians(60),
+    }
+    return objects(bench) | limits | more
+
+
+def fields_next_to(bench):
+    return objects(bench) | {
+        "min_surface_to_surface_gap": 0.0,
+        "max_surface_to_surface_gap": 0.05,
+        "max_place_receptacle_pos_displacement": 0.05,
+        "max_place_receptacle_rot_displacement": math.radians(45),
     }
 
 
@@ -116,7 +133,7 @@ def test_color_is_the_named_one(bench):
 
 @pytest.mark.parametrize(("gap", "success"), [(0.002, True), (0.055, True), (0.07, False)])
 def test_next_to(bench, gap, success):
-    task = bound(PickAndPlaceNextTo(**fields(bench)), bench)
+    task = bound(PickAndPlaceNextTo(**fields_next_to(bench)), bench)
     x, y, _ = bench.pose("plate")[:3]
     bench.put("mug", (x, y + 0.13 + gap, 0.431))
     bench.settle()
@@ -126,7 +143,7 @@ def test_next_to(bench, gap, success):
 
 
 def test_next_to_wants_one_surface(bench):
-    task = bound(PickAndPlaceNextTo(**fields(bench)), bench)
+    task = bound(PickAndPlaceNextTo(**fields_next_to(bench)), bench)
     bench.put("plate_2", (0.3, 0.25, 0.411))
     bench.put("mug", (0.3, 0.19, 0.451))  # stands on the other plate, near enough
     bench.settle()
@@ -137,7 +154,7 @@ def test_next_to_wants_one_surface(bench):
 
 
 def test_next_to_counts_turning(bench):
-    task = bound(PickAndPlaceNextTo(**fields(bench)), bench)
+    task = bound(PickAndPlaceNextTo(**fields_next_to(bench)), bench)
     half = math.radians(50) / 2
     bench.put("plate", bench.pose("plate")[:3], (math.cos(half), 0, 0, math.sin(half)))
     assert task.judge().facts["receptacle_turned_deg"] == pytest.approx(50, abs=0.1)
