@@ -17,7 +17,10 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "molmospaces": "zoo.envs.assets.molmospaces:MolmoSpacesAssets",
         "robosuite": "zoo.envs.assets.external:RobosuiteObjects",
     },
-    "scene_planner": {"procedural": "zoo.envs.houses.generator:ProceduralHouses"},
+    "scene_planner": {
+        "procedural": "zoo.envs.houses.generator:ProceduralHouses",
+        "mini": "zoo.envs.houses.frozen:MiniHouses",
+    },
     "robot": {
         "franka_droid": "zoo.envs.robots.franka:FrankaDroid",
         "rby1": "zoo.envs.robots.rby1:Rby1",

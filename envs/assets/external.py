@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from zoo.envs.assets.library import Asset, AssetFacts, AssetLibrary
+from zoo.envs.assets.library import DIGEST_BYTES, Asset, AssetFacts, AssetLibrary
 from zoo.envs.assets.mjcf_asset import MjcfAsset
 from zoo.errors import DataError, MissingLibraryError, UnknownNameError
 from zoo.registry import near
@@ -59,19 +59,19 @@ class RobosuiteObjects(AssetLibrary):
         return self._facts
 
     def asset(self, uid: str) -> Asset:
+        file = self._file(uid)
+        return MjcfAsset(self._facts[uid], file)
+
+    def digest_of(self, uid: str) -> str:
+        return hashlib.blake2b(self._file(uid).read_bytes(), digest_size=DIGEST_BYTES).hexdigest()
+
+    def _file(self, uid: str) -> Path:
         if uid not in self._facts:
             close = near(uid, tuple(self._facts))
             raise UnknownNameError(
                 f"robosuite has no object {uid!r}. Near: {', '.join(close) or 'none'}. There: {', '.join(self._facts)}"
             )
-        return MjcfAsset(self._facts[uid], self._folder / f"{uid}.xml")
-
-    @cached_property
-    def digest(self) -> str:
-        digest = hashlib.blake2b(digest_size=16)
-        for uid in self._facts:
-            digest.update(uid.encode() + (self._folder / f"{uid}.xml").read_bytes())
-        return digest.hexdigest()
+        return self._folder / f"{uid}.xml"
 
     @cached_property
     def _facts(self) -> Mapping[str, AssetFacts]:

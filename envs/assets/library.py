@@ -6,15 +6,19 @@ seats; the back of what stands at a wall is -x). Lengths in metres.
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from zoo.envs.simulator import mujoco
 
 Split = Literal["train", "val", "test"]
 Mounting = Literal["floor", "wall", "surface", "ceiling"]
+
+DIGEST_BYTES = 8  # of one asset
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -149,10 +153,21 @@ class AssetLibrary(ABC):
             UnknownNameError: the library has none of this name; near names, and what to install where it is known.
         """
 
-    @property
     @abstractmethod
+    def digest_of(self, uid: str) -> str:
+        """Of an asset's content: benchmarks name it, so that other content under the same name is noticed.
+
+        Raises:
+            UnknownNameError: the library has none of this name.
+        """
+
+    @cached_property
     def digest(self) -> str:
-        """Of the content: scenes and benchmarks name it, so that other content under the same names is noticed."""
+        """Of the content of all assets that have facts."""
+        digest = hashlib.blake2b(digest_size=16)
+        for uid in self.facts():
+            digest.update(f"{uid} {self.digest_of(uid)}\n".encode())
+        return digest.hexdigest()
 
     def of(self, *, category: str | None = None, split: Split | None = None) -> tuple[AssetFacts, ...]:
         """Facts of a category, of a split, or of all."""

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, cast, get_args
 
-from zoo.envs.assets.library import Asset, AssetFacts, AssetLibrary, Split
+from zoo.envs.assets.library import DIGEST_BYTES, Asset, AssetFacts, AssetLibrary, Split
 from zoo.envs.assets.mjcf_asset import MjcfAsset
 from zoo.envs.assets.molmospaces_layout import assets_root, missing
 from zoo.errors import DataError, UnknownNameError
@@ -67,6 +67,19 @@ class MolmoSpacesAssets(AssetLibrary):
         return self._facts
 
     def asset(self, uid: str) -> Asset:
+        entry = self._entry(uid)
+        if not entry.path.is_file():
+            raise missing(f"the model of asset {uid!r} ({entry.path})", f"objects/{self._source}")
+        return MjcfAsset(self._facts.get(uid) or _unrecorded(uid), entry.path, front_yaw=FRONT_YAW)
+
+    def digest_of(self, uid: str) -> str:
+        """Of an asset's record and model (by its size in bytes: public sets are too large to be read)."""
+        entry = self._entry(uid)
+        size = entry.path.stat().st_size if entry.path.is_file() else -1
+        content = json.dumps([size, entry.record], sort_keys=True)
+        return hashlib.blake2b(content.encode(), digest_size=DIGEST_BYTES).hexdigest()
+
+    def _entry(self, uid: str) -> _Entry:
         entry = self._entries.get(uid)
         if entry is None:
             close = near(uid, tuple(self._entries))
@@ -74,18 +87,7 @@ class MolmoSpacesAssets(AssetLibrary):
                 f"{self._folder} has no asset {uid!r}. Near: {', '.join(close) or 'none'}. It has {len(self._entries)} "
                 "assets; those of the public sets objects/thor and objects/objaverse are installed one by one"
             )
-        if not entry.path.is_file():
-            raise missing(f"the model of asset {uid!r} ({entry.path})", f"objects/{self._source}")
-        return MjcfAsset(self._facts.get(uid) or _unrecorded(uid), entry.path, front_yaw=FRONT_YAW)
-
-    @property
-    def digest(self) -> str:
-        """Of every asset's name, record and model (by its size in bytes: public sets are too large to be read)."""
-        digest = hashlib.blake2b(digest_size=16)
-        for uid, entry in self._entries.items():
-            size = entry.path.stat().st_size if entry.path.is_file() else -1
-            digest.update(json.dumps([uid, size, entry.record], sort_keys=True).encode())
-        return digest.hexdigest()
+        return entry
 
     @cached_property
     def _entries(self) -> Mapping[str, _Entry]:

@@ -26,7 +26,7 @@ from zoo.envs.assets import (
     storage,
 )
 from zoo.envs.assets.design import Category, Design, MovingPart
-from zoo.envs.assets.library import Asset, AssetFacts, AssetLibrary
+from zoo.envs.assets.library import DIGEST_BYTES, Asset, AssetFacts, AssetLibrary
 from zoo.envs.assets.shapes import Shape
 from zoo.envs.scenes.physics import FRICTION, SOLIMP, Role, add_free_joint, set_contact
 from zoo.envs.scenes.specification import Vector
@@ -66,17 +66,19 @@ class PrimitiveLibrary(AssetLibrary):
         return self._facts
 
     def asset(self, uid: str) -> Asset:
+        return PrimitiveAsset(*self._entry(uid))
+
+    def digest_of(self, uid: str) -> str:
+        return hashlib.blake2b(repr(self._entry(uid)).encode(), digest_size=DIGEST_BYTES).hexdigest()
+
+    def _entry(self, uid: str) -> tuple[AssetFacts, Design]:
         if uid not in self._facts:
             close = near(uid, tuple(self._facts))
             raise UnknownNameError(
                 f"the library of primitives has no asset {uid!r}. Near: {', '.join(close) or 'none'}. It has "
                 f"{len(self._facts)} assets of {len(CATEGORIES)} categories, called <category>_<number>, as mug_0"
             )
-        return PrimitiveAsset(self._facts[uid], self._designs[uid])
-
-    @property
-    def digest(self) -> str:
-        return self._digest
+        return self._facts[uid], self._designs[uid]
 
     @cached_property
     def _entries(self) -> tuple[tuple[AssetFacts, Design], ...]:
@@ -89,10 +91,6 @@ class PrimitiveLibrary(AssetLibrary):
     @cached_property
     def _designs(self) -> Mapping[str, Design]:
         return {facts.uid: design for facts, design in self._entries}
-
-    @cached_property
-    def _digest(self) -> str:
-        return hashlib.blake2b(repr(self._entries).encode(), digest_size=16).hexdigest()
 
 
 class PrimitiveAsset(Asset):

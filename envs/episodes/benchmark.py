@@ -47,7 +47,8 @@ class Metadata(Record):
         camera_system_class: Camera system of the recordings.
         source_data_date: Of the recordings, YYYY-MM-DD.
         benchmark_created_date: YYYY-MM-DD.
-        asset_digests: Content hash by asset library; a library with another content is refused. Ours, not public.
+        asset_digests: By asset library, the content hash of every asset that the episodes use; other content is
+            refused, further assets are not. Ours, not public.
     """
 
     description: str | None = None
@@ -61,7 +62,7 @@ class Metadata(Record):
     camera_system_class: str | None = None
     source_data_date: str | None = None
     benchmark_created_date: str | None = None
-    asset_digests: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    asset_digests: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,7 +87,7 @@ class Benchmark:
         *,
         description: str,
         created_at: str,
-        asset_digests: Mapping[str, str],
+        asset_digests: Mapping[str, Mapping[str, str]],
     ) -> Self:
         """A new benchmark with counted metadata.
 
@@ -95,7 +96,7 @@ class Benchmark:
             episodes: In their order.
             description: For people.
             created_at: ISO time; given, so that a seed makes the same bytes at any time.
-            asset_digests: Content hash of every asset library that the scenes use.
+            asset_digests: Of every asset that they use, by library.
         Raises:
             ConfigError: there is no episode.
         """
@@ -112,7 +113,7 @@ class Benchmark:
             robot_counts=_counts(episode.robot.robot_name for episode in episodes),
             episode_length_stats=_length_stats(lengths) if lengths else None,
             benchmark_created_date=created_at[: len("YYYY-MM-DD")],
-            asset_digests=dict(sorted(asset_digests.items())),
+            asset_digests={name: dict(sorted(asset_digests[name].items())) for name in sorted(asset_digests)},
         )
         return cls(name=name, episodes=tuple(episodes), metadata=metadata)
 
@@ -153,13 +154,13 @@ class Benchmark:
         """SHA-256 of the episodes, whatever the order of their keys; results carry it."""
         return content_hash([episode.to_json() for episode in self.episodes])
 
-    def check_assets(self, installed: Mapping[str, str]) -> None:
+    def check_assets(self, installed: Mapping[str, Mapping[str, str]]) -> None:
         """Refuse to run with assets of other content than the episodes were made with.
 
         Args:
-            installed: Digest by asset library.
+            installed: Digests of assets, by library.
         Raises:
-            ConfigError: a pinned library is absent or has another content; all of them are named.
+            ConfigError: a pinned library or asset is absent or has another content; the first of them are named.
         """
         faults = []
         for library, pinned in self.metadata.asset_digests.items():
@@ -168,8 +169,13 @@ class Benchmark:
                 faults.append(
                     f"asset library {library!r} is not installed (installed: {', '.join(installed) or 'none'})"
                 )
-            elif found != pinned:
-                faults.append(f"asset library {library!r} has content {found}, expected {pinned}")
+                continue
+            faults += [f"{library} has no asset {uid!r}" for uid in pinned if uid not in found]
+            faults += [
+                f"{library}'s {uid!r} has content {found[uid]}, expected {digest}"
+                for uid, digest in pinned.items()
+                if found.get(uid, digest) != digest
+            ]
         if faults:
             raise ConfigError(
                 f"benchmark {self.name!r} was made with other assets: {sentence(faults)}. Install the pinned version; "

@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
@@ -133,15 +133,19 @@ def _by_task(benchmark: Benchmark) -> list[list[int]]:
     return list(found.values())
 
 
-def installed_assets(asked: Mapping[str, str]) -> dict[str, str]:
-    """Digests of those asset libraries that are registered here."""
+def installed_assets(asked: Mapping[str, Iterable[str]]) -> dict[str, dict[str, str]]:
+    """Digests of those assets that are here, by library.
+
+    Args:
+        asked: Identifiers of assets, by registry name of their library.
+    """
     digests = {}
-    for name in asked:
+    for name, uids in asked.items():
         try:
             library = registry.build("asset_library", name)
         except UnknownNameError:
             continue
-        digests[name] = library.digest
+        digests[name] = {uid: library.digest_of(uid) for uid in uids if uid in library.facts()}
     return digests
 
 

@@ -38,7 +38,7 @@ def corner_episode() -> Episode:
 def corner_benchmark(folder: Path, *, count: int = 2) -> Path:
     """A benchmark of that episode in a folder called `corner`."""
     path, episodes = folder / "corner", [corner_episode()] * count
-    pinned = installed_assets({"primitives": ""})
+    pinned = installed_assets({"primitives": ["mug_0"]})
     created = "2020-01-01T00:00:00Z"
     Benchmark.of("corner", episodes, description="-", created_at=created, asset_digests=pinned).save(path)
     return path

@@ -4,8 +4,6 @@ from zoo.envs.assets.library import Asset, AssetFacts, AssetLibrary
 
 
 class FactsLibrary(AssetLibrary):
-    digest = "facts"
-
     def __init__(self, *facts: AssetFacts) -> None:
         self._facts = {item.uid: item for item in facts}
 
@@ -14,3 +12,6 @@ class FactsLibrary(AssetLibrary):
 
     def asset(self, uid: str) -> Asset:
         raise AssertionError("nothing is built of facts alone")
+
+    def digest_of(self, uid: str) -> str:
+        return repr(self._facts[uid])

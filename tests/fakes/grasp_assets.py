@@ -110,9 +110,8 @@ class Library(AssetLibrary):
             raise UnknownNameError(f"no asset {uid!r}; there are {', '.join(self.assets)}")
         return self.assets[uid]
 
-    @property
-    def digest(self):
-        return "-".join(self.assets)
+    def digest_of(self, uid):
+        return repr(self.assets[uid].facts)
 
 
 def box(uid="box", size_m=(0.03, 0.1, 0.1), **options):

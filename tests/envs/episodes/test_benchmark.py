@@ -43,7 +43,11 @@ def write(tmp_path):
 def benchmark(public_episode, public_tasks):
     episodes = [Episode.from_json(public_episode(task), task) for task in public_tasks]
     return Benchmark.of(
-        "eight", episodes, description="all", created_at="2026-11-29T12:00:00", asset_digests={"b": "2"}
+        "eight",
+        episodes,
+        description="all",
+        created_at="2026-11-29T12:00:00",
+        asset_digests={"b": {"mug": "2", "bowl": "5"}},
     )
 
 
@@ -149,13 +153,14 @@ def test_the_digest_is_of_the_episodes_alone(benchmark):
 
 
 def test_other_assets_are_refused(benchmark):
-    benchmark.check_assets({"a": "1", "b": "2"})
+    benchmark.check_assets({"a": {"mug": "1"}, "b": {"mug": "2", "bowl": "5", "fork": "8"}})
     with pytest.raises(
-        ConfigError, match="'eight' was made with other assets: asset library 'b' has content 3, expected"
+        ConfigError,
+        match="'eight' was made with other assets: b has no asset 'bowl'; b's 'mug' has content 3, expected 2",
     ):
-        benchmark.check_assets({"b": "3"})
+        benchmark.check_assets({"b": {"mug": "3"}})
     with pytest.raises(ConfigError, match=r"asset library 'b' is not installed \(installed: a\). Install the pinned"):
-        benchmark.check_assets({"a": "2"})
+        benchmark.check_assets({"a": {}})
 
 
 def with_horizons(benchmark, *seconds):

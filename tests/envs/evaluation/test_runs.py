@@ -17,7 +17,7 @@ SETTINGS = WorkerSettings(policy="random", rollout=RolloutSettings(horizon_steps
 
 @pytest.fixture(scope="module")
 def benchmark(episode):
-    pinned = installed_assets({"primitives": ""})
+    pinned = installed_assets({"primitives": ["mug_0"]})
     return Benchmark.of(
         "corner", [episode] * 3, description="-", created_at="2020-01-01T00:00:00Z", asset_digests=pinned
     )
@@ -49,8 +49,10 @@ def test_another_run_in_the_same_folder_is_refused(benchmark, tmp_path):
 
 
 def test_other_assets_are_refused(benchmark, tmp_path):
-    metadata = replace(benchmark.metadata, asset_digests={"primitives": "0" * 16, "nowhere": "1" * 16})
-    with pytest.raises(ConfigError, match="'nowhere' is not installed"):
+    metadata = replace(benchmark.metadata, asset_digests={"primitives": {"mug_0": "0"}, "nowhere": {"thing": "1"}})
+    with pytest.raises(
+        ConfigError, match=r"primitives's 'mug_0' has content \w+, expected 0; .*'nowhere' is not installed"
+    ):
         evaluate(replace(benchmark, metadata=metadata), SETTINGS, tmp_path)
 
 
