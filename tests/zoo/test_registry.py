@@ -57,7 +57,8 @@ def test_own_component_is_a_class_or_builder_of_its_kind(component):
     made = target if inspect.isclass(target) else typing.get_type_hints(target)["return"]
     assert kind_of(made) == component.kind
     if component.is_source:
-        assert registry.first_parameter(target) == "name"
+        first = inspect.signature(target).parameters[registry.first_parameter(target)]
+        assert first.default is inspect.Parameter.empty and first.annotation in (str, "str")
 
 
 def test_listing_imports_no_component():
