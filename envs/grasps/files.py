@@ -77,7 +77,7 @@ def read_grasps(path: Path, *, with_twins: bool = True) -> np.ndarray:
                 raise DataError(f"{path} holds {', '.join(archive.files) or 'nothing'}, expected an array {KEY!r}")
             stored = archive[KEY]
     except FileNotFoundError as error:
-        raise DataError(f"{path} is not there; write grasps with zoo.envs.grasps.library.generate_grasps") from error
+        raise DataError(f"{path} is not there; make some with `zoo grasps --out FOLDER`") from error
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
         raise DataError(f"{path} is no NPZ archive ({error}); expected one with an array {KEY!r}") from error
     if not np.issubdtype(stored.dtype, np.floating):
@@ -128,7 +128,7 @@ def find_grasps(roots: Sequence[Path], uid: str, joint: str | None = None, robot
     places = "\n  ".join(map(str, looked)) or "no folder was given"
     raise MissingGraspsError(
         f"no grasps of {what} for robot {robot!r}; looked at\n  {places}\n"
-        "Generate them: zoo.envs.grasps.library.generate_grasps(library, folder). Those of MolmoSpaces' assets are in "
+        f"Make them: zoo grasps --assets {uid} --out FOLDER. Those of MolmoSpaces' assets are in "
         "its data set `grasps`, sources droid (THOR) and droid_objaverse, unpacked so that <root>/grasps/droid exists"
     )
 

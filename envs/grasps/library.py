@@ -6,15 +6,16 @@ Source: sheet of MolmoSpaces section 14 (two attempts, stop at enough keepers).
 from __future__ import annotations
 
 import json
-import multiprocessing
+import logging
 import os
 import sys
 import time
 import zlib
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,11 @@ from zoo.envs.grasps.sampling import THIN_M, Candidates, order_candidates, sampl
 from zoo.envs.grasps.shake import TIMINGS, ArticulatedCheck, GraspCheck, Mode, RigidCheck
 from zoo.envs.grasps.surface import collision_geoms, pieces_of
 from zoo.envs.simulator import mujoco
+from zoo.envs.spawned import spread
 from zoo.errors import ConfigError, DataError, UnknownNameError
+from zoo.registry import near
+
+logger = logging.getLogger(__name__)
 
 VERSION = 1
 """Of the procedure; another one makes other grasps of the same settings."""
@@ -35,6 +40,8 @@ REPORT_NAME = "report.json"
 ATTEMPTS = 2
 CANDIDATES_PER_GRASP = 10
 NO_CANDIDATE = "no place for the hand"
+MOST_DEATHS = 3
+"""Worker processes that may die, each at another asset, before a run ends."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,6 +116,7 @@ def generate_grasps(
     Raises:
         ConfigError: the folder holds grasps of other settings or other assets, or workers is negative.
         UnknownNameError: the library lacks one of the uids.
+        DataError: worker processes died; the assets that they were at are named.
     """
     if workers < 0:
         raise ConfigError(f"workers is {workers}, expected 0 (this process) or more")
@@ -123,11 +131,48 @@ def generate_grasps(
     asked = [uid for uid, known in facts.items() if (uids is None or uid in uids) and _has_work(known)]
     todo = [uid for uid in asked if not _report_path(folder, uid).is_file()]
     with tqdm(total=len(asked), initial=len(asked) - len(todo), unit="asset", desc="grasps", file=sys.stderr) as bar:
-        for reports in _work_off(library, folder, settings, todo, workers):
-            bar.update()
-            bar.set_postfix_str(f"{reports[0].uid}: {' + '.join(str(report.num_grasps) for report in reports)} grasps")
-    write_index(folder)
+        try:
+            for reports in _work_off(library, folder, settings, todo, workers):
+                bar.update()
+                counts = " + ".join(str(report.num_grasps) for report in reports)
+                bar.set_postfix_str(f"{reports[0].uid}: {counts} grasps")
+        finally:
+            write_index(folder)  # after an interruption as well: what is there can be used
     return tuple(report for uid in asked for report in _read_reports(folder, uid))
+
+
+def graspable(library: AssetLibrary, names: Collection[str] | None = None) -> tuple[str, ...]:
+    """Assets that can be picked up, or opened; how many of those named cannot is logged.
+
+    Args:
+        library: Of the assets.
+        names: Of assets and of categories, with spaces or underscores; None is the whole library.
+    Returns:
+        uids in the order of the library.
+    Raises:
+        UnknownNameError: the library has no such asset and no such category.
+        ConfigError: nothing of what is named can be grasped.
+    """
+    facts = library.facts()
+    category_of = {uid: known.category.replace(" ", "_") for uid, known in facts.items()}
+    offered = tuple(dict.fromkeys((*facts, *category_of.values())))
+    wanted = [name if name in facts else name.replace(" ", "_") for name in names or ()]
+    for name in wanted:
+        if name not in offered:
+            close = near(name, offered)
+            raise UnknownNameError(
+                f"the asset library has no asset and no category {name!r}. Near: {', '.join(close) or 'none'}. It has "
+                f"{len(facts)} assets: {_some(facts)}"
+            )
+    named = [uid for uid in facts if names is None or uid in wanted or category_of[uid] in wanted]
+    found = tuple(uid for uid in named if _has_work(facts[uid]))
+    if not found:
+        what = "the asset library" if names is None else _some(wanted) or "an empty list of assets"
+        raise ConfigError(f"nothing of {what} can be picked up or opened: there are no grasps to make")
+    if names is not None and len(found) < len(named):
+        others = [uid for uid in named if uid not in found]
+        logger.info("%d of the assets named can neither be picked up nor opened: %s", len(others), _some(others))
+    return found
 
 
 def grasps_of(
@@ -140,8 +185,8 @@ def grasps_of(
         part: One of its articulations; None for the whole object.
         settings: How; the defaults if None.
     Returns:
-        (grasps, 4, 4) poses of the tool frame in the frame of the object's body, or of the part's, as they are after
-        storing; and what happened.
+        (grasps, 4, 4) poses of the tool frame in the frame of the object's body, or of the part's, as coarse as
+        float16 makes them; and what happened.
     """
     settings = settings or GraspSettings()
     start = time.process_time()
@@ -239,19 +284,20 @@ def _work_off(
         for uid in uids:
             yield _make(library.asset(uid), folder, settings)
         return
-    pool = ProcessPoolExecutor(max_workers=workers, mp_context=multiprocessing.get_context("spawn"))
-    try:
-        for future in as_completed([pool.submit(_work, library.asset(uid), folder, settings) for uid in uids]):
+    died: list[str] = []
+    assets = (library.asset(uid) for uid in uids)
+    for number, future in spread(partial(_make, folder=folder, settings=settings), assets, num_workers=workers):
+        if isinstance(future.exception(), BrokenProcessPool):
+            died.append(uids[number])
+            if len(died) == MOST_DEATHS:
+                break
+        else:
             yield future.result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _work(asset: Asset, folder: Path, settings: GraspSettings) -> list[GraspReport]:
-    parent = multiprocessing.parent_process()
-    if parent is None or not parent.is_alive():
-        os._exit(1)  # killed without a chance to say so; an exception would only make the pool fetch the next asset
-    return _make(asset, folder, settings)
+    if died:
+        raise DataError(
+            f"a worker process ended without an answer (killed, or out of memory) at {', at '.join(died)}. What is "
+            "finished stays; the same command again does the rest"
+        )
 
 
 def _claim(folder: Path, library: AssetLibrary, settings: GraspSettings) -> None:

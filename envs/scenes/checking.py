@@ -6,8 +6,11 @@ Source: sheet molmospaces section 12 for the gates; the walk is ours.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,8 +21,10 @@ from zoo.envs.scenes.gate_limits import SHEET_LIMITS
 from zoo.envs.scenes.gates import check_inventory
 from zoo.envs.scenes.repair import Removal, repair
 from zoo.envs.scenes.report import GATES, Finding, SceneReport, pass_rates, pass_rates_json
-from zoo.envs.scenes.sources import OpenedScene, SpecifiedScene
-from zoo.errors import ConfigError
+from zoo.envs.scenes.sources import OpenedScene, SceneSources, SpecifiedScene
+from zoo.envs.scenes.specification import Scene
+from zoo.envs.spawned import spread
+from zoo.errors import ConfigError, DataError
 
 WALKER_RADIUS_M = 0.3
 
@@ -54,7 +59,7 @@ class SceneCheck:
     report: SceneReport
     reach: Reach
     removed: tuple[Removal, ...] = ()
-    repaired: SpecifiedScene | None = None
+    repaired: Scene | None = None
     remarks: str = ""
 
     @property
@@ -91,7 +96,7 @@ def check_scene(opened: OpenedScene, *, mend: bool = False) -> SceneCheck:
         report=mended.report,
         reach=walk(left.plan(model, left.start(model))),
         removed=mended.removed,
-        repaired=left,
+        repaired=mended.scene,
         remarks=opened.remarks,
     )
 
@@ -103,6 +108,50 @@ def _checked(opened: OpenedScene) -> SceneCheck:
         reach=walk(opened.plan(model, opened.start(model))),
         remarks=opened.remarks,
     )
+
+
+def check_scenes(names: Sequence[str], *, mend: bool = False, num_workers: int = 1) -> Iterator[SceneCheck]:
+    """Open and check scenes; what is found does not depend on the number of workers.
+
+    Args:
+        names: Each of one scene, as `SceneSources.open` takes them.
+        mend: As of `check_scene`.
+        num_workers: Processes; 1 is this one.
+    Yields:
+        One check a scene, in the order of names.
+    Raises:
+        ConfigError: fewer than one worker.
+        DataError: a worker process died; the scene that it was at is named.
+        ZooError: as of opening and checking the first scene that cannot be.
+    """
+    if num_workers < 1:
+        raise ConfigError(f"workers is {num_workers}, expected 1 or more")
+    if min(num_workers, len(names)) < 2:
+        sources = SceneSources()
+        for name in names:
+            yield check_scene(sources.open(name), mend=mend)
+        return
+    done: dict[int, Future[SceneCheck]] = {}
+    following = 0
+    for number, future in spread(partial(_open_and_check, mend=mend), names, num_workers=num_workers):
+        done[number] = future
+        while following in done:
+            yield _found(done.pop(following), names[following])
+            following += 1
+
+
+def _open_and_check(name: str, *, mend: bool) -> SceneCheck:
+    return check_scene(SceneSources().open(name), mend=mend)  # anew each time, 0.05 s
+
+
+def _found(future: Future[SceneCheck], name: str) -> SceneCheck:
+    try:
+        return future.result()
+    except BrokenProcessPool as error:
+        raise DataError(
+            f"the process that checked scene {name!r} ended without an answer (killed, or out of memory); look at that "
+            f"one alone: zoo scene check {name}"
+        ) from error
 
 
 def walk(plan: OccupancyMap, *, radius_m: float = WALKER_RADIUS_M) -> Reach:

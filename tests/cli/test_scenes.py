@@ -35,6 +35,37 @@ def test_check_and_repair(zoo, made):
     assert Path("mended/val_2/scene.json").is_file()
 
 
+def files(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_workers_change_nothing_that_is_told_or_written(zoo, made):
+    crowded = json.loads(Path("made/scene.json").read_text()) | {"name": "crowded"}
+    bin_, cabinet = (next(o for o in crowded["objects"] if word in o["name"]) for word in ("garbage_can", "cabinet"))
+    bin_["position_m"] = cabinet["position_m"]
+    Path("crowded.json").write_text(json.dumps(crowded))
+    answers = []
+    for workers in (1, 2):
+        options = (f"--out=mended{workers}", f"--json=found{workers}.json", f"--workers={workers}")
+        answers.append(zoo("scene", "check", "crowded.json", "made", "--repair", *options))
+    assert answers[0].code == 0, answers[0].err
+    assert f"removed {bin_['name']} (intersection)" in answers[0].out
+    assert answers[1].out == answers[0].out
+    told = Path("found2.json").read_bytes()
+    assert told == Path("found1.json").read_bytes()
+    assert [scene["scene"] for scene in json.loads(told)["scenes"]] == ["crowded", "val_2"]
+    assert files(Path("mended2")) == files(Path("mended1"))
+    assert {path.partition("/")[0] for path in files(Path("mended2"))} == {"crowded", "val_2"}
+
+
+def test_a_worker_that_dies(zoo, install_package):
+    install_package("deadly-houses", {}, {"zoo.scene_planner": "deadly = deadly:Planner"})
+    answer = zoo("scene", "check", "deadly/test/0:3", "--workers=2")
+    assert (answer.code, answer.out) == (2, "")
+    assert "zoo: the process that checked scene 'deadly/test/1' ended without an answer" in answer.last
+    assert "Traceback" not in answer.err
+
+
 def test_strict_ends_with_an_exit_code(zoo):
     Path("lab.xml").write_text(
         '<mujoco><worldbody><geom name="floor" type="plane" size="3 3 .1"/>'
@@ -78,6 +109,7 @@ def test_show(zoo, made):
         (["show", "procedural/train/0", "--views=-1"], "views is -1"),
         (["check", "procedural/train/0", "--out=x"], "--out is for repaired scenes; add --repair"),
         (["check", "procedural/train/4:4"], "names no scene"),
+        (["check", "procedural/train/4", "--workers=0"], "workers is 0, expected 1 or more"),
         (["export", "procedural/train/0", "--format=mjcf", "--out=x.json"], "ends in .xml"),
         (["export", "procedural/train/0", "--format=obj", "--out=x.obj"], "format"),
         (["exprt"], "zoo scene wants one of: new, show, check, export"),

@@ -91,6 +91,11 @@ COMMANDS = (
         summary="Serve a policy over a WebSocket: zoo serve --policy NAME --port 8000",
     ),
     Command(
+        name="grasps",
+        target="zoo.cli.grasping:grasps",
+        summary="Make grasp files of an asset library: zoo grasps --assets mug_0,cabinet --out grasps",
+    ),
+    Command(
         name="scene new",
         target="zoo.cli.scenes:new",
         summary="Make a scene, a folder with MJCF, metadata and map: zoo scene new --out scenes/train_0",

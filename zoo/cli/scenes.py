@@ -74,6 +74,7 @@ def check(
     out: Path | None = None,
     json: Path | None = None,
     strict: bool = False,
+    workers: int = 1,
 ) -> None:
     """Put scenes through the gates: nothing intersects, all rests, all can be lifted, all opens; walk to every room.
 
@@ -83,26 +84,28 @@ def check(
         out: Folder for repaired scenes, one folder each, called like the scene.
         json: File for everything that was measured.
         strict: End with exit code 2 if a scene fails.
+        workers: Processes that check; 1 is this one.
 
     Raises:
         UnknownNameError: no such scene.
-        ConfigError: `out` without `repair`, or MJCF to be repaired.
-        DataError: a scene fails, and `strict` was given.
+        ConfigError: `out` without `repair`, MJCF to be repaired, or no worker.
+        DataError: a scene fails, and `strict` was given; or a worker died.
     """
     from tqdm import tqdm
 
-    from zoo.envs.scenes.checking import as_text, check_scene, summary
+    from zoo.envs.scenes.checking import as_text, check_scenes, summary
     from zoo.envs.scenes.house_folder import write_house_folder
     from zoo.envs.scenes.sources import SceneSources, expand
 
     if out is not None and not repair:
         raise ConfigError("--out is for repaired scenes; add --repair, or leave it out")
     names, sources = expand(scenes), SceneSources()
+    found = check_scenes(names, mend=repair, num_workers=workers)
     checks = []
-    for name in tqdm(names, desc="checking", unit="scene", leave=False, disable=len(names) == 1):
-        checks.append(check_scene(sources.open(name), mend=repair))
-        left = checks[-1].repaired
-        if out is not None and left is not None:
+    for one in tqdm(found, desc="checking", total=len(names), unit="scene", leave=False, disable=len(names) == 1):
+        checks.append(one)
+        if out is not None and one.repaired is not None:
+            left = sources.specified(one.repaired)
             write_house_folder(left.scene, left.libraries, out / left.name)
     if json is not None:
         json.parent.mkdir(parents=True, exist_ok=True)

@@ -106,7 +106,7 @@ def test_what_is_no_pose_is_refused(tmp_path, name):
 
 
 def test_what_is_no_archive_is_refused(tmp_path):
-    with pytest.raises(DataError, match="is not there; write grasps with"):
+    with pytest.raises(DataError, match="is not there; make some with `zoo grasps"):
         read_grasps(tmp_path / "a.npz")
     for content in (b"", b"nonsense", b"PK\x03\x04"):
         (tmp_path / "a.npz").write_bytes(content)
@@ -164,7 +164,7 @@ def test_index_lists_what_is_there(tmp_path):
 
 def test_what_is_nowhere_tells_where_was_looked(tmp_path):
     with pytest.raises(
-        DataError, match=r"no grasps of joint 'lid' of asset 'mug'(.|\n)*joint_grasps_lid(.|\n)*Generate"
+        DataError, match=r"no grasps of joint 'lid' of asset 'mug'(.|\n)*joint_grasps_lid(.|\n)*zoo grasps --assets mug"
     ):
         find_grasps([tmp_path], "mug", "lid")
     with pytest.raises(DataError, match="no folder was given"):

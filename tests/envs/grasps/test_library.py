@@ -2,15 +2,17 @@
 
 import dataclasses
 import json
+import logging
 
+import deadly
 import grasp_assets
 import numpy as np
 import pytest
 
-from zoo.envs.grasps.files import find_grasps, read_grasps
-from zoo.envs.grasps.library import GraspSettings, generate_grasps, grasps_of
+from zoo.envs.grasps.files import find_grasps, read_grasps, read_index
+from zoo.envs.grasps.library import GraspSettings, generate_grasps, graspable, grasps_of
 from zoo.envs.grasps.shake import ArticulatedCheck, RigidCheck
-from zoo.errors import ConfigError, UnknownNameError
+from zoo.errors import ConfigError, DataError, UnknownNameError
 
 FEW = GraspSettings(wanted=3)
 
@@ -106,6 +108,55 @@ def test_an_asset_that_cannot_be_tried_stops_no_other(tmp_path):
     assert "lacks the joint 'slide' or the handle 'knob'" in reports[0].error
     assert reports[1].num_grasps == 3
     assert read_grasps(find_grasps([tmp_path], "broken", "slide")).shape == (0, 4, 4)
+
+
+def test_a_worker_that_dies_costs_its_asset_until_the_next_run(tmp_path):
+    some = grasp_assets.Library(deadly.Asset("bomb"), grasp_assets.box("a"), grasp_assets.box("b"))
+    with pytest.raises(DataError, match=r"ended without an answer \(killed, or out of memory\) at bomb\. What is"):
+        generate_grasps(some, tmp_path, FEW, workers=1)
+    assert sorted(contents(tmp_path)) == ["a/droid/grasps.npz", "b/droid/grasps.npz"]
+    assert sorted(read_index(tmp_path)["grasp_paths"]["droid"]) == ["a", "b"]
+    assert len(generate_grasps(some, tmp_path, FEW, uids=["a", "b"], workers=0)) == 2
+
+
+def test_workers_that_keep_dying_end_the_run(tmp_path):
+    names = ["one", "two", "three", "four"]
+    with pytest.raises(DataError, match="at one, at two, at three. What"):
+        generate_grasps(grasp_assets.Library(*map(deadly.Asset, names)), tmp_path, FEW, workers=1)
+
+
+def test_assets_are_named_by_uid_or_category(caplog):
+    assert graspable(library()) == ("box", "cube", "drawer")
+    with caplog.at_level(logging.INFO):
+        assert graspable(library(), ["drawer", "box"]) == ("box", "drawer")
+        assert not caplog.records
+        assert graspable(library(), ["thing"]) == ("box", "cube")  # the category of all but the drawer
+    assert "1 of the assets named can neither be picked up nor opened: sofa" in caplog.text
+    facts = dataclasses.replace(grasp_assets.box("x").facts, category="tin box")
+    spaced = grasp_assets.box("x")
+    spaced.facts = facts
+    assert graspable(grasp_assets.Library(spaced), ["tin box"]) == ("x",)
+    assert graspable(grasp_assets.Library(spaced), ["tin_box"]) == ("x",)
+
+
+@pytest.mark.parametrize(
+    ("names", "error", "match"),
+    [
+        (["cub"], UnknownNameError, "no asset and no category 'cub'. Near: cube. It has 4 assets: box, sofa, cube"),
+        (["box", "thng"], UnknownNameError, "'thng'. Near: thing"),
+        (["qqqq"], UnknownNameError, "'qqqq'. Near: none"),
+        (["sofa"], ConfigError, "nothing of sofa can be picked up or opened"),
+        ([], ConfigError, "nothing of an empty list of assets"),
+    ],
+)
+def test_names_of_nothing(names, error, match):
+    with pytest.raises(error, match=match):
+        graspable(library(), names)
+
+
+def test_a_library_with_nothing_to_grasp():
+    with pytest.raises(ConfigError, match="nothing of the asset library can be picked up or opened"):
+        graspable(grasp_assets.Library(grasp_assets.box("sofa", is_pickupable=False)))
 
 
 def test_same_seed_same_grasps():

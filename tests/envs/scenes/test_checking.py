@@ -1,15 +1,16 @@
 """Whole checks: gates and rooms together, repaired and told."""
 
 import dataclasses
+import multiprocessing
 
 import numpy as np
 import pytest
 from box_house import LIBRARIES, door, house, thing
 
 from zoo.envs.navigation.occupancy import OccupancyMap
-from zoo.envs.scenes.checking import as_text, check_scene, summary, walk
+from zoo.envs.scenes.checking import as_text, check_scene, check_scenes, summary, walk
 from zoo.envs.scenes.sources import MjcfScene, SpecifiedScene
-from zoo.errors import ConfigError
+from zoo.errors import ConfigError, DataError, UnknownNameError
 
 
 def opened(*objects, **fields):
@@ -55,7 +56,7 @@ def test_repair_takes_away_what_is_to_blame():
     crate = thing("crate", "crate", 2.0, 2.0, room="kitchen")
     check = check_scene(opened(in_wall, crate), mend=True)
     assert check.passed
-    assert [item.name for item in check.repaired.scene.objects] == ["crate"]
+    assert [item.name for item in check.repaired.objects] == ["crate"]
     assert "removed stuck (intersection)" in as_text([check])
     assert check.to_json()["removed"][0]["object"] == "stuck"
 
@@ -74,6 +75,50 @@ def test_models_are_checked_but_not_repaired(tmp_path):
     assert "note: no metadata" in as_text([check])
     with pytest.raises(ConfigError, match=r"'lab' is MJCF, which is not repaired here; expected scene\.json"):
         check_scene(model, mend=True)
+
+
+@pytest.fixture
+def models(tmp_path):
+    """Names of scenes with one crate each, which stands deeper and deeper in the floor; the last is not there."""
+    for number in range(4):
+        (tmp_path / f"lab{number}.xml").write_text(
+            '<mujoco><worldbody><geom name="floor" type="plane" size="3 3 .1"/>'
+            f'<body name="crate" pos="0 0 {0.1 - number / 200}"><freejoint/>'
+            '<geom type="box" size=".1 .1 .1" mass="1"/></body></worldbody></mujoco>'
+        )
+    return [str(tmp_path / f"lab{number}.xml") for number in range(5)]
+
+
+def test_workers_find_the_same_in_the_order_asked(models):
+    one, two = (list(check_scenes(models[:4], num_workers=number)) for number in (1, 2))
+    assert two == [dataclasses.replace(check, report=ours.report) for check, ours in zip(one, two, strict=True)]
+    assert [check.report.scene for check in two] == ["lab0", "lab1", "lab2", "lab3"]
+    assert [check.passed for check in two] == [True, True, True, False]
+    assert (as_text(two), summary(two)) == (as_text(one), summary(one))
+
+
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_the_first_scene_that_cannot_be_checked_ends_it(models, num_workers):
+    names = [*models[:2], models[4], "nowhere", models[3]]
+    checks = check_scenes(names, num_workers=num_workers)
+    assert [next(checks).report.scene for _ in range(2)] == ["lab0", "lab1"]
+    with pytest.raises(UnknownNameError, match=r"no scene '.*lab4\.xml'"):
+        next(checks)
+    assert not multiprocessing.active_children()
+
+
+def test_a_worker_that_dies_names_its_scene(install_package):
+    install_package("deadly-houses", {}, {"zoo.scene_planner": "deadly = deadly:Planner"})
+    checks = check_scenes([f"deadly/test/{index}" for index in (0, 1, 2)], num_workers=2)
+    assert next(checks).report.scene == "house"
+    with pytest.raises(DataError, match="'deadly/test/1' ended without an answer .*: zoo scene check deadly/test/1"):
+        next(checks)
+    assert not multiprocessing.active_children()
+
+
+def test_at_least_one_worker_checks():
+    with pytest.raises(ConfigError, match="workers is 0, expected 1 or more"):
+        next(check_scenes(["procedural/train/0"], num_workers=0))
 
 
 def test_walking_counts_the_largest_piece_of_floor():
