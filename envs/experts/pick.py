@@ -11,9 +11,12 @@ from zoo.envs.experts.workspace import Held
 from zoo.envs.kinematics.poses import Array, compose, invert
 from zoo.envs.robots.gripper import CLOSE_S, MAX_OPENING_M
 
-LIFTS_M = (0.08, 0.25, 0.03)
-"""The sheet's, more for what droops when it is held at its edge, and less where the arm can go no farther up."""
-MIN_RISE_SHARE = 0.3
+LIFT_M = 0.08
+LOW_LIFT_M = 0.03
+"""Where the arm can go no farther up."""
+DROOP_M = 0.05
+"""By how much the farthest corner of what hangs from its edge must clear the place where it was held."""
+MIN_RISE_SHARE, ENOUGH_M = 0.3, 0.05
 """Of the lift, by which an object must rise when the grasp is rehearsed; one held at its end droops."""
 REHEARSALS = 9
 LOWER_M = 0.2
@@ -67,7 +70,7 @@ class PickExpert(PhaseExpert):
         grasps = reachable(arm, tools, self._rng, allowed=arm.bodies_of(name))
         rehearsed = 0
         for grasp in grasps:
-            for height in LIFTS_M:
+            for height in (LIFT_M, self._reach(name, grasp) + DROOP_M, LOW_LIFT_M):
                 up = grasp.tcp + np.array([0.0, 0.0, height, 0.0, 0.0, 0.0, 0.0])
                 lift = straight(arm, grasp.q, up, speed=NEAR_SPEED)
                 if lift is None:
@@ -75,7 +78,7 @@ class PickExpert(PhaseExpert):
                 rehearsed += 1
                 rose = arm.rehearse(name, grasp.q, lift, CLOSE_S)
                 arm.sync()
-                if rose >= MIN_RISE_SHARE * height:
+                if rose >= min(MIN_RISE_SHARE * height, ENOUGH_M):
                     try:
                         return grasp, lift, self.way_to(grasp.pre)
                     except AttemptFailedError:
@@ -83,3 +86,8 @@ class PickExpert(PhaseExpert):
             if rehearsed >= REHEARSALS:
                 break
         raise AttemptFailedError("no grasp is in reach" if not rehearsed else "no grasp holds")
+
+    def _reach(self, name: str, grasp: Grasp) -> float:
+        """Metres from a grasp to the farthest corner of the object's box."""
+        centre, half = self.arm.world.box(name)
+        return float(np.linalg.norm(np.abs(grasp.tcp[:3] - centre) + half))

@@ -58,6 +58,10 @@ HAND_HALF_SIZES_M = np.array(
 )
 """Boxes of the open hand, in the tool frame: mount, palm and two fingers."""
 
+GAP_CENTRE_M = HAND_CENTRES_M[2:3] * (1, 0, 1)
+GAP_HALF_SIZE_M = np.array([[gripper.PAD_WIDTH_M / 2, gripper.HALF_OPENING_M, _FINGER[2]]])
+"""What the fingers sweep when they close, as a box."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Candidates:
@@ -111,10 +115,18 @@ def sample_candidates(
         rng: Source of randomness.
         limit: Of their number.
         held: What else moves with it, and may lie between the fingers.
-        obstacles: What else the hand must not touch.
+        obstacles: What else the hand must not touch, nor the fingers when they close.
     """
     points, normals = surface_points(grasped, rng, others=(*held, *obstacles))
     between, avoided = (*grasped, *held), (*grasped, *held, *obstacles)
+
+    def fit(poses: np.ndarray) -> tuple[np.ndarray, Contacts]:
+        poses = poses[boxes_are_clear(avoided, poses, HAND_CENTRES_M, HAND_HALF_SIZES_M)]
+        poses = poses[boxes_are_clear(obstacles, poses, GAP_CENTRE_M, GAP_HALF_SIZE_M)]
+        met = contacts(between, poses)
+        good = met.quality > MIN_QUALITY
+        return poses[good], Contacts(quality=met.quality[good], depth=met.depth[good], offset_m=met.offset_m[good])
+
     per_point = len(STAND_OFFS_M) * len(ROLLS)
     order = rng.permutation(len(points) * per_point)
     chunk = max(256, CHUNK_PLANES // max(1, sum(len(piece.offsets) for piece in avoided)))
@@ -123,9 +135,9 @@ def sample_candidates(
         point, rest = np.divmod(order[start : start + chunk], per_point)
         stand_off, roll = np.divmod(rest, len(ROLLS))
         poses = _hand_poses(points[point], normals[point], STAND_OFFS_M[stand_off], ROLLS[roll])
-        poses, met = _clear_and_good(avoided, between, poses)
+        poses, met = fit(poses)
         poses[:, :3, 3] += met.offset_m[:, None] * poses[:, :3, 1]
-        poses, met = _clear_and_good(avoided, between, poses)
+        poses, met = fit(poses)
         found.append(Candidates(poses=poses, quality=met.quality, depth=met.depth))
         if sum(map(len, found)) >= limit:
             break
@@ -209,16 +221,6 @@ def _hand_poses(points: np.ndarray, normals: np.ndarray, stand_offs_m: np.ndarra
     poses[:, :3, 3] = points + (gripper.TCP_OFFSET_M - stand_offs_m)[:, None] * approach
     poses[:, 3, 3] = 1
     return poses
-
-
-def _clear_and_good(
-    avoided: Sequence[ConvexPiece], between: Sequence[ConvexPiece], poses: np.ndarray
-) -> tuple[np.ndarray, Contacts]:
-    """The poses at which the open hand touches nothing and would meet the object well, and how."""
-    poses = poses[boxes_are_clear(avoided, poses, HAND_CENTRES_M, HAND_HALF_SIZES_M)]
-    met = contacts(between, poses)
-    good = met.quality > MIN_QUALITY
-    return poses[good], Contacts(quality=met.quality[good], depth=met.depth[good], offset_m=met.offset_m[good])
 
 
 def _first_met(piece: ConvexPiece, poses: np.ndarray, along: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:

@@ -152,7 +152,8 @@ def best_grasps(
 
 
 def free_grasps(poses: np.ndarray, scene: Sequence[ConvexPiece], *, wanted: int | None = None) -> np.ndarray:
-    """Which grasps thin proxies of the hand can reach: neither they nor their way from 4 cm back touch anything.
+    """Which grasps thin proxies of the hand can reach: neither they, nor their way from 4 cm back, nor the fingers as
+    they close touch anything.
 
     Args:
         poses: (grasps, 4, 4) of the tool frame in the world, best first.
@@ -172,9 +173,10 @@ def free_grasps(poses: np.ndarray, scene: Sequence[ConvexPiece], *, wanted: int 
 
 
 def _swept_proxies() -> tuple[np.ndarray, np.ndarray]:
-    """Centres and half sizes, (3, 3) each, of two fingers and what joins them, swept from the pre-grasp to the grasp.
+    """Centres and half sizes, (4, 3) each, of what the hand sweeps.
 
-    A box that moves along its own edge sweeps a box, so the way is tested exactly.
+    Two fingers and what joins them, from the pre-grasp to the grasp; then the fingers as they close. A box that moves
+    along its own edge sweeps a box, so the way is tested exactly.
     """
     half = PROXY_THICKNESS_M / 2
     tip, back = TIP_BEYOND_TCP_M, TIP_BEYOND_TCP_M - PROXY_LENGTH_M
@@ -182,4 +184,6 @@ def _swept_proxies() -> tuple[np.ndarray, np.ndarray]:
     finger_z = (tip + back - PRE_GRASP_M) / 2
     bar = [half, _SIDE + half, (PROXY_THICKNESS_M + PRE_GRASP_M) / 2]
     bar_z = back - (PROXY_THICKNESS_M + PRE_GRASP_M) / 2
-    return np.array([[0, _SIDE, finger_z], [0, -_SIDE, finger_z], [0, 0, bar_z]]), np.array([finger, finger, bar])
+    gap = [half, _SIDE, PROXY_LENGTH_M / 2]
+    centres = [[0, _SIDE, finger_z], [0, -_SIDE, finger_z], [0, 0, bar_z], [0, 0, (tip + back) / 2]]
+    return np.array(centres), np.array([finger, finger, bar, gap])

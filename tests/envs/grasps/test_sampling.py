@@ -135,6 +135,15 @@ def test_obstacles_are_avoided_and_not_held():
     assert (np.abs(candidates.poses[:, 1, 1]) < 0.9).all()  # none closes along the bar, which is 12 cm long
 
 
+def test_fingers_do_not_close_around_an_obstacle():
+    book = ConvexPiece.box((0.1, 0.1, 0.01))
+    board = ConvexPiece.box((0.1, 0.1, 0.005)).moved(np.eye(3), np.array([0, 0, -0.015]))  # the book lies on it
+    free = sample_candidates([book], np.random.default_rng(0), limit=100)
+    lying = sample_candidates([book], np.random.default_rng(0), limit=100, obstacles=[board])
+    assert len(free) == 100
+    assert not len(lying)  # 35 mm of both fit between the fingers, and only from the side
+
+
 def test_same_seed_same_candidates():
     first, again, other = (sample(grasp_assets.mug(), limit=40, seed=seed) for seed in (3, 3, 4))
     np.testing.assert_array_equal(first.poses, again.poses)

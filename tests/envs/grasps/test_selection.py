@@ -83,7 +83,7 @@ def test_a_neighbour_and_what_hangs_above_are_noticed():
     grasps = np.stack([above(0.05), above(0.05, 0.04), above(0.15), above(0.2)])
     np.testing.assert_array_equal(free_grasps(grasps, [neighbour, shelf]), [0, 2])  # the last begins in the shelf
     between = ConvexPiece.box((0.01, 0.03, 0.05)).moved(np.eye(3), np.array([0, 0, 0.0]))
-    np.testing.assert_array_equal(free_grasps(grasps[:1], [between]), [0])  # an object between the fingers may be
+    assert not len(free_grasps(grasps[:1], [between]))  # the fingers could not close on the object
 
 
 def test_search_ends_when_enough_are_free():
