@@ -1,5 +1,5 @@
 """Vision encoders, connectors, language models, text encoders and tokenizers: pixels and text to
-hidden states. Beside them segmenters: points to masks.
+hidden states. Beside them segmenters: points to masks; and policy trunks: what a robot sees, step by step, to states.
 """
 
 COMPONENTS = {
@@ -54,6 +54,26 @@ COMPONENTS = {
         "minilm-l6": "zoo.backbones.text_encoders:minilm_l6",
         "minilm-tiny": "zoo.backbones.text_encoders:minilm_tiny",
         "hf:*": "zoo.backbones.text_encoders:from_hf",
+    },
+    "policy_trunk": {
+        "spoc": "zoo.backbones.policy.spoc:spoc",
+        "spoc-small-3": "zoo.backbones.policy.spoc:spoc_small_3",
+        "spoc-small-6": "zoo.backbones.policy.spoc:spoc_small_6",
+        "spoc-base-3": "zoo.backbones.policy.spoc:spoc_base_3",
+        "spoc-base-6": "zoo.backbones.policy.spoc:spoc_base_6",
+        "spoc-siglip-3": "zoo.backbones.policy.spoc:spoc_siglip_3",
+        "spoc-siglip-base-3-6": "zoo.backbones.policy.spoc:spoc_siglip_base_3_6",
+        "spoc-siglip-base-6": "zoo.backbones.policy.spoc:spoc_siglip_base_6",
+        "spoc-siglip-base-6-3": "zoo.backbones.policy.spoc:spoc_siglip_base_6_3",
+        "spoc-siglip-base-6-6": "zoo.backbones.policy.spoc:spoc_siglip_base_6_6",
+        "spoc-siglip-base-12-12": "zoo.backbones.policy.spoc:spoc_siglip_base_12_12",
+        "spoc-siglip-large-3": "zoo.backbones.policy.spoc:spoc_siglip_large_3",
+        "spoc-clip-resnet-50-3": "zoo.backbones.policy.spoc:spoc_clip_resnet_50_3",
+        "spoc-tiny": "zoo.backbones.policy.spoc:spoc_tiny",
+        "ring": "zoo.backbones.policy.ring:ring",
+        "ring-tiny": "zoo.backbones.policy.ring:ring_tiny",
+        "emb-siglip-gru": "zoo.backbones.policy.emb_siglip:emb_siglip_gru",
+        "emb-siglip-gru-tiny": "zoo.backbones.policy.emb_siglip:emb_siglip_gru_tiny",
     },
     "segmenter": {
         "nearest-instance": "zoo.backbones.nearest_instance:NearestInstance",

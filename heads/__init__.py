@@ -11,4 +11,7 @@ COMPONENTS = {
         "qa": "zoo.heads.qa:QuestionAnswering",
         "tracking": "zoo.heads.tracking:Tracking",
     },
+    "policy_head": {
+        "navigation": "zoo.heads.navigation:NavigationHead",
+    },
 }

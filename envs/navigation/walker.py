@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from zoo.envs.kinematics.poses import wrapped
-from zoo.envs.navigation.actions import SpocAction
+from zoo.navigation_actions import SpocAction
 
 POSITION_TOLERANCE_M = 0.19 / math.sqrt(2)  # along each axis of the world
 ANGLE_TOLERANCE_DEG = 5.0

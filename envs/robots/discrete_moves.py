@@ -3,7 +3,7 @@
 A move goes through small steps; at each, shapes of the robot and of what it carries are tested against what is near.
 That costs far less than physics, and nothing but the robot and its load is moved.
 Source: sheet of SPOC and RING sections 1.2 (limits, noise, when an action counts as successful) and 2.9 (a blocked move
-leaves the pose unchanged). The size of each action is in `zoo.envs.navigation.actions`.
+leaves the pose unchanged). The size of each action is in `zoo.navigation_actions`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from zoo.envs.kinematics.poses import Array, compose, invert, pose7
-from zoo.envs.navigation.actions import Effect
 from zoo.envs.robots.view import RobotView
 from zoo.envs.scenes.physics import collides
 from zoo.envs.simulator import mujoco
 from zoo.errors import ConfigError
+from zoo.navigation_actions import Effect
 
 MAX_STEP_M, MAX_STEP_TURN = 0.05, math.radians(10)  # between two tests of one move
 TOUCH_M = 0.001  # shapes that overlap by less do not block

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zoo.envs.navigation.actions import SpocAction
 from zoo.envs.robots.cameras import (
     CameraSystem,
     MountedCamera,
@@ -39,16 +38,6 @@ FOV_DEG, HORIZONTAL_FOV_DEG = (40, 100), (40, 120)
 FIXED_SIDE_PX, OTHER_SIDE_PX = 224, (112, 448)  # upper bound exclusive
 FLOOR_GAP_M = 0.02
 VECTOR_SIZE = 19
-ACTIONS = (
-    SpocAction.MOVE_AHEAD,
-    SpocAction.ROTATE_RIGHT,
-    SpocAction.ROTATE_LEFT,
-    SpocAction.MOVE_BACK,
-    SpocAction.DONE,
-    SpocAction.ROTATE_LEFT_SMALL,
-    SpocAction.ROTATE_RIGHT_SMALL,
-)
-"""What these robots do, of SPOC's twenty (sheet section 2.3)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

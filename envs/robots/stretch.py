@@ -15,7 +15,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from zoo.envs.kinematics.poses import Array, compose, invert, pose7, quat_from_rotation_vector, quat_multiply
-from zoo.envs.navigation.actions import SpocAction
 from zoo.envs.robots.cameras import CameraNoise, CameraSystem, MountedCamera, PlacedCamera, quat_from_pitch
 from zoo.envs.robots.discrete_moves import DiscreteMover, Outcome, nearest_within
 from zoo.envs.robots.parts import add_joint, add_servo, add_solid
@@ -25,6 +24,7 @@ from zoo.envs.robots.robot import MoveGroup, Robot
 from zoo.envs.robots.view import RobotView
 from zoo.envs.simulator import mujoco
 from zoo.errors import ConfigError
+from zoo.navigation_actions import SpocAction
 
 LIFT_OFFSET_M = 0.16297650337219238  # height of the wrist with the lift at 0
 LIFT_LIMITS = (0.0, 1.1)

@@ -4,8 +4,8 @@ Policy steps of `EpisodeEnv` with pictures are timed against the bare loop: the 
 under the same controls, and the same pictures by the same renderer, without observation, judgement and checks. Both
 sides end in the same state, which is tested. They take turns segment by segment, and of each segment the quickest round
 counts, because other programs can only slow it down. Navigation steps move a RING body in free space, by discrete moves
-without physics, and render one picture each. Workers run whole episodes with random actions, start of processes
-included.
+without physics, and render one picture each. Workers run whole episodes with random actions, set-up of each included;
+their processes were started before and have run an episode.
 
 Beside seconds of the clock, those of this process on all cores are told: a busy machine stretches the former only.
 """
@@ -16,18 +16,20 @@ import logging
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from itertools import cycle, islice
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
+from zoo import registry
 from zoo.envs.episodes.schema import Episode
 from zoo.envs.episodes.schema import Robot as RobotRecord
 from zoo.envs.evaluation.pool import EpisodePool, WorkerSettings
 from zoo.envs.evaluation.rollout import RolloutSettings
 from zoo.envs.kinematics.poses import planar_pose7
-from zoo.envs.navigation.actions import SpocAction
 from zoo.envs.navigation.occupancy import build_map
 from zoo.envs.rendering import OffscreenRenderer
 from zoo.envs.robots.discrete_moves import DiscreteMover
@@ -39,6 +41,7 @@ from zoo.envs.simulation.environment import EpisodeEnv
 from zoo.envs.simulation.simulation import Simulation
 from zoo.envs.simulator import mujoco
 from zoo.errors import ConfigError
+from zoo.navigation_actions import SpocAction
 
 logger = logging.getLogger(__name__)
 
@@ -127,11 +130,11 @@ class Seconds:
 def measure_simulation(
     task: str,
     *,
-    episodes: int = 12,
+    episodes: int = 6,
     size: int = 224,
-    steps: int = 100,
-    horizon_steps: int = 150,
-    rounds: int = 3,
+    steps: int = 50,
+    horizon_steps: int = 40,
+    rounds: int = 2,
     seed: int = 0,
 ) -> SimulationCost:
     """Draw episodes, and time all of it on them, in turns.
@@ -155,10 +158,12 @@ def measure_simulation(
             f"bench: {episodes} episodes, size {size}, {steps} steps, {horizon_steps} steps of an episode, {rounds} "
             "rounds; expected 1 or more of each"
         )
+    registry.find("task_sampler", task)  # before a bar is drawn
     os.environ[RENDER_THREADS] = "1"  # llvmpipe reads it when the first context opens
     load = os.getloadavg()[0]
     report = SamplingReport()
-    drawn = list(sample_episodes(task, count=episodes, seed=seed, report=report))
+    found = sample_episodes(task, count=episodes, seed=seed, report=report)
+    drawn = list(tqdm(found, total=episodes, desc=f"drawing {task}", unit="episode", leave=False))
     logger.info("%s: %s", task, report.text())
     if len(drawn[0].cameras) < 2:
         raise ConfigError(f"bench: robot {drawn[0].robot.robot_name!r} of {task!r} has one camera, and two are timed")
@@ -187,7 +192,7 @@ def policy_rows(episode: Episode, *, steps: int, rounds: int) -> list[Row]:
     ours: list[list[Seconds]] = []
     theirs: list[list[Seconds]] = []
     try:
-        for number in range(rounds):
+        for number in tqdm(range(rounds), desc="policy steps", unit="round", leave=False):
             env.reset(options={"episode": episode})
             bare.begin(start)
             taken: dict[Callable[..., None], list[Seconds]] = {}
@@ -256,7 +261,10 @@ def navigation_row(episode: Episode, *, steps: int, rounds: int) -> Row:
     moves = list(islice(cycle(MOVES), -(-steps // len(MOVES)) * len(MOVES)))
     try:
         places = range(0, len(moves), len(MOVES))
-        turns = [[_timed(walk, moves[place : place + len(MOVES)]) for place in places] for _ in range(rounds)]
+        turns = [
+            [_timed(walk, moves[place : place + len(MOVES)]) for place in places]
+            for _ in tqdm(range(rounds), desc="navigation steps", unit="round", leave=False)
+        ]
     finally:
         rig.close()
     taken = _quickest(turns)
@@ -284,16 +292,21 @@ def worker_rows(episodes: Sequence[Episode], *, horizon_steps: int, rounds: int)
         rollout=RolloutSettings(horizon_steps=horizon_steps),
         cameras=tuple(camera.name for camera in episodes[0].cameras[:2]),
     )
-    taken: dict[int, list[float]] = {2: [], 1: []}
-    for number in range(rounds):
-        for workers in (2, 1) if number % 2 else (1, 2):
-            begin = time.perf_counter()
-            with EpisodePool(settings, num_workers=workers) as pool:
-                results = list(pool.run(dict(enumerate(episodes))))
-                taken[workers].append(time.perf_counter() - begin)
-            short = next((result for result in results if result.steps < horizon_steps), None)
-            if short is not None:
-                raise ConfigError(f"episode {short.index} ended after {short.steps} steps: {short.detail}")
+    taken: dict[int, list[float]] = {1: [], 2: []}
+    total = sum(taken) + rounds * len(taken) * len(episodes)
+    with ExitStack() as stack, tqdm(total=total, desc="workers", unit="episode", leave=False) as bar:
+        pools = {count: stack.enter_context(EpisodePool(settings, num_workers=count)) for count in taken}
+        for turn in range(rounds + 1):
+            for count in sorted(pools, reverse=bool(turn % 2)):
+                # The first turn starts the processes, and opens a context in each.
+                chosen = episodes if turn else [episodes[0]] * count
+                begin = time.perf_counter()
+                for result in pools[count].run(dict(enumerate(chosen))):
+                    bar.update()
+                    if result.steps < horizon_steps:
+                        raise ConfigError(f"episode {result.index} ended after {result.steps} steps: {result.detail}")
+                if turn:
+                    taken[count].append(time.perf_counter() - begin)
     two, one = min(taken[2]), min(taken[1])
     unit = f"episodes of {horizon_steps} steps/min"
     return [

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from zoo.envs.kinematics.poses import wrapped
-from zoo.envs.navigation.actions import SpocAction
 from zoo.envs.navigation.occupancy import OccupancyMap
 from zoo.envs.navigation.paths import Router
 from zoo.envs.navigation.walker import (
@@ -19,6 +18,7 @@ from zoo.envs.navigation.walker import (
     step_towards,
     turn_towards,
 )
+from zoo.navigation_actions import SpocAction
 
 A = SpocAction
 CELL_M = 1.2  # of a maze

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from zoo.envs.kinematics import poses
-from zoo.envs.navigation.actions import Effect, SpocAction
 from zoo.envs.robots.discrete_moves import DiscreteMover, nearest_within
 from zoo.envs.robots.ring_body import RingBody
 from zoo.envs.simulator import mujoco
 from zoo.errors import ConfigError
+from zoo.navigation_actions import Effect, SpocAction
 
 
 @pytest.fixture

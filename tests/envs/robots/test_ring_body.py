@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from zoo.envs.kinematics import poses
 from zoo.envs.robots.cameras import add_cameras, axes_of, horizontal_fov_deg
 from zoo.envs.robots.ring_body import (
-    ACTIONS,
     BODIES,
     EmbodimentParams,
     RingBody,
@@ -103,18 +102,6 @@ def test_radii_enclose_and_fit():
     body = BODIES["locobot"]
     assert body.outer_radius_m == pytest.approx(np.hypot(0.352, 0.401) / 2)
     assert body.inner_radius_m == pytest.approx(0.176)
-
-
-def test_it_does_what_ring_does():
-    assert [action.long_name for action in ACTIONS] == [
-        "move_ahead",
-        "rotate_right",
-        "rotate_left",
-        "move_back",
-        "done",
-        "rotate_left_small",
-        "rotate_right_small",
-    ]
 
 
 def test_bad_bodies_are_named():

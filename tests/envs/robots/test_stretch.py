@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from zoo.envs.kinematics import poses
-from zoo.envs.navigation.actions import SpocAction
 from zoo.envs.robots.ring_body import RingBody
 from zoo.envs.robots.stretch import EXTENSION_M, LIFT_LIMITS, Stretch, StretchActions
 from zoo.envs.simulator import mujoco
 from zoo.errors import ConfigError
+from zoo.navigation_actions import SpocAction
 
 A = SpocAction
 BALL = (0.0, -0.55, 0.5)

@@ -56,6 +56,17 @@ SHORT_NAMES = (
     *("zp", "yp", "ym", "wp", "wm", "yms", "zms", "zps", "yps", "d"),
 )
 
+NAVIGATION_ACTIONS = (
+    SpocAction.MOVE_AHEAD,
+    SpocAction.ROTATE_RIGHT,
+    SpocAction.ROTATE_LEFT,
+    SpocAction.MOVE_BACK,
+    SpocAction.DONE,
+    SpocAction.ROTATE_LEFT_SMALL,
+    SpocAction.ROTATE_RIGHT_SMALL,
+)
+"""What RING's bodies do, of the twenty (sheet section 2.3)."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Effect:

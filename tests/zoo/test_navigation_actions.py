@@ -2,7 +2,7 @@
 
 import pytest
 
-from zoo.envs.navigation.actions import EFFECTS, SHORT_NAMES, SpocAction
+from zoo.navigation_actions import EFFECTS, NAVIGATION_ACTIONS, SHORT_NAMES, SpocAction
 
 RELEASED = (
     "m move_ahead, r rotate_right, l rotate_left, b move_back, end done, sub_done sub_done, ls rotate_left_small, "
@@ -35,3 +35,15 @@ def test_every_effect_moves_one_thing(action):
     effect = action.effect
     values = (effect.forward_m, effect.turn_deg, effect.extend_m, effect.lift_m, effect.wrist_deg)
     assert sum(value != 0 for value in values) == 1
+
+
+def test_ring_does_seven_of_them():
+    assert [action.long_name for action in NAVIGATION_ACTIONS] == [
+        "move_ahead",
+        "rotate_right",
+        "rotate_left",
+        "move_back",
+        "done",
+        "rotate_left_small",
+        "rotate_right_small",
+    ]

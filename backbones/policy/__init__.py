@@ -1,0 +1,1 @@
+"""Parts of policy trunks, and the published ones composed of them."""

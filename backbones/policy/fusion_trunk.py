@@ -1,0 +1,50 @@
+"""A policy trunk of three parts: fusion of a step, what is added to it, and a decoder over steps.
+
+Source: sheet spoc_ring_holodeck_graspmolmo 1.5 and 2.4. SPOC, its variants and RING differ in the parts alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from zoo.backbones.policy.fusion import Fusion
+from zoo.backbones.policy.goal import Goal, GoalAdapter
+from zoo.backbones.policy.step_embedding import StepEmbedding
+from zoo.backbones.policy.temporal_decoder import TemporalDecoder
+from zoo.policy_trunk import PolicyCache, PolicySteps, PolicyTrunk, TrunkInputs
+
+
+class FusionTrunk(PolicyTrunk):
+    """Fuse each step with the goal, add previous action, hand and time, decode over steps.
+
+    Args:
+        inputs: What it wants to be shown.
+        goal: Brings the instruction to the trunk's width.
+        fusion: Cameras, goal and boxes of a step to one vector.
+        decoder: Vectors of the steps to states.
+    """
+
+    def __init__(self, *, inputs: TrunkInputs, goal: GoalAdapter, fusion: Fusion, decoder: TemporalDecoder) -> None:
+        super().__init__(inputs=inputs, hidden_size=decoder.hidden_size)
+        self.goal = goal
+        self.fusion = fusion
+        self.step_embedding = StepEmbedding(inputs=inputs, hidden_size=decoder.hidden_size)
+        self.decoder = decoder
+
+    def encode(self, steps: PolicySteps) -> Tensor:
+        fused, goal = self._fused(steps)
+        return self.decoder(fused, goal)
+
+    def new_cache(self, *, num_slots: int, max_steps: int = 1000) -> PolicyCache:
+        return self.decoder.new_cache(num_slots=num_slots, max_steps=max_steps)
+
+    def encode_step(self, steps: PolicySteps, cache: PolicyCache, slots: Sequence[int]) -> Tensor:
+        fused, goal = self._fused(steps)
+        return self.decoder.step(fused, goal, cache, slots)
+
+    def _fused(self, steps: PolicySteps) -> tuple[Tensor, Goal]:
+        """(batch, time, channels) of every step by itself, and the goal."""
+        goal = self.goal(steps.text)
+        return self.fusion(steps.patches, goal, steps.boxes) + self.step_embedding(steps), goal

@@ -1,0 +1,106 @@
+"""RING's policy trunk, as released and for a CPU.
+
+Source: sheet spoc_ring_holodeck_graspmolmo 2.4. SPOC's fusion in front of a Llama-style decoder; nothing is said of the
+    hand. RING's "separate" critic is a second trunk: whoever trains with it builds two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from zoo.backbones.policy.fusion import POOLED_GRID, Grid, TransformerFusion
+from zoo.backbones.policy.fusion_trunk import FusionTrunk
+from zoo.backbones.policy.goal import GoalAdapter
+from zoo.backbones.policy.llama_decoder import LlamaDecoder
+from zoo.backbones.policy.spoc import CAMERAS, NUM_ACTIONS, SpocSizes
+from zoo.policy_trunk import ActionIds, TrunkInputs
+
+ACTION_IDS = ActionIds(num_actions=NUM_ACTIONS, padding=NUM_ACTIONS, start=NUM_ACTIONS + 1)
+"""RING's release has 20 on padding and 21 before the first action, SPOC's the other way round."""
+
+
+def ring(*, goal_in_decoder: bool = True, dropout: float = 0.1) -> FusionTrunk:
+    """For SigLIP base at 256 pixels: 3 layers of fusion and 3 over steps, of 512.
+
+    Args:
+        goal_in_decoder: Decoder blocks attend to the instruction, as in the released policy.
+        dropout: Share that is zeroed in training.
+    """
+    sizes = SpocSizes(patch_channels=768, text_channels=768, has_pooled_token=True, grid=POOLED_GRID)
+    return _ring(sizes, CAMERAS, goal_in_decoder, dropout)
+
+
+def ring_tiny(
+    *,
+    patch_channels: int = 128,
+    text_channels: int = 64,
+    has_pooled_token: bool = True,
+    hidden_size: int = 128,
+    num_layers: int = 2,
+    num_heads: int = 4,
+    grid: Grid = (5, 5),
+    goal_in_decoder: bool = True,
+    cameras: Sequence[str] = CAMERAS,
+    dropout: float = 0.1,
+) -> FusionTrunk:
+    """RING's trunk for work on a CPU.
+
+    Args:
+        patch_channels: Channels of the vision encoder; `vit-tiny` has the default.
+        text_channels: Channels of the text encoder; `siglip-text-tiny` has the default.
+        has_pooled_token: The text encoder's pooled vector is one more token: SigLIP yes, T5 no.
+        hidden_size: Channels; num_heads divides them.
+        num_layers: Layers of the fusion, and as many over steps.
+        num_heads: Attention heads.
+        grid: (rows, columns) that the patches of a camera are pooled to.
+        goal_in_decoder: Decoder blocks attend to the instruction, as in the released policy.
+        cameras: Names, alphabetical.
+        dropout: Share that is zeroed in training.
+    """
+    sizes = SpocSizes(
+        patch_channels=patch_channels,
+        text_channels=text_channels,
+        has_pooled_token=has_pooled_token,
+        hidden_size=hidden_size,
+        fusion_layers=num_layers,
+        fusion_heads=num_heads,
+        decoder_layers=num_layers,
+        decoder_heads=num_heads,
+        intermediate_size=4 * hidden_size,
+        grid=tuple(grid),
+    )
+    return _ring(sizes, cameras, goal_in_decoder, dropout)
+
+
+def _ring(sizes: SpocSizes, cameras: Sequence[str], goal_in_decoder: bool, dropout: float) -> FusionTrunk:
+    return FusionTrunk(
+        inputs=TrunkInputs(
+            patch_channels=sizes.patch_channels,
+            text_channels=sizes.text_channels,
+            cameras=tuple(cameras),
+            actions=ACTION_IDS,
+            has_in_hand=False,
+        ),
+        goal=GoalAdapter(
+            text_channels=sizes.text_channels,
+            hidden_size=sizes.hidden_size,
+            has_pooled_token=sizes.has_pooled_token,
+        ),
+        fusion=TransformerFusion(
+            patch_channels=sizes.patch_channels,
+            num_cameras=len(cameras),
+            hidden_size=sizes.hidden_size,
+            num_layers=sizes.fusion_layers,
+            num_heads=sizes.fusion_heads,
+            intermediate_size=sizes.intermediate_size,
+            grid=sizes.grid,
+            dropout=dropout,
+        ),
+        decoder=LlamaDecoder(
+            hidden_size=sizes.hidden_size,
+            num_layers=sizes.decoder_layers,
+            num_heads=sizes.decoder_heads,
+            sees_goal=goal_in_decoder,
+            dropout=dropout,
+        ),
+    )

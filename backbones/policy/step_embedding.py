@@ -1,0 +1,52 @@
+"""What a step adds to its fused observation: the previous action, what the hand holds, and the time.
+
+Source: sheet spoc_ring_holodeck_graspmolmo 1.5 (embedding details) and 2.4 (RING has no in-hand term).
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from zoo.backbones.policy.sinusoid import sinusoid
+from zoo.policy_trunk import IN_HAND_PADDING, PolicySteps, TrunkInputs
+
+TABLE_BOUND = 0.01
+"""Tables begin uniform within this, as released."""
+
+
+def table(num_rows: int, channels: int) -> nn.Embedding:
+    """A learned table, nearly silent at the beginning."""
+    made = nn.Embedding(num_rows, channels)
+    nn.init.uniform_(made.weight, -TABLE_BOUND, TABLE_BOUND)
+    return made
+
+
+def action_table(inputs: TrunkInputs, channels: int) -> nn.Embedding:
+    """A row for each action, for the start and for padding."""
+    return table(inputs.actions.num_actions + 2, channels)
+
+
+def in_hand_table(channels: int) -> nn.Embedding:
+    """A row for an empty hand, a full one and padding."""
+    return table(IN_HAND_PADDING + 1, channels)
+
+
+class StepEmbedding(nn.Module):
+    """Sum of learned and fixed vectors of a step.
+
+    Args:
+        inputs: Of the trunk.
+        hidden_size: Channels of the trunk.
+    """
+
+    def __init__(self, *, inputs: TrunkInputs, hidden_size: int) -> None:
+        super().__init__()
+        self.previous_action = action_table(inputs, hidden_size)
+        self.in_hand = in_hand_table(hidden_size) if inputs.has_in_hand else None
+
+    def forward(self, steps: PolicySteps) -> Tensor:
+        """(batch, time, channels)."""
+        embedded = self.previous_action(steps.previous_actions)
+        if self.in_hand is not None:
+            embedded = embedded + self.in_hand(steps.in_hand)
+        return embedded + sinusoid(steps.time_ids, embedded.shape[-1]).to(embedded.dtype)
