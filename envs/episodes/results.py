@@ -33,9 +33,11 @@ FailureReason = Literal[
     "worker_killed",
     "simulator_unstable",
     "setup_failed",
+    "unreachable_goal",
 ]
 """Why an episode is no success: its steps were used up; the policy said done too early; the policy hung, broke, or gave
-actions that are not finite or of another shape; the worker died; the physics blew up; the scene could not be built."""
+actions that are not finite or of another shape; the worker died; the physics blew up; the scene could not be built; no
+route leads to where the task can be done."""
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +58,8 @@ class EpisodeResult(Record):
         detail: More about the failure, in words.
         path_length_m: Way of the robot's base.
         shortest_length_m: Shortest way from its start to a goal; set for navigation.
-        expert_steps: Steps that the expert needed.
+        expert_steps: Least steps that an expert needs for it; set for navigation. For both see
+            `zoo.envs.evaluation.shortest_way`.
         collisions: How often the robot bumped into something.
         jerk_mean: Mean over steps of the L2 norm over joints, rad/s^3.
         jerk_std: Its standard deviation over steps.

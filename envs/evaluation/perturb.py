@@ -1,7 +1,8 @@
 """Sensitivity sweeps: the episodes of a benchmark, with one thing changed by a level.
 
-Source: sheet molmospaces section 18 (prompt verb, start joints) and 10, last item (camera levels).
-Differs: like upstream nothing tests whether a changed start touches something; physics then pushes the arm out.
+Source: sheet molmospaces section 18 (prompt verb, start joints, camera occlusion) and 10, last item (camera levels).
+Differs: like upstream nothing tests whether a changed start touches something; physics then pushes the arm out. The
+sheet covers whole pictures; here a black box covers any share of one.
 
 What an episode draws does not depend on the level, so that along a sweep the same arm goes farther the same way.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 from zlib import crc32
@@ -25,11 +26,12 @@ from zoo.envs.kinematics.poses import Array, compose, invert, pose7, transform_p
 from zoo.envs.robots import camera_levels
 from zoo.envs.robots.cameras import PlacedCamera, axes_of, quat_from_axes
 from zoo.envs.robots.robot import Robot
+from zoo.envs.simulation.occlusion import with_occlusion
 from zoo.envs.simulation.simulation import PREFIX
 from zoo.envs.simulator import mujoco
 from zoo.errors import ConfigError, DataError
 
-Kind = Literal["prompt", "joints", "camera"]
+Kind = Literal["prompt", "joints", "camera", "occlusion"]
 
 
 def perturb_prompt(episode: Episode, level: float, rng: np.random.Generator) -> Episode:
@@ -94,6 +96,33 @@ def perturb_camera(episode: Episode, level: float, rng: np.random.Generator) -> 
     return replace(episode, cameras=cameras)
 
 
+def perturb_occlusion(episode: Episode, level: float, rng: np.random.Generator, cameras: Sequence[str] = ()) -> Episode:
+    """A black box before some cameras; its place is drawn, and a larger box contains the smaller ones.
+
+    Args:
+        episode: With these cameras.
+        level: Share of the picture's area, 0 to 1; 1 covers all of it. 0 leaves the episode as it is.
+        rng: Draws.
+        cameras: Names; empty: all of the episode.
+    Raises:
+        ConfigError: the episode has no camera, or none of a name.
+    """
+    known = [camera.name for camera in episode.cameras]
+    missing = [name for name in cameras if name not in known]
+    if missing or not known:
+        asked = f"no camera {', '.join(missing)}" if missing else "no camera that could be covered"
+        raise ConfigError(f"the episode has {asked}; it has {', '.join(known) or 'none'}")
+    if level == 0:
+        return episode
+    side = math.sqrt(level)
+    places = rng.uniform(size=(len(known), 2)) * (1 - side)  # one a camera, whichever are covered
+    covered = tuple(
+        with_occlusion(camera, (*place, *(place + side))) if camera.name in cameras or not cameras else camera
+        for camera, place in zip(episode.cameras, places, strict=True)
+    )
+    return replace(episode, cameras=covered)
+
+
 @dataclass(frozen=True, slots=True)
 class Sweep:
     """One of the sweeps.
@@ -117,20 +146,28 @@ SWEEPS: Mapping[Kind, Sweep] = {
     "prompt": Sweep(perturb_prompt, 0, 4, "the number of a wording, or 0 to draw one an episode", is_whole=True),
     "joints": Sweep(perturb_joints, 0.3, math.pi, "radians"),
     "camera": Sweep(perturb_camera, 40, camera_levels.LEVELS[-1], "a share of 100"),
+    "occlusion": Sweep(perturb_occlusion, 1, 1, "a share of the picture"),
 }
 
 
-def perturbed(benchmark: Benchmark, kind: Kind, level: float | None = None) -> Benchmark:
+def perturbed(
+    benchmark: Benchmark, kind: Kind, level: float | None = None, *, cameras: Sequence[str] = ()
+) -> Benchmark:
     """A benchmark with every episode changed; its name says how, and its digest is its own.
 
     Args:
         benchmark: As it is.
         kind: Of the change.
         level: How much, in the unit of the sweep; None takes the usual one.
+        cameras: Names of those that occlusion covers; empty: all. Only of that sweep.
     Raises:
-        ConfigError: the level is out of range, or an episode cannot be changed so; which one is told.
+        ConfigError: the level is out of range, or an episode cannot be changed so; which one is told. Or cameras are
+            named for another sweep.
     """
     sweep = SWEEPS[kind]
+    if cameras and kind != "occlusion":
+        raise ConfigError(f"cameras {', '.join(cameras)} are named to be covered, but {kind} is what is changed")
+    change = functools.partial(perturb_occlusion, cameras=cameras) if cameras else sweep.change
     amount = sweep.usual if level is None else level
     is_fit = 0 <= amount <= sweep.highest and (not sweep.is_whole or amount == round(amount))
     if not is_fit:
@@ -139,10 +176,11 @@ def perturbed(benchmark: Benchmark, kind: Kind, level: float | None = None) -> B
     for index, episode in enumerate(benchmark.episodes):
         rng = np.random.default_rng([episode.seed_at(index), crc32(kind.encode())])
         try:
-            episodes.append(sweep.change(episode, amount, rng))
+            episodes.append(change(episode, amount, rng))
         except (ConfigError, DataError) as error:
             raise ConfigError(f"episode {index} of {benchmark.name!r} cannot be changed by {kind}: {error}") from error
-    return replace(benchmark, name=f"{benchmark.name}_{kind}_{amount:g}", episodes=tuple(episodes))
+    name = "_".join([benchmark.name, kind, f"{amount:g}", *cameras])
+    return replace(benchmark, name=name, episodes=tuple(episodes))
 
 
 def _moved(

@@ -29,6 +29,7 @@ import numpy as np
 from zoo.envs.episodes.results import EpisodeResult, FailureReason
 from zoo.envs.episodes.schema import Episode
 from zoo.envs.evaluation.drivers import EXPERT, RANDOM, driver
+from zoo.envs.evaluation.memory import give_freed_memory_back
 from zoo.envs.evaluation.rollout import Driver, RolloutSettings, failed, run_episode
 from zoo.envs.robots.robot import Clocks
 from zoo.envs.simulation.environment import EpisodeEnv
@@ -256,6 +257,7 @@ def _work(connection: Connection, settings: WorkerSettings) -> None:
     """A worker's life: episodes in, results out, until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's, which ends its workers
     os.environ.setdefault("LP_NUM_THREADS", "1")  # one render thread each
+    give_freed_memory_back()
     envs: dict[str, EpisodeEnv] = {}
     chosen = driver(settings.policy, connection)
     try:

@@ -15,9 +15,12 @@ import numpy as np
 from zoo.envs.episodes.results import EpisodeResult, FailureReason
 from zoo.envs.episodes.schema import Episode
 from zoo.envs.episodes.statistics import joint_jerk
+from zoo.envs.evaluation.shortest_way import ShortestWay, shortest_way
 from zoo.envs.navigation.metrics import path_length_m
+from zoo.envs.navigation.paths import NoRouteError
 from zoo.envs.simulation.environment import ActionError, EpisodeEnv
 from zoo.envs.simulation.simulation import UnstableError
+from zoo.envs.tasks.navigate import NavigateTo
 from zoo.errors import ZooError
 from zoo.shards.encode import encode_frames
 
@@ -120,6 +123,8 @@ def run_episode(
 ) -> EpisodeResult:
     """Run and score an episode. Whatever the policy, the scene or the physics do wrong is the episode's failure.
 
+    An episode of navigation whose goal no route reaches is not run: it fails as it is.
+
     Args:
         env: For the episode's robot.
         episode: What to run.
@@ -131,6 +136,9 @@ def run_episode(
     began = time.perf_counter()
     try:
         observation, info = env.reset(options={"episode": episode})
+        way = shortest_way(env.simulation, env.task) if isinstance(env.task, NavigateTo) else None
+    except NoRouteError as error:
+        return failed(episode, index, "unreachable_goal", str(error), _since(began))
     except ZooError as error:
         return failed(episode, index, "setup_failed", str(error), _since(began))
     driver.reset(env, info["task"], np.random.default_rng([settings.seed, episode.seed_at(index)]))
@@ -143,7 +151,7 @@ def run_episode(
     else:
         pictures = (np.concatenate([env.picture(camera) for camera in cameras], axis=1) for _ in steps)
         _write(video, encode_frames(pictures, fps=1 / env.simulation.clocks.policy_dt, crf=VIDEO_CRF))
-    return _scored(env, episode, index, track, _since(began))
+    return _scored(env, episode, index, track, way, _since(began))
 
 
 def _steps(
@@ -185,6 +193,7 @@ def _scored(
     episode: Episode,
     index: int,
     track: _Track,
+    way: ShortestWay | None,
     seconds: float,
 ) -> EpisodeResult:
     outcome, failure = env.outcome(), track.failure
@@ -202,6 +211,8 @@ def _scored(
         failure=None if failure is None else failure[0],
         detail=None if failure is None or not failure[1] else failure[1],
         path_length_m=track.path_length_m() if track.bases else None,
+        shortest_length_m=None if way is None else way.length_m,
+        expert_steps=None if way is None else way.steps,
         jerk_mean=None if jerk is None else jerk.mean,
         jerk_std=None if jerk is None else jerk.std,
         seconds=seconds,

@@ -13,6 +13,7 @@ from zoo import registry
 from zoo.envs.episodes.schema import Episode
 from zoo.envs.robots.robot import Clocks, Mode
 from zoo.envs.simulation.camera_rig import CameraRig
+from zoo.envs.simulation.occlusion import cover, occlusion_of
 from zoo.envs.simulation.simulation import Simulation
 from zoo.envs.tasks.task import Task
 from zoo.errors import ConfigError, ZooError
@@ -105,7 +106,7 @@ class EpisodeEnv(gymnasium.Env):
             options: `episode` chooses one.
         Raises:
             ConfigError: no episode given, or one of another robot or without an asked camera.
-            DataError: the episode does not fit its house.
+            DataError: the episode does not fit its house, or covers what is no part of a picture.
         """
         super().reset(seed=seed)
         episode = (options or {}).get("episode")
@@ -117,6 +118,7 @@ class EpisodeEnv(gymnasium.Env):
         self.simulation = Simulation(
             episode, clocks=self.clocks, visible_pixels=self._rig.visible_pixels, reuse=self.simulation
         )
+        self._occlusions = {camera.name: box for camera in episode.cameras if (box := occlusion_of(camera)) is not None}
         self._rig.show(self.simulation.model, self.simulation.data, self.simulation.cameras)
         self.task: Task = registry.load("task", episode.task.name).from_episode(episode.task.fields())
         self.task.bind(self.simulation.world)
@@ -185,8 +187,8 @@ class EpisodeEnv(gymnasium.Env):
         return self.picture(next(iter(self.simulation.cameras)))
 
     def picture(self, camera: str) -> np.ndarray:
-        """(height, width, 3) uint8 of a camera of the episode, as things stand now."""
-        return self._rig.pictures([camera])[camera]
+        """(height, width, 3) uint8 of a camera of the episode, as things stand now, covered where it says so."""
+        return self._pictures([camera])[camera]
 
     def close(self) -> None:
         """Free the GL context."""
@@ -236,5 +238,12 @@ class EpisodeEnv(gymnasium.Env):
             "state": view.state_vector(),
             "base_pose": view.base_pose().astype(np.float32),
             "tcp_pose": np.array(tools, np.float32).reshape(-1, 7),
-            **self._rig.pictures(self.cameras),
+            **self._pictures(self.cameras),
         }
+
+    def _pictures(self, names: Sequence[str]) -> dict[str, np.ndarray]:
+        """What cameras show, with what the episode covers; judgements look past that."""
+        pictures = self._rig.pictures(names)
+        for name in self._occlusions.keys() & pictures.keys():
+            cover(pictures[name], self._occlusions[name])
+        return pictures

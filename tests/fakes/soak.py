@@ -1,9 +1,11 @@
 """Many short episodes in one process, as a worker runs them: memory and open renderers.
 
-    python tests/fakes/soak.py --episodes 1000 --first 100
+    python tests/fakes/soak.py --episodes 1000 --every 100
 
-prints JSON: `rss_mb` after the first episodes and after all, `growth` between them as a share, `open_renderers` at the
-most while it ran and `left_renderers` at its end, `failures` by reason, `seconds`.
+prints JSON: `rss_mb` after every so many episodes, each the median of those after every one of them, because it goes up
+and down with the house; `growth` from the first to the last as a share;
+`made_contexts` of GL in all; `open_renderers` before the environment is closed and `left_renderers` after that;
+`failures` by reason; `seconds`.
 """
 
 from __future__ import annotations
@@ -12,21 +14,24 @@ import argparse
 import gc
 import json
 import os
+import sys
 import time
 from collections import Counter
 from itertools import cycle, islice
 from pathlib import Path
+from statistics import median
 
 from corner_episode import corner_episode
 
+from zoo.envs import rendering
 from zoo.envs.episodes.schema import Episode
 from zoo.envs.evaluation.drivers import RandomDriver
+from zoo.envs.evaluation.memory import give_freed_memory_back
 from zoo.envs.evaluation.rollout import RolloutSettings, run_episode
-from zoo.envs.rendering import OffscreenRenderer
 from zoo.envs.simulation.environment import EpisodeEnv
 from zoo.envs.simulation.houses import house
 
-HOUSES = (0, 4, 8, 11)  # of the validation split; one or two rooms each
+HOUSES = (0, 4, 8, 11, 1)  # of the validation split; one to three rooms each
 STEPS = 3
 
 
@@ -53,29 +58,48 @@ def rss_mb() -> float:
 
 def open_renderers() -> int:
     """Renderers that hold a GL context."""
-    return sum(one._gl is not None for one in gc.get_objects() if isinstance(one, OffscreenRenderer))
+    return sum(one._gl is not None for one in gc.get_objects() if isinstance(one, rendering.OffscreenRenderer))
+
+
+def counted_contexts() -> list[tuple[int, int]]:
+    """Sizes of the GL contexts that are made from now on, whoever forgets them."""
+    made, make = [], rendering._make_gl_context
+
+    def counting(width: int, height: int) -> object:
+        made.append((width, height))
+        return make(width, height)
+
+    rendering._make_gl_context = counting
+    return made
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--episodes", type=int, default=1000)
-    parser.add_argument("--first", type=int, default=100)
+    parser.add_argument("--every", type=int, default=100)
     asked = parser.parse_args()
     began = time.monotonic()
-    episodes = [episode_in(index) for index in HOUSES]
+    give_freed_memory_back()
+    # Each house twice in a row: its model is built, and taken over.
+    episodes = [episode for index in HOUSES for episode in [episode_in(index)] * 2]
     env = EpisodeEnv(robot="franka_droid", cameras=("exo",), image_size=(64, 48))
     settings, driver = RolloutSettings(horizon_steps=STEPS), RandomDriver()
-    memory, renderers, failures = [], 0, Counter()
+    recent, memory = [], {}
+    failures, made = Counter(), counted_contexts()
     for number, episode in enumerate(islice(cycle(episodes), asked.episodes), 1):
         failures[run_episode(env, episode, number, driver, settings).failure] += 1
-        if number in (asked.first, asked.episodes):
-            memory.append(rss_mb())
-            renderers = max(renderers, open_renderers())
+        recent.append(rss_mb())
+        if number % asked.every == 0:
+            memory[number] = median(recent)
+            recent.clear()
+            print(f"{number} episodes: {memory[number]:.1f} MB", file=sys.stderr, flush=True)
+    opened = open_renderers()
     env.close()
     told = {
         "rss_mb": memory,
-        "growth": memory[-1] / memory[0] - 1,
-        "open_renderers": renderers,
+        "growth": memory[max(memory)] / memory[min(memory)] - 1,
+        "made_contexts": len(made),
+        "open_renderers": opened,
         "left_renderers": open_renderers(),
         "failures": failures,
         "seconds": time.monotonic() - began,

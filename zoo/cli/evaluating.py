@@ -32,8 +32,9 @@ def evaluate(
     horizon_steps: int | None = None,
     stop_on_success: bool = False,
     cameras: str = "",
-    perturb: Literal["prompt", "joints", "camera"] | None = None,
+    perturb: Literal["prompt", "joints", "camera", "occlusion"] | None = None,
     level: float | None = None,
+    occluded: str = "",
     videos: int = 2,
     out: Path | None = None,
     json: Path | None = None,
@@ -52,8 +53,12 @@ def evaluate(
         horizon_steps: Policy steps after which an episode is cut off; by task in seconds where nothing is given.
         stop_on_success: End an episode as soon as its task is done.
         cameras: Names with commas between them whose pictures the policy gets.
-        perturb: Change every episode: its words, where the arm's joints start, or where cameras stand.
-        level: How much: number of a wording, 0 to draw one (0); radians (0.3); 0 to 100 (40). Only with perturb.
+        perturb: Change every episode: its words, where the arm's joints start, where cameras stand, or how much of
+            their pictures is covered.
+        level: How much: number of a wording, 0 to draw one (0); radians (0.3); 0 to 100 (40); share of the picture (1).
+            Only with perturb.
+        occluded: Names of the cameras that are covered, with commas between them; all where nothing is given. Only
+            with perturb occlusion.
         videos: Episodes of each task of which the report has a video.
         out: Folder of the run, a new one below runs/evaluate where nothing is given; one that was stopped goes on.
         json: File for the numbers: `tasks` holds one object per task with `task`, `episodes`, `success_at_end`,
@@ -75,13 +80,17 @@ def evaluate(
     if videos < 0 or workers < 1:
         raise ConfigError(f"videos is {videos} and workers {workers}, expected 0 or more and 1 or more")
     if level is not None and perturb is None:
-        raise ConfigError(f"level is {level:g} but nothing says of what; add --perturb prompt, joints or camera")
+        raise ConfigError(
+            f"level is {level:g} but nothing says of what; add --perturb prompt, joints, camera or occlusion"
+        )
+    if occluded and perturb != "occlusion":
+        raise ConfigError(f"occluded is {occluded!r} but nothing is covered; add --perturb occlusion")
     if benchmark == SAMPLED:
         chosen = _sampled(_tasks(task), episodes or 50, dataset=dataset, split=split, seed=seed)
     else:
         chosen = _from_benchmark(benchmark, task, episodes)
     if perturb is not None:
-        chosen = perturbed(chosen, perturb, level)
+        chosen = perturbed(chosen, perturb, level, cameras=tuple(name for name in occluded.split(",") if name))
     acting = None if policy in (EXPERT, RANDOM) else _policy(policy)
     folder = out or _new_folder(chosen.name, policy)
     settings = WorkerSettings(

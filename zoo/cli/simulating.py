@@ -7,11 +7,11 @@ from pathlib import Path
 def sim(
     *,
     task: str = "pick",
-    episodes: int = 12,
+    episodes: int = 6,
     size: int = 224,
-    steps: int = 100,
-    horizon_steps: int = 150,
-    rounds: int = 3,
+    steps: int = 50,
+    horizon_steps: int = 40,
+    rounds: int = 2,
     seed: int = 0,
     json: Path | None = None,
 ) -> str:

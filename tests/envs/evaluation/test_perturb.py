@@ -1,3 +1,4 @@
+import json
 import math
 
 import numpy as np
@@ -7,11 +8,13 @@ from hypothesis import strategies as st
 
 from zoo import registry
 from zoo.envs.episodes.benchmark import Benchmark
+from zoo.envs.episodes.records import dump_json
 from zoo.envs.episodes.schema import Episode
-from zoo.envs.evaluation.perturb import perturb_camera, perturb_joints, perturb_prompt, perturbed
+from zoo.envs.evaluation.perturb import perturb_camera, perturb_joints, perturb_occlusion, perturb_prompt, perturbed
 from zoo.envs.kinematics.poses import planar_pose7
 from zoo.envs.robots.cameras import looking_at
 from zoo.envs.sampling.cameras import records
+from zoo.envs.simulation.occlusion import occlusion_of
 from zoo.errors import ConfigError
 
 OBJECT_M = (1.0, 2.0, 0.8)
@@ -111,7 +114,31 @@ def test_a_head_moves_with_a_joint_and_so_is_shaken():
         assert 0 < shift.max() <= 0.015
 
 
-@pytest.mark.parametrize("change", [perturb_joints, perturb_camera])
+@settings(deadline=None, max_examples=30)
+@given(st.floats(1e-3, 1), st.floats(1e-3, 1), st.integers(0, 99))
+def test_boxes_cover_the_share_and_contain_smaller_ones(first, second, seed):
+    levels = sorted((first, second))
+    small, large = (perturb_occlusion(episode(), level, np.random.default_rng(seed)) for level in levels)
+    assert unlike(small, episode()) == {"cameras"}
+    for pair in zip(small.cameras, large.cameras, strict=True):
+        inner, outer = (np.array(occlusion_of(camera)) for camera in pair)
+        assert np.prod(inner[2:] - inner[:2]) == pytest.approx(levels[0])
+        assert (outer[:2] <= inner[:2] + 1e-12).all() and (inner[2:] <= outer[2:] + 1e-12).all()
+
+
+def test_one_camera_or_all_are_covered_and_the_episode_can_be_written():
+    changed = perturb_occlusion(episode(), 1, np.random.default_rng(0), ["wrist_camera"])
+    again = Episode.from_json(json.loads(dump_json(changed.to_json())), "again")
+    assert again.key == changed.key != episode().key
+    covered = {camera.name: occlusion_of(camera) for camera in again.cameras}
+    assert covered == {"exo": None, "wrist_camera": (0, 0, 1, 1), "exo_camera_1": None}
+    every = perturb_occlusion(episode(), 0.25, np.random.default_rng(0))
+    one = perturb_occlusion(episode(), 0.25, np.random.default_rng(0), ["exo"])
+    assert None not in {occlusion_of(camera) for camera in every.cameras}
+    assert occlusion_of(one.cameras[0]) == occlusion_of(every.cameras[0])
+
+
+@pytest.mark.parametrize("change", [perturb_joints, perturb_camera, perturb_occlusion])
 def test_level_0_leaves_joints_and_cameras_as_they_are(change):
     assert change(episode(), 0, np.random.default_rng(0)).key == episode().key
 
@@ -123,13 +150,21 @@ def test_words_are_drawn_or_chosen():
     assert len(drawn) == 4
 
 
-@pytest.mark.parametrize("kind", ["prompt", "joints", "camera"])
+@pytest.mark.parametrize("kind", ["prompt", "joints", "camera", "occlusion"])
 def test_a_changed_benchmark_has_its_own_name_and_digest_and_repeats(kind):
     plain, level = benchmark(episode(), episode(seed=12)), 2 if kind == "prompt" else 0.5
     first, again = perturbed(plain, kind, level), perturbed(plain, kind, level)
     assert first.digest == again.digest != plain.digest
     assert first.name == f"few_{kind}_{level:g}"
-    assert perturbed(plain, kind).name in ("few_prompt_0", "few_joints_0.3", "few_camera_40")
+    assert perturbed(plain, kind).name in ("few_prompt_0", "few_joints_0.3", "few_camera_40", "few_occlusion_1")
+
+
+def test_covered_cameras_are_part_of_the_name():
+    assert perturbed(benchmark(episode()), "occlusion", cameras=["exo"]).name == "few_occlusion_1_exo"
+    with pytest.raises(ConfigError, match="has no camera wrist; it has exo, wrist_camera, exo_camera_1"):
+        perturbed(benchmark(episode()), "occlusion", cameras=["wrist"])
+    with pytest.raises(ConfigError, match="cameras exo are named to be covered, but joints is what is changed"):
+        perturbed(benchmark(episode()), "joints", cameras=["exo"])
 
 
 @pytest.mark.parametrize("kind", ["joints", "camera"])
@@ -147,6 +182,8 @@ def test_episodes_draw_by_their_own_seeds(kind):
         (episode, "camera", 101, "expected 0 to 100"),
         (lambda: episode("ring_body"), "joints", 0.1, "episode 0 of 'few' .* 'ring_body' has no arm"),
         (lambda: episode(cameras=[]), "camera", 10, "episode 0 .* has no camera"),
+        (episode, "occlusion", 1.5, "level 1.5 of occlusion: expected 0 to 1, a share of the picture"),
+        (lambda: episode(cameras=[]), "occlusion", 1, "has no camera that could be covered; it has none"),
         (
             lambda: episode(robot={"robot_name": "franka_droid", "init_qpos": {"arm": [0.0]}}),
             "joints",

@@ -1,10 +1,12 @@
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
 from zoo.envs.simulation.environment import ActionError, EpisodeEnv
+from zoo.envs.simulation.occlusion import with_occlusion
 from zoo.errors import ConfigError
 
 
@@ -37,6 +39,25 @@ def test_pictures(settled):
     np.testing.assert_array_equal(env.render(), observation["exo"])
     pixels = env.simulation.world.visible_pixels("exo", settled.task.pickup_obj_name)
     assert 0 < pixels < 64 * 96
+    env.close()
+
+
+@pytest.mark.render
+def test_what_an_episode_covers_is_black_in_every_picture(settled):
+    exo, wrist = settled.cameras
+    covered = replace(settled, cameras=(with_occlusion(exo, (0.25, 0.5, 1, 1)), wrist))
+    env = EpisodeEnv(robot="franka_droid", episodes=[settled], cameras=["exo", "wrist"], render_mode="rgb_array")
+    plain, _ = env.reset(options={"episode": settled})
+    seen = env.simulation.world.visible_pixels("exo", settled.task.pickup_obj_name)
+    observation, _ = env.reset(options={"episode": covered})
+    expected = plain["exo"].copy()
+    expected[32:, 24:] = 0
+    np.testing.assert_array_equal(observation["exo"], expected)
+    np.testing.assert_array_equal(observation["wrist"], plain["wrist"])
+    np.testing.assert_array_equal(env.render(), expected)
+    assert not env.step(env.joined({}))[0]["exo"][32:, 24:].any()
+    assert env.simulation.world.visible_pixels("exo", settled.task.pickup_obj_name) == seen  # judged by what is there
+    np.testing.assert_array_equal(env.reset(options={"episode": settled})[0]["exo"], plain["exo"])
     env.close()
 
 
