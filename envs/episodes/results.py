@@ -318,10 +318,13 @@ def _check_same_run(path: Path, found: RunHeader | None, wanted: RunHeader) -> N
     if found is None:
         return
     before, now = found.to_json(), wanted.to_json()  # in settings, a list that was read equals a tuple that is given
-    faults = [
-        f"{name} is {before.get(name)!r} there and {now.get(name)!r} here"
-        for name in dict.fromkeys((*before, *now))
-        if before.get(name) != now.get(name)
-    ]
+    faults = []
+    for name in dict.fromkeys((*before, *now)):
+        old, new = before.get(name), now.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            keys = [key for key in dict.fromkeys((*old, *new)) if old.get(key) != new.get(key)]
+            faults += [f"{name}.{key} is {old.get(key)!r} there and {new.get(key)!r} here" for key in keys]
+        elif old != new:
+            faults.append(f"{name} is {old!r} there and {new!r} here")
     if faults:
         raise ConfigError(f"{path} belongs to another run: {sentence(faults)}. Choose another file, or delete this one")

@@ -8,17 +8,19 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 from scipy.special import betaincinv
 
-from zoo.envs.episodes.results import EpisodeResult, Run
+from zoo.envs.episodes.results import EpisodeResult, FailureReason, Run
 from zoo.envs.navigation.metrics import weighted_by_length
 from zoo.errors import ConfigError
 
 LEVEL = 0.95
+TOLD_FAILURES = frozenset(get_args(FailureReason)) - {"horizon", "wrong_stop"}
+"""Those of which more is to be said than that the policy did not do its task."""
 OVERALL = "OVERALL"
 CSV_COLUMNS = (
     "policy",
@@ -154,6 +156,16 @@ def as_table(content: dict[str, Any]) -> str:
     missing = content["num_episodes"] - content["num_scored"]
     note = [f"{missing} of {content['num_episodes']} episodes have no result yet."] if missing else []
     return "\n".join([f"{content['policy']} on {content['benchmark']}", *lines, *note])
+
+
+def reasons(results: Iterable[EpisodeResult]) -> tuple[str, ...]:
+    """What is known beyond its number of each kind of failure, by one episode that had it; in order of the episodes."""
+    first: dict[tuple[str, str], str] = {}
+    for result in results:
+        if result.failure in TOLD_FAILURES and result.detail:
+            text = f"{result.failure}, such as episode {result.index} ({result.task}): {result.detail}"
+            first.setdefault((result.failure, result.task), text)
+    return tuple(first.values())
 
 
 def _grouped(run: Run, label: Callable[[EpisodeResult], str]) -> dict[str, list[EpisodeResult]]:

@@ -1,5 +1,7 @@
 """The `task` of an episode: one record class a task, and the table between public class names and ours.
 
+A task from elsewhere is a component of kind `task`: its class states the record, its import path is the `task_cls`.
+
 Source: sheet molmospaces section 6 (fields and defaults) and 21 (contradictions). What an episode states wins; where a
 public file is silent, the public schema's default applies, although papers and released configurations are stricter
 (open 0.15, receptacle 0.10 m and 45 degrees).
@@ -14,10 +16,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from zoo import registry
 from zoo.envs.episodes.fields import Count, Fault, Name, NonNegative, Pose7, Positive, Rgba, Share
 from zoo.envs.episodes.records import Record
-from zoo.errors import UnknownNameError
-from zoo.registry import near
+from zoo.errors import ConfigError, UnknownNameError
+from zoo.registry import Component, near
 
 PUBLIC_PACKAGE = "molmo_spaces.tasks."
 OLD_PUBLIC_PACKAGE = "mujoco_thor.tasks."
@@ -53,7 +56,7 @@ class Task(Record):
 
     @property
     def name(self) -> str | None:
-        """Our name of it; None for a class that is not ours."""
+        """Its registry name; None for a class that nobody registered."""
         kind = _kind(self.task_cls, self.task_type)
         return None if kind is None else kind.name
 
@@ -66,22 +69,22 @@ class Task(Record):
         """Every field by its public name, defaults included, as plain JSON: what a task is built from.
 
         Raises:
-            UnknownNameError: its class is none of ours.
+            UnknownNameError: nobody registered its class.
         """
         if self.name is None:
-            offered = tuple(kind.task_cls for kind in TASK_KINDS)
+            offered = (*(kind.task_cls for kind in TASK_KINDS), *(other.class_path for other in _others()))
             similar = near(self.task_cls, offered, limit=1)
             raise UnknownNameError(
                 f"no task for task_cls {self.task_cls!r} with task_type {self.task_type!r}"
-                f"{f'; near: {similar[0]}' if similar else ''}. Tasks: {', '.join(kind.name for kind in TASK_KINDS)}. "
-                "Leave its episodes out"
+                f"{f'; near: {similar[0]}' if similar else ''}. Tasks: {', '.join(_names())}. "
+                "Leave its episodes out, or register the class as a `task` where this runs"
             )
         return self.explicit().to_json()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UnknownTask(Task):
-    """A task of a class that is not ours: kept as it is, refused only when it is to be run."""
+    """A task of a class that nobody registered: kept as it is, refused only when it is to be run."""
 
     robot_base_pose: Pose7 | None = None
 
@@ -318,30 +321,64 @@ TASK_KINDS: tuple[TaskKind, ...] = (
 
 
 def new_task(name: str, **fields: Any) -> Task:
-    """A task of one of our names, for a sampler to put into an episode.
+    """A task by its name, for a sampler to put into an episode.
 
     Args:
-        name: Of `TASK_KINDS`.
+        name: Of `TASK_KINDS`, or of a `task` that somebody registered.
         **fields: Of its record class, but for `task_cls` and `task_type`.
     Raises:
         UnknownNameError: no task of this name.
+        ConfigError: the registered class states no record.
     """
-    for kind in TASK_KINDS:
-        if kind.name == name:
-            return kind.record(task_cls=kind.task_cls, task_type=kind.task_type, **fields)
-    offered = tuple(kind.name for kind in TASK_KINDS)
-    similar = near(name, offered)
-    hint = f" Near: {', '.join(similar)}." if similar else ""
-    raise UnknownNameError(f"no task {name!r}.{hint} Tasks: {', '.join(offered)}")
+    kind = next((kind for kind in TASK_KINDS if kind.name == name), None)
+    if kind is None:
+        other = next((other for other in _others() if other.name == name), None)
+        if other is None:
+            similar = near(name, _names())
+            hint = f" Near: {', '.join(similar)}." if similar else ""
+            raise UnknownNameError(f"no task {name!r}.{hint} Tasks: {', '.join(_names())}")
+        kind = _registered_kind(other)
+    return kind.record(task_cls=kind.task_cls, task_type=kind.task_type, **fields)
 
 
 def _kind(task_cls: Any, task_type: Any) -> TaskKind | None:
-    """The line of the table for what a file states; a class shared by two tasks means the first if no type is given."""
+    """The line for what a file states; a class shared by two tasks means the first if no type is given.
+
+    Raises:
+        ConfigError: a registered class states no record.
+    """
     if not isinstance(task_cls, str):
         return None
     public = PUBLIC_PACKAGE + task_cls.removeprefix(OLD_PUBLIC_PACKAGE)
     wanted = public if task_cls.startswith(OLD_PUBLIC_PACKAGE) else task_cls
     lines = [kind for kind in TASK_KINDS if kind.task_cls == wanted]
+    if not lines:
+        other = next((other for other in _others() if other.class_path == task_cls), None)
+        return None if other is None else _registered_kind(other)
     if len(lines) > 1 and task_type is not None:
         lines = [kind for kind in lines if kind.task_type == task_type]
     return lines[0] if lines else None
+
+
+def _others() -> tuple[Component, ...]:
+    """Registered tasks from elsewhere, none of them imported; the table has ours."""
+    known = {kind.name for kind in TASK_KINDS}
+    return tuple(
+        other for other in registry.components("task") if other.origin != registry.OWN and other.name not in known
+    )
+
+
+def _names() -> tuple[str, ...]:
+    return (*(kind.name for kind in TASK_KINDS), *(other.name for other in _others()))
+
+
+def _registered_kind(component: Component) -> TaskKind:
+    """The line of a registered task; imports its class, and no other."""
+    record = getattr(component.load(), "record", None)
+    if not (isinstance(record, type) and issubclass(record, Task)):
+        raise ConfigError(
+            f"task {component.name!r} ({component.class_path}) has record {record!r}, expected the class of its "
+            f"episodes' fields. Write into the class: record = Fields, where Fields is {Task.__module__}.PickTask or "
+            f"another subclass of {Task.__module__}.Task"
+        )
+    return TaskKind(component.name, component.class_path, component.name, record)

@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
@@ -19,7 +19,7 @@ from zoo.envs.episodes.benchmark import Benchmark
 from zoo.envs.episodes.results import ResultFile, Run, RunHeader
 from zoo.envs.episodes.statistics import csv_text, summary
 from zoo.envs.evaluation.pool import EpisodePool, WorkerSettings
-from zoo.errors import UnknownNameError
+from zoo.errors import ConfigError, UnknownNameError
 from zoo.policy import Policy
 
 RESULTS, SUMMARY, TABLE, VIDEOS = "results.jsonl", "summary.json", "categories.csv", "videos"
@@ -85,6 +85,7 @@ def evaluate_in(
         is_quiet: No progress bar.
     """
     benchmark.check_assets(installed_assets(benchmark.metadata.asset_digests))
+    _check_fit(benchmark, pool.settings.cameras)
     header = RunHeader(
         policy=pool.settings.policy,
         benchmark=benchmark.name,
@@ -147,6 +148,25 @@ def installed_assets(asked: Mapping[str, Iterable[str]]) -> dict[str, dict[str, 
             continue
         digests[name] = {uid: library.digest_of(uid) for uid in uids if uid in library.facts()}
     return digests
+
+
+def _check_fit(benchmark: Benchmark, cameras: Sequence[str]) -> None:
+    """Refuse, before anything is scored, what would fail in every episode of a kind.
+
+    Raises:
+        UnknownNameError: the houses are of a planner that is not registered.
+        ConfigError: an episode lacks a camera whose pictures are asked for.
+    """
+    for dataset in dict.fromkeys(episode.scene_dataset for episode in benchmark.episodes):
+        registry.find("scene_planner", dataset)
+    for index, episode in enumerate(benchmark.episodes):
+        known = [camera.name for camera in episode.cameras]
+        if missing := [name for name in cameras if name not in known]:
+            raise ConfigError(
+                f"episode {index} of {benchmark.name!r} ({episode.task.name or episode.task.task_cls}) has no camera "
+                f"{', '.join(missing)}; it has {', '.join(known) or 'none'}. Name cameras that all episodes have, or "
+                "score tasks with other cameras in a run of their own"
+            )
 
 
 def _recorded(settings: WorkerSettings) -> dict[str, Any]:

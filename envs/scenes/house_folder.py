@@ -28,6 +28,7 @@ from zoo.envs.scenes.export_mjcf import export_mjcf
 from zoo.envs.scenes.metadata import metadata_of
 from zoo.envs.scenes.specification import Scene
 from zoo.envs.simulator import mujoco
+from zoo.errors import ConfigError
 
 SCENE_FILE = "scene.json"
 
@@ -42,9 +43,12 @@ def write_house_folder(scene: Scene, libraries: Mapping[str, AssetLibrary], fold
     Returns:
         The folder.
     Raises:
+        ConfigError: the folder is a file.
         ZooError: the scene cannot be built, as `compile_scene` says.
     """
     folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder} is a file; a scene is written as a folder of files, such as {folder.parent}")
     spec = build_spec(scene, libraries, with_ceiling=True)
     model = compiled(spec, scene.name)
     data = start_state(model, scene)

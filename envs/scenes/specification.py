@@ -396,7 +396,8 @@ def _parsed_class(kind: Any, value: Any, place: str) -> Any:
     }
     missing = sorted(required - set(value))
     if unknown or missing:
-        raise DataError(f"{place}: missing {missing}, unknown {unknown}; fields of {kind.__name__}: {', '.join(hints)}")
+        parts = [f"{word} {', '.join(names)}" for word, names in (("missing", missing), ("unknown", unknown)) if names]
+        raise DataError(f"{place}: {'; '.join(parts)}. Fields of {kind.__name__}: {', '.join(hints)}")
     return kind(**{name: _parsed(hints[name], item, f"{place}.{name}") for name, item in value.items()})
 
 

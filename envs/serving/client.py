@@ -94,6 +94,14 @@ class RemotePolicy(Policy):
         self.retries, self.backoff_s = retries, backoff_s
         self._sessions: dict[int, _Session] = {}
 
+    def greet(self) -> None:
+        """See whether the server is there, before anything depends on it.
+
+        Raises:
+            RemoteError: it is not, or does not speak as expected.
+        """
+        self._connected().connection.close()
+
     def reset(self, tasks: Mapping[int, Mapping[str, Any]]) -> None:
         """Begin episodes in these slots.
 

@@ -106,6 +106,7 @@ class EpisodeEnv(gymnasium.Env):
             options: `episode` chooses one.
         Raises:
             ConfigError: no episode given, or one of another robot or without an asked camera.
+            UnknownNameError: its task is of a class that is not registered.
             DataError: the episode does not fit its house, or covers what is no part of a picture.
         """
         super().reset(seed=seed)
@@ -217,6 +218,7 @@ class EpisodeEnv(gymnasium.Env):
         if missing:
             known = ", ".join(camera.name for camera in episode.cameras) or "none"
             raise ConfigError(f"the episode has no camera {', '.join(missing)}; it has {known}")
+        episode.task.fields()  # of a class that nobody registered there are none
 
     def _observation_space(self, width: int, height: int) -> spaces.Dict:
         joints = sum(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
+from zoo.envs.episodes import tasks as records
 from zoo.envs.simulation.world import World
 from zoo.errors import DataError
 
@@ -33,6 +34,10 @@ class Task(ABC):
     A subclass's constructor takes the fields of an episode's `task` that its test reads, by their public names (sheet
     section 6). Thresholds have no defaults here: `zoo.envs.episodes.tasks` says what holds where a file is silent.
     """
+
+    record: ClassVar[type[records.Task]]
+    """Of the fields of its episodes: stated by a task from elsewhere, as the table of `zoo.envs.episodes.tasks` has
+    those of ours."""
 
     kind: ClassVar[str] = "task"
     version: ClassVar[int] = 1

@@ -51,6 +51,13 @@ def test_a_kind_and_a_name_are_two_words_too(zoo, mistake):
     assert "is copied to a.py, or to b.py? Say only one" in mistake("copy", "pruner/random", "a.py", "b.py")
 
 
+def test_parts_of_the_simulator_are_not_said_to_be_trained(zoo):
+    out = zoo("copy", "robot", "stretch").out
+    assert "change Stretch in it" in out
+    assert "zoo fit" not in out
+    assert '[project.entry-points."zoo.robot"]' in out
+
+
 def test_what_it_says_works(zoo, tmp_path, monkeypatch):
     assert zoo("copy", "pruner/random").code == 0
     monkeypatch.syspath_prepend(tmp_path)  # as python -m does

@@ -99,6 +99,10 @@ def test_an_interrupt_leaves_no_worker_and_what_was_scored(tmp_path):
         (["--benchmark", "sampled", "--task", "pikc"], "pikc"),
         (["--benchmark", "{folder}", "--task", "open"], "has no task open; it has pick"),
         (["--benchmark", "{folder}", "--workers", "0"], "workers 0"),
+        (["--benchmark", "{folder}", "--episodes", "0"], "episodes is 0, expected 1 or more"),
+        (["--benchmark", "{folder}", "--horizon_steps", "0"], "horizon_steps is 0, expected 1 or more"),
+        (["--benchmark", "{folder}", "--cameras", "exo,foo"], "has no camera foo; it has exo. Name cameras that all"),
+        (["--benchmark", "{folder}", "--policy", "ws://127.0.0.1:9"], "no policy server answers at ws://127.0.0.1:9"),
         (["--benchmark", "{folder}", "--level", "0.3"], "add --perturb prompt, joints, camera or occlusion"),
         (["--benchmark", "{folder}", "--occluded", "exo"], "'exo' but nothing is covered; add --perturb occlusion"),
         (

@@ -39,6 +39,15 @@ def test_listing_a_plugin_imports_nothing_of_it(zoo, install_package):
     assert "lab_spoons" not in sys.modules
 
 
+def test_a_broken_plugin_is_named_and_the_others_are_listed(zoo, install_package):
+    install_package("lab-forks", {"lab_forks": "class Fork(:\n"}, {"zoo.pruner": "lab_fork = lab_forks:Fork"})
+    answer = zoo("list", "pruner")
+    assert answer.code == 0
+    line = next(line for line in answer.out.splitlines() if "lab_fork" in line)
+    assert "cannot be read: invalid syntax (lab_forks.py, line 1)" in line
+    assert any(line.split()[1] == "random" for line in answer.out.splitlines())
+
+
 def test_show_component(zoo):
     out = zoo("show", "test_encoder", "wide").out
     assert "test_encoder wide (from register())" in out

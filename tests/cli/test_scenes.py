@@ -102,6 +102,7 @@ def test_show(zoo, made):
     [
         (["new", "--out=x", "--rooms=3"], "rooms is '3', expected the fewest and the most with a comma, as 3,6"),
         (["new", "--out=x", "--rooms=5,2"], "num_rooms is 5 to 2"),
+        (["new", "--out=a.file"], "a.file is a file; a scene is written as a folder of files"),
         (["new", "--out=x", "--planner=procedurl"], "no scene_planner 'procedurl'. Near: procedural"),
         (["new"], "out"),
         (["show", "nothing"], "no scene 'nothing'"),
@@ -116,4 +117,5 @@ def test_show(zoo, made):
     ],
 )
 def test_mistakes(mistake, typed, match):
+    Path("a.file").write_text("-")
     assert match in mistake("scene", *typed)

@@ -6,10 +6,14 @@ from pathlib import Path
 from zoo import registry
 from zoo.cli import recipes
 from zoo.cli.listing import RECIPE, find_component, source_file
+from zoo.envs import COMPONENTS
 from zoo.errors import ConfigError, UnknownNameError
 
 BASES = {"module": "model", "datamodule": "data", "callback": "trainer.callbacks"}
 """Kinds whose place on the command line is no argument of the model."""
+
+SIMULATOR = frozenset(COMPONENTS)
+"""Kinds that no training takes."""
 
 
 def copy(what: str, name: str | None = None, destination: str | None = None) -> str:
@@ -48,11 +52,16 @@ def _copy(name: str, destination: Path) -> str:
     if source is None:
         raise ConfigError(f"{kind} {own_name!r} is written in {module}, which has no file to copy")
     target = _write(source, destination, default=f"my_{_identifier(own_name)}.py")
+    trial = [f"next: change {attribute} in it"]
+    if kind not in SIMULATOR:
+        trial = [
+            f"{trial[0]}, then, in {target.parent.resolve()}:",
+            f"  python -m zoo fit --config molmo2/tiny --{_flag(kind)}={target.stem}.{attribute}",
+        ]
     return "\n".join(
         [
             f"copied {kind} {own_name} (from {component.origin}) to {target}",
-            f"next: change {attribute} in it, then, in {target.parent.resolve()}:",
-            f"  python -m zoo fit --config molmo2/tiny --{_flag(kind)}={target.stem}.{attribute}",
+            *trial,
             "for a package of yours, so that zoo list shows it, in its pyproject.toml (docs/plugins.md):",
             f'  [project.entry-points."{registry.ENTRY_POINT_PREFIX}{kind}"]',
             f'  {target.stem} = "{target.stem}:{attribute}"',

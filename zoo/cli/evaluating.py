@@ -52,7 +52,8 @@ def evaluate(
         workers: Processes that simulate.
         horizon_steps: Policy steps after which an episode is cut off; by task in seconds where nothing is given.
         stop_on_success: End an episode as soon as its task is done.
-        cameras: Names with commas between them whose pictures the policy gets.
+        cameras: Names with commas between them whose pictures the policy gets. Where nothing is given, expert and
+            random get none, any other policy those of all cameras that every episode has.
         perturb: Change every episode: its words, where the arm's joints start, where cameras stand, or how much of
             their pictures is covered.
         level: How much: number of a wording, 0 to draw one (0); radians (0.3); 0 to 100 (40); share of the picture (1).
@@ -68,7 +69,7 @@ def evaluate(
         ConfigError: what was typed does not fit together.
         UnknownNameError: no such policy, benchmark or task.
     """
-    from zoo.envs.episodes.statistics import as_table, summary
+    from zoo.envs.episodes.statistics import as_table, reasons, summary
     from zoo.envs.evaluation.drivers import EXPERT, RANDOM
     from zoo.envs.evaluation.perturb import perturbed
     from zoo.envs.evaluation.pool import WorkerSettings
@@ -79,6 +80,9 @@ def evaluate(
 
     if videos < 0 or workers < 1:
         raise ConfigError(f"videos is {videos} and workers {workers}, expected 0 or more and 1 or more")
+    for option, value in (("episodes", episodes), ("horizon_steps", horizon_steps)):
+        if value is not None and value < 1:
+            raise ConfigError(f"{option} is {value}, expected 1 or more")
     if level is not None and perturb is None:
         raise ConfigError(
             f"level is {level:g} but nothing says of what; add --perturb prompt, joints, camera or occlusion"
@@ -90,22 +94,27 @@ def evaluate(
     else:
         chosen = _from_benchmark(benchmark, task, episodes)
     if perturb is not None:
-        chosen = perturbed(chosen, perturb, level, cameras=tuple(name for name in occluded.split(",") if name))
+        chosen = perturbed(chosen, perturb, level, cameras=_names(occluded))
     acting = None if policy in (EXPERT, RANDOM) else _policy(policy)
     folder = out or _new_folder(chosen.name, policy)
     settings = WorkerSettings(
         policy=policy,
         rollout=RolloutSettings(horizon_steps=horizon_steps, stop_on_success=stop_on_success, seed=seed),
-        cameras=tuple(name for name in cameras.split(",") if name),
+        cameras=_names(cameras) if cameras or acting is None else _shared_cameras(chosen),
     )
+    if perturb in ("camera", "occlusion") and not settings.cameras:
+        logger.warning("%s gets no pictures, so %s changes nothing for it; see --cameras", policy, perturb)
+    logger.info("results go to %s; after a stop the same command with --out %s goes on", folder, folder)
     scored = run_benchmark(chosen, settings, folder, policy=acting, num_workers=workers, videos_per_task=videos)
     told = summary(scored.run)
     files = {int(file.stem): file for file in (folder / VIDEOS).glob("*.mp4")}
-    report = write_rollout_report(folder, told, [one.to_json() for one in scored.run.results.values()], files)
+    results = tuple(scored.run.results.values())
+    why = reasons(results)
+    report = write_rollout_report(folder, told, [one.to_json() for one in results], files, reasons=why)
     if json is not None:
         json.parent.mkdir(parents=True, exist_ok=True)
         json.write_text(json_format.dumps(told, indent=2) + "\n", encoding="utf-8")
-    return f"{as_table(told)}\nreport: {report}"
+    return "\n".join([as_table(told), *why, f"report: {report}"])
 
 
 def _tasks(text: str) -> tuple[str, ...]:
@@ -159,12 +168,24 @@ def _from_benchmark(name: str, tasks: str, count: int | None) -> "Benchmark":
     return chosen if count is None else first_of_each_task(chosen, count)
 
 
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for name in text.split(",") if name)
+
+
+def _shared_cameras(benchmark: "Benchmark") -> tuple[str, ...]:
+    """Names of the cameras that every episode has, in the order of the first."""
+    have = [[camera.name for camera in episode.cameras] for episode in benchmark.episodes]
+    return tuple(name for name in have[0] if all(name in names for names in have))
+
+
 def _policy(name: str) -> "Policy":
     """A policy that acts in this process."""
     if name.startswith(("ws://", "wss://")):
         from zoo.envs.serving.client import RemotePolicy
 
-        return RemotePolicy(name)
+        remote = RemotePolicy(name)
+        remote.greet()
+        return remote
     return registry.build("policy", name)
 
 

@@ -107,7 +107,11 @@ def _summary(component: registry.Component) -> str:
     source = source_file(module)
     if source is None:
         return ""
-    for node in ast.parse(source.read_text(encoding="utf-8")).body:
+    try:
+        body = ast.parse(source.read_text(encoding="utf-8"), filename=str(source)).body
+    except SyntaxError as error:  # of a plug-in; the others are listed all the same
+        return f"cannot be read: {error}"
+    for node in body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == attribute:
             return (ast.get_docstring(node) or "").partition("\n")[0]
     return ""

@@ -16,7 +16,12 @@ HEAD = ("task", "episodes", "success at the end", "95 %", "", "at any step", "95
 
 
 def write_rollout_report(
-    folder: Path, summary: Mapping[str, Any], results: Sequence[Mapping[str, Any]], videos: Mapping[int, Path]
+    folder: Path,
+    summary: Mapping[str, Any],
+    results: Sequence[Mapping[str, Any]],
+    videos: Mapping[int, Path],
+    *,
+    reasons: Sequence[str] = (),
 ) -> Path:
     """Make `report.html` of an evaluation, over an older one.
 
@@ -25,6 +30,7 @@ def write_rollout_report(
         summary: As `zoo.envs.episodes.statistics.summary` makes it.
         results: One object an episode, with `index`, `task`, `category`, `success_at_end`, `steps` and `failure`.
         videos: Files by index of the episode.
+        reasons: What is known of failures that were not the policy's at its task, in sentences.
     Returns:
         Path of the page.
     """
@@ -33,6 +39,7 @@ def write_rollout_report(
         f"<h1>{escape(title)}</h1>",
         f'<p class="meta">{escape(_meta(summary))}</p>',
         _tasks(summary["tasks"]),
+        *(f'<p class="note">{escape(reason)}</p>' for reason in reasons),
         _cards(results, videos),
     ]
     path = folder / REPORT
@@ -73,6 +80,10 @@ def _cards(results: Sequence[Mapping[str, Any]], videos: Mapping[int, Path]) -> 
 def _meta(summary: Mapping[str, Any]) -> str:
     missing = summary["num_episodes"] - summary["num_scored"]
     facts = [f"{summary['num_scored']:,} episodes", f"benchmark {summary['digest'][:12]}"]
+    settings = summary["settings"]
+    facts += [f"seed {settings['seed']}"] if "seed" in settings else []
+    facts += [f"pictures of {', '.join(settings['cameras'])}"] if settings.get("cameras") else []
+    facts += [f"{settings['horizon_steps']:,} steps at most"] if settings.get("horizon_steps") else []
     return " · ".join([*facts, *([f"{missing} without a result yet"] if missing else [])])
 
 

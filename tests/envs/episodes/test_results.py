@@ -132,7 +132,10 @@ def test_files_that_are_absent_or_empty(tmp_path):
 def test_a_file_of_another_run_is_refused(tmp_path):
     path = written(tmp_path / "r.jsonl", [0])
     other = dataclasses.replace(HEADER, policy="random", settings={"horizon": 3})
-    message = r"belongs to another run: policy is 'expert' there and 'random' here; settings is .* Choose another file"
+    message = (
+        r"belongs to another run: policy is 'expert' there and 'random' here; settings.cameras is .* there and None "
+        r"here; settings.horizon is None there and 3 here. Choose another file"
+    )
     with pytest.raises(ConfigError, match=message):
         ResultFile(path, other)
     assert list(read_run(path).results) == [0]

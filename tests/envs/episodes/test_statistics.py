@@ -21,6 +21,7 @@ from zoo.envs.episodes.statistics import (
     joint_jerk,
     length_weighted_success,
     path_weighted_success,
+    reasons,
     summary,
 )
 from zoo.errors import ConfigError
@@ -187,3 +188,17 @@ def test_a_run_without_results_has_numbers_too():
     assert summary(run)["tasks"] == []
     assert csv_text(run).splitlines()[1].startswith("expert,OVERALL,0,0,0.00,2.50,97.50,0,")
     assert as_table(summary(run)).endswith("3 of 3 episodes have no result yet.")
+
+
+def test_reasons_are_told_once_a_task_and_kind():
+    results = [
+        result(False, detail="too early", failure="wrong_stop", index=900),
+        result(False, detail="no mug", failure="setup_failed", index=901),
+        result(False, detail="no cup", failure="setup_failed", index=902),
+        result(False, detail="no door", failure="setup_failed", index=903, task="open_door"),
+        result(True, index=904),
+    ]
+    assert reasons(results) == (
+        "setup_failed, such as episode 901 (pick): no mug",
+        "setup_failed, such as episode 903 (open_door): no door",
+    )

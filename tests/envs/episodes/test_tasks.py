@@ -3,15 +3,32 @@
 import json
 import math
 import re
+import sys
+from dataclasses import dataclass
 
 import pytest
 
+from zoo import registry
+from zoo.envs.episodes.fields import Positive
 from zoo.envs.episodes.records import dump_json, slots_of
 from zoo.envs.episodes.schema import Episode, ExocentricCamera
-from zoo.envs.episodes.tasks import TASK_KINDS, Task, UnknownTask, new_task
-from zoo.errors import DataError, UnknownNameError
+from zoo.envs.episodes.tasks import TASK_KINDS, PickTask, Task, UnknownTask, new_task
+from zoo.errors import ConfigError, DataError, MissingLibraryError, UnknownNameError
 
 POSE = (0.0, 0.0, 0.5, 1.0, 0.0, 0.0, 0.0)
+PICKED = {"robot_base_pose": POSE, "pickup_obj_name": "mug_1", "pickup_obj_start_pose": POSE}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PickHighTask(PickTask):
+    height_m: Positive = 0.2
+
+
+class PickHigh:
+    record = PickHighTask
+
+
+HIGH_CLS = f"{PickHigh.__module__}.PickHigh"
 
 
 def test_own_episodes_state_every_threshold_and_read_back_equal(own_episode):
@@ -112,3 +129,69 @@ def test_wrong_task_fields_are_refused(task, field, public_episode):
     content["task"][field] = "x"
     with pytest.raises(DataError, match=f"task.{field} is 'x', expected a finite number"):
         Episode.from_json(content, "here")
+
+
+@pytest.fixture
+def pick_high(sandboxed_registry):
+    registry.register("task", "pick_high")(PickHigh)
+
+
+def test_a_registered_task_has_its_name_its_class_and_its_fields(pick_high, public_episode):
+    task = new_task("pick_high", height_m=0.3, **PICKED)
+    assert isinstance(task, PickHighTask) and (task.name, task.target) == ("pick_high", "mug_1")
+    content = json.loads(dump_json(task.to_json()))
+    assert (content["task_cls"], content["task_type"], content["height_m"]) == (HIGH_CLS, "pick_high", 0.3)
+    assert set(content) == set(slots_of(PickHighTask))
+    again = Episode.from_json(public_episode() | {"task": content}, "here").task
+    assert again == task and again.name == "pick_high"
+    del content["height_m"], content["task_type"]
+    silent = Task.from_json(content, "here")
+    assert silent.name == "pick_high" and silent.fields()["height_m"] == 0.2
+    with pytest.raises(DataError, match=r"height_m is -1"):
+        Task.from_json(content | {"height_m": -1}, "here")
+
+
+def test_without_its_registration_a_task_is_kept_as_unknown(public_episode):
+    content = public_episode() | {"task": {"task_cls": HIGH_CLS, "height_m": 0.3, "robot_base_pose": list(POSE)}}
+    episode = Episode.from_json(content, "here")
+    assert isinstance(episode.task, UnknownTask) and episode.task.name is None
+    assert dump_json(episode.to_json()) == dump_json(content)
+    with pytest.raises(UnknownNameError, match="or register the class as a `task` where this runs"):
+        episode.task.fields()
+
+
+def test_registered_tasks_are_among_the_near_ones(pick_high):
+    with pytest.raises(UnknownNameError, match=r"no task 'pick_hihg'\. Near: pick_high.*Tasks: pick, .*pick_high$"):
+        new_task("pick_hihg")
+    misspelt = Task.from_json({"task_cls": f"{HIGH_CLS}er", "robot_base_pose": POSE}, "here")
+    with pytest.raises(UnknownNameError, match=f"near: {re.escape(HIGH_CLS)}.*Tasks: pick, .*pick_high"):
+        misspelt.fields()
+
+
+def test_a_name_of_the_table_keeps_its_record(sandboxed_registry):
+    registry.register("task", "room_nav")(PickHigh)  # listed without a test of success, which somebody may add
+    task = new_task("room_nav", robot_base_pose=POSE)
+    assert task.task_cls == "zoo.chores.RoomNav" and task.name == "room_nav"
+
+
+@pytest.mark.parametrize("stated", [{}, {"record": None}, {"record": dict}, {"record": PickHigh}])
+def test_a_registered_task_without_a_record(stated, sandboxed_registry):
+    registry.register("task", "bare")(type("Bare", (), {"__module__": "lab", **stated}))
+    expected = r"task 'bare' \(lab\.Bare\) has record .*record = Fields.*subclass of zoo\.envs\.episodes\.tasks\.Task"
+    with pytest.raises(ConfigError, match=expected):
+        new_task("bare")
+    with pytest.raises(ConfigError, match=expected):
+        Task.from_json({"task_cls": "lab.Bare", "robot_base_pose": POSE}, "here")
+
+
+def test_only_the_plugin_that_is_meant_is_imported(install_package):
+    install_package("lab-a", {"lab_a": "raise RuntimeError('no licence')"}, {"zoo.task": "a = lab_a:A"})
+    own = "from zoo.envs.episodes.tasks import PickTask\nclass B:\n    record = PickTask\n"
+    install_package("lab-b", {"lab_b": own}, {"zoo.task": "b = lab_b:B"})
+    assert new_task("pick", **PICKED).name == "pick"
+    assert isinstance(Task.from_json({"task_cls": "lab_c.C"}, "here"), UnknownTask)
+    assert "lab_b" not in sys.modules
+    assert new_task("b", **PICKED).task_cls == "lab_b.B"
+    del sys.modules["lab_b"]
+    with pytest.raises(MissingLibraryError, match="task 'a' of the plug-in lab-a did not load"):
+        Task.from_json({"task_cls": "lab_a.A"}, "here")

@@ -10,7 +10,7 @@ from zoo.envs.episodes.benchmark import Benchmark
 from zoo.envs.evaluation.pool import WorkerSettings
 from zoo.envs.evaluation.rollout import HORIZON_S, RolloutSettings
 from zoo.envs.evaluation.runs import RESULTS, SUMMARY, TABLE, evaluate, first_indices, in_turns, installed_assets
-from zoo.errors import ConfigError
+from zoo.errors import ConfigError, UnknownNameError
 
 SETTINGS = WorkerSettings(policy="random", rollout=RolloutSettings(horizon_steps=2))
 
@@ -77,3 +77,15 @@ def test_horizons(episode):
     content["task"]["task_horizon_sec"] = 2.0
     stated = type(episode).from_json(content, "episode")
     assert RolloutSettings(horizon_s={"pick": 1.0}).steps_of(stated, 0.066) == 30
+
+
+def test_houses_of_an_unknown_planner_are_refused_before_anything_is_scored(benchmark, tmp_path):
+    lost = replace(benchmark, episodes=tuple(replace(e, scene_dataset="procedurl") for e in benchmark.episodes))
+    with pytest.raises(UnknownNameError, match="no scene_planner 'procedurl'. Near: procedural"):
+        evaluate(lost, SETTINGS, tmp_path)
+    assert not (tmp_path / RESULTS).exists()
+
+
+def test_an_episode_without_an_asked_camera_is_refused(benchmark, tmp_path):
+    with pytest.raises(ConfigError, match=r"episode 0 of 'corner' \(pick\) has no camera wrist; it has exo"):
+        evaluate(benchmark, replace(SETTINGS, cameras=("wrist",)), tmp_path)

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
+from zoo.envs.episodes.tasks import Task
 from zoo.envs.simulation.environment import ActionError, EpisodeEnv
 from zoo.envs.simulation.occlusion import with_occlusion
-from zoo.errors import ConfigError
+from zoo.errors import ConfigError, UnknownNameError
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +105,10 @@ def test_what_does_not_fit(settled):
         EpisodeEnv(robot="rby1", episodes=[settled]).reset(seed=0)
     with pytest.raises(ConfigError, match="has no episodes"):
         EpisodeEnv(robot="franka_droid", image_size=(64, 64)).reset()
+
+
+def test_a_task_that_nobody_registered(settled):
+    task = Task.from_json({"task_cls": "lab.Juggle"}, "task")
+    env = EpisodeEnv(robot="franka_droid", episodes=[replace(settled, task=task)])
+    with pytest.raises(UnknownNameError, match="no task for task_cls 'lab.Juggle'"):
+        env.reset(seed=0)
