@@ -1,4 +1,5 @@
-"""Where somebody can stand in a room while it is being furnished: a 5 cm grid around a body of 0.3 m radius.
+"""Where somebody can stand in a room while it is being furnished: a 5 cm grid around a body of 0.3 m radius, with a
+centimetre to spare, because the cells of occupancy maps are as wide and count as blocked when they are touched.
 
 Conservative: obstacles grow by squares and not by discs, so whatever is connected here is connected for the body.
 """
@@ -14,7 +15,7 @@ from scipy import ndimage
 from zoo.envs.houses.footprints import Rect
 
 CELL_M = 0.05
-RADIUS_M = 0.3
+RADIUS_M = 0.31
 POCKET_M2 = 0.15
 """Area of a spot, in positions of the body's middle, that may be cut off: a gap behind an armchair is no room."""
 

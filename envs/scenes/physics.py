@@ -33,10 +33,15 @@ CONTACT_BITS: dict[Role, tuple[int, int]] = {
 COLLISION_GROUP = 3
 """Geom group of shapes that only collide, which pictures leave out; primitives are both and stay in group 0."""
 
+MEMORY_BYTES = 256 * 2**20
+"""For contacts and what is solved of them, reserved and only used as needed. MuJoCo's own estimate, 30 MB, was too little
+for a furnished house with 600 contacts, and it ends the process that runs out."""
+
 
 def set_options(spec: mujoco.MjSpec) -> None:
     """Give a model the solver settings of the sheet; several contact points a pair are MuJoCo's own default by now."""
     spec.compiler.balanceinertia = True  # flat visual meshes of next to no mass round to impossible inertias
+    spec.memory = MEMORY_BYTES
     option = spec.option
     option.timestep = TIMESTEP_S
     option.gravity = (0.0, 0.0, GRAVITY)
