@@ -190,11 +190,15 @@ class EpisodePool:
                     yield worker, (kind, content)
             elif time.monotonic() - worker.heard > self.silence_s:
                 yield worker, ("silent", f"nothing was heard of it for {self.silence_s:g} s")
-        if asking:
-            yield from self._answer(asking)
+        for group in _alike(asking):
+            yield from self._answer(group)
 
     def _answer(self, asking: Sequence[tuple[_Worker, Mapping[str, np.ndarray]]]) -> Iterator[tuple[_Worker, Any]]:
-        """One call of the policy for all who wait; yields those whom it let wait too long."""
+        """One call of the policy for workers who wait; yields those whom it let wait too long.
+
+        Args:
+            asking: Whose observations fit into one batch.
+        """
         slots = [worker.slot for worker, _ in asking]
         batch = stack_observations([observation for _, observation in asking])
         call = self._thread.submit(self.policy.act, batch, slots)
@@ -251,6 +255,15 @@ def _stop(worker: _Worker) -> None:
             worker.process.kill()
             worker.process.join()
     worker.process.close()
+
+
+def _alike(asking: Sequence[tuple[_Worker, Mapping[str, np.ndarray]]]) -> list[list[tuple[_Worker, Mapping[str, Any]]]]:
+    """Those whose observations have the same names and shapes together: robots and cameras differ between episodes."""
+    groups: dict[tuple[tuple[str, tuple[int, ...]], ...], list[tuple[_Worker, Mapping[str, Any]]]] = {}
+    for worker, observation in asking:
+        shapes = tuple((name, value.shape) for name, value in sorted(observation.items()))
+        groups.setdefault(shapes, []).append((worker, observation))
+    return list(groups.values())
 
 
 def _work(connection: Connection, settings: WorkerSettings) -> None:

@@ -34,8 +34,8 @@ COLLISION_GROUP = 3
 """Geom group of shapes that only collide, which pictures leave out; primitives are both and stay in group 0."""
 
 MEMORY_BYTES = 256 * 2**20
-"""For contacts and what is solved of them, reserved and only used as needed. MuJoCo's own estimate, 30 MB, was too little
-for a furnished house with 600 contacts, and it ends the process that runs out."""
+"""For contacts and what is solved of them, reserved and only used as needed. MuJoCo's own estimate, 30 MB, was too
+little for a furnished house with 600 contacts, and it ends the process that runs out."""
 
 
 def set_options(spec: mujoco.MjSpec) -> None:

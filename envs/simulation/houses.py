@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from zoo import registry
 from zoo.envs.assets.library import AssetLibrary
@@ -43,7 +43,8 @@ def house(dataset: str, split: str, index: int) -> House:
     Raises:
         UnknownNameError: no planner of that name.
     """
-    return house_of(registry.build("scene_planner", dataset).plan(split, index))
+    scene = registry.build("scene_planner", dataset).plan(split, index)
+    return house_of(replace(scene, dataset=dataset, split=split, index=index))  # what finds it again
 
 
 def house_of(scene: Scene) -> House:

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from zoo.envs.evaluation.pool import EpisodePool, WorkerSettings
+from zoo.envs.evaluation.pool import EpisodePool, WorkerSettings, _alike
 from zoo.envs.evaluation.rollout import RolloutSettings
 from zoo.errors import ConfigError, DataError
 from zoo.policy import Policy
@@ -52,6 +52,14 @@ def test_a_policy_in_the_main_process_acts_for_all_workers(episode):
     assert sum(policy.batches) == 4 * 2  # chunks of two for three steps
     assert set(policy.tasks) == {0, 1}
     assert policy.tasks[0]["instruction"] == "pick it up"
+
+
+def test_observations_that_fit_into_no_batch_come_in_calls_of_their_own():
+    arm, base = {"state": np.zeros(8)}, {"state": np.zeros(24)}
+    seeing = {"state": np.zeros(8), "exo": np.zeros((4, 6, 3))}
+    groups = _alike([("a", arm), ("b", base), ("c", arm), ("d", seeing)])
+    assert [[worker for worker, _ in group] for group in groups] == [["a", "c"], ["b"], ["d"]]
+    assert _alike([]) == []
 
 
 def test_a_policy_that_is_done(episode):

@@ -138,6 +138,10 @@ def test_the_same_scene_is_the_same_model():
     assert first == second
 
 
+def test_there_is_room_for_the_contacts_of_a_full_house():
+    assert compile_scene(house([thing("mug", "mug", 1.0, 1.0)]), LIBRARIES).narena >= 256 * 2**20
+
+
 def test_a_house_of_eighty_objects_has_a_body_for_each():
     scene = crowded_house(80)
     assert len(scene.objects) == 80
