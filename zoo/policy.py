@@ -6,7 +6,7 @@ numpy, because simulators are free of torch. Episodes begin and end at different
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -41,6 +41,14 @@ class Policy(ABC):
             length, and a caller may execute fewer than it got and ask again. One of length 0 says that the policy is
             done.
         """
+
+
+@runtime_checkable
+class ActingModule(Protocol):
+    """A module that can act."""
+
+    def policy(self) -> Policy:
+        """A policy over the weights as they are, which are not copied."""
 
 
 def stack_observations(observations: Sequence[Observation]) -> dict[str, np.ndarray]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from corner_episode import corner_benchmark
+from told_policy import Told
 
 from zoo.cli.main import main
 
@@ -112,6 +113,7 @@ def test_an_interrupt_leaves_no_worker_and_what_was_scored(tmp_path):
         (["--benchmark", "{folder}", "--perturb", "joints", "--level", "9"], "level 9 of joints: expected 0 to 3.14"),
         (["--benchmark", "{folder}", "--perturb", "prompt"], "'pick it up' of task 'pick' does not read like"),
         (["--benchmark", "{folder}", "--policy", "nobody"], "no policy 'nobody'"),
+        (["--benchmark", "{folder}", "--policy", "molmo2-tiny"], "checkpoint molmo2-tiny does not act, it has qa"),
     ],
 )
 def test_mistakes(folder, typed, match, capsys):
@@ -119,3 +121,21 @@ def test_mistakes(folder, typed, match, capsys):
     policy = [] if "--policy" in typed else ["--policy", "random"]
     assert main(["evaluate", *policy, *typed]) == 2
     assert match in capsys.readouterr().err
+
+
+class Still:
+    """A module that keeps every joint where it is told to be."""
+
+    def policy(self):
+        return Told()
+
+
+@pytest.mark.render
+def test_a_checkpoint_that_acts(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("zoo.cli.evaluating.from_pretrained", lambda where: Still())
+    checkpoint = tmp_path / "checkpoint"
+    checkpoint.mkdir()
+    typed = ["--policy", str(checkpoint), "--benchmark", str(folder), "--horizon_steps", "2"]
+    assert main(["evaluate", *typed, "--videos", "0", "--out", str(tmp_path / "run")]) == 0
+    assert "horizon 2" in capsys.readouterr().out
+    assert "pictures of exo" in (tmp_path / "run" / "report.html").read_text()  # all that its episodes have

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,21 +16,13 @@ from zoo.envs.evaluation.pool import EpisodePool, WorkerSettings
 from zoo.envs.evaluation.rollout import RolloutSettings
 from zoo.envs.evaluation.runs import VIDEOS, evaluate_in, first_of_each_task
 from zoo.errors import ConfigError
-from zoo.policy import Observation, Policy
+from zoo.policy import ActingModule, Observation, Policy
 from zoo.report.files import SIMULATOR_FOLDER
 from zoo.report.rollouts import write_rollout_report
 
 logger = logging.getLogger(__name__)
 
 UNLIMITED = float("inf")
-
-
-@runtime_checkable
-class ActingModule(Protocol):
-    """A module that can act."""
-
-    def policy(self) -> Policy:
-        """A policy over the weights as they are, which are not copied."""
 
 
 class SimulatorEvaluation(Callback):

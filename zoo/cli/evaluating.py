@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from zoo import registry
+from zoo import bundled, from_pretrained, registry
 from zoo.cli import runs
 from zoo.errors import ConfigError
 
@@ -42,7 +42,8 @@ def evaluate(
     """Score a policy on episodes in the simulator.
 
     Args:
-        policy: expert, random, a registered policy, or the address of a server, as ws://127.0.0.1:8000.
+        policy: expert, random, a registered policy, a checkpoint (folder, .ckpt file or bundled name) of a module that
+            acts, or the address of a server, as ws://127.0.0.1:8000.
         benchmark: Bundled name or folder of a benchmark, or `sampled` to draw episodes.
         task: Tasks with commas between them; all of the benchmark, or all that can be drawn.
         episodes: Of each task; all of a benchmark, or 50 drawn ones, where nothing is given.
@@ -180,12 +181,23 @@ def _shared_cameras(benchmark: "Benchmark") -> tuple[str, ...]:
 
 def _policy(name: str) -> "Policy":
     """A policy that acts in this process."""
+    from zoo.policy import ActingModule
+
     if name.startswith(("ws://", "wss://")):
         from zoo.envs.serving.client import RemotePolicy
 
         remote = RemotePolicy(name)
         remote.greet()
         return remote
+    if name in bundled.names() or Path(name).exists():
+        module = from_pretrained(name)
+        if not isinstance(module, ActingModule):
+            able = ", ".join(getattr(module, "heads", ())) or "nothing that acts"
+            raise ConfigError(
+                f"checkpoint {name} does not act, it has {able}; expected a module with policy(), expert, random, a "
+                f"registered policy ({', '.join(registry.names('policy'))}), or the address of a server"
+            )
+        return module.policy()
     return registry.build("policy", name)
 
 
