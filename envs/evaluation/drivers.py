@@ -10,6 +10,7 @@ import numpy as np
 
 from zoo import registry
 from zoo.envs.evaluation.rollout import Driver, Observation, PolicyError
+from zoo.envs.experts.driving import SPEED, TURN_SPEED
 from zoo.envs.experts.expert import Expert
 from zoo.envs.simulation.environment import EpisodeEnv
 from zoo.errors import UnknownNameError
@@ -44,13 +45,24 @@ class ExpertDriver(Driver):
 
 
 class RandomDriver(Driver):
-    """Uniform actions within the action space, each for one step."""
+    """Uniform actions within the action space, each for one step.
+
+    A base that takes places in the world is sent no farther than it drives in one step: the action space is larger than
+    any house, and servos that pull over such distances tear the physics apart.
+    """
 
     def reset(self, env: EpisodeEnv, task: Mapping[str, Any], rng: np.random.Generator) -> None:
-        self._space, self._rng = env.action_space, rng
+        self._env, self._rng = env, rng
+        pace = np.array([SPEED, SPEED, TURN_SPEED]) * env.simulation.clocks.policy_dt
+        modes = {group.name: env.modes.get(group.name, group.modes[0]) for group in env.robot.groups}
+        self._paces = {name: pace for name, mode in modes.items() if mode == "holo_joint_planar_position"}
 
     def act(self, observation: Observation) -> Sequence[np.ndarray]:
-        return (self._rng.uniform(self._space.low, self._space.high).astype(np.float32),)
+        space = self._env.action_space
+        commands = self._env.by_group(self._rng.uniform(space.low, space.high))
+        for name, pace in self._paces.items():
+            commands[name] = self._env.simulation.view.qpos(name) + self._rng.uniform(-pace, pace)
+        return (self._env.joined(commands),)
 
 
 class RemoteDriver(Driver):
