@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from corner_episode import corner_benchmark
+from interruptible import start_interruptible
 from told_policy import Told
 
 from zoo.cli.main import main
@@ -67,11 +68,8 @@ def is_alive(process):
 def test_an_interrupt_leaves_no_worker_and_what_was_scored(tmp_path):
     benchmark, out = corner_benchmark(tmp_path, count=200), tmp_path / "run"
     arguments = ["evaluate", "--policy", "random", "--benchmark", benchmark, "--horizon_steps", "10", "--videos", "0"]
-    # A shell lets its background jobs and their children ignore SIGINT; a child of a process that handles it does not.
-    ours = signal.signal(signal.SIGINT, signal.default_int_handler)
     command = [*PROGRAM, *arguments, "--workers", "2", "--out", out]
-    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    signal.signal(signal.SIGINT, ours)
+    running = start_interruptible(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     try:
         results, deadline = out / "results.jsonl", time.monotonic() + 120
         while not results.exists() or results.read_text().count("\n") < 4:  # both have begun

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from interruptible import start_interruptible
 
 RUN = Path("runs/small")
 
@@ -192,10 +193,7 @@ def test_interrupt_ends_with_130_and_no_traceback(recipe, tmp_path):
         "--trainer.max_epochs=-1",
     ]
     environment = {**os.environ, "PYTHONPATH": os.fspath(fakes)}
-    # A shell lets its background jobs and their children ignore SIGINT; a child of a process that handles it does not.
-    ours = signal.signal(signal.SIGINT, signal.default_int_handler)
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
-    signal.signal(signal.SIGINT, ours)
+    process = start_interruptible(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
     metrics = tmp_path / "runs" / "small" / "version_0" / "metrics.csv"
     deadline = time.monotonic() + 120
     while not metrics.exists() and process.poll() is None and time.monotonic() < deadline:

@@ -12,6 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 from deadly import die_of_even
+from interruptible import start_interruptible
 
 from zoo.envs.spawned import spread
 
@@ -99,7 +100,7 @@ def is_held(path):
 def test_no_process_is_left_behind(tmp_path, kill, number):
     script, locks = tmp_path / "sleeper.py", [tmp_path / "a", tmp_path / "b"]
     script.write_text(SLEEPER)
-    main = subprocess.Popen(
+    main = start_interruptible(
         [sys.executable, str(script), *map(str, locks)], stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     wait_until(lambda: all(lock.exists() and lock.read_text() == "held" for lock in locks))
@@ -114,7 +115,7 @@ def test_no_process_is_left_behind(tmp_path, kill, number):
 def test_ctrl_c_while_processes_start(tmp_path):
     script, lock = tmp_path / "sleeper.py", tmp_path / "a"
     script.write_text("import time\nprint('begun', flush=True)\ntime.sleep(2)\n" + SLEEPER)
-    main = subprocess.Popen(
+    main = start_interruptible(
         [sys.executable, str(script), str(lock)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

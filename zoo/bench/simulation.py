@@ -130,11 +130,11 @@ class Seconds:
 def measure_simulation(
     task: str,
     *,
-    episodes: int = 6,
+    episodes: int = 20,
     size: int = 224,
     steps: int = 50,
     horizon_steps: int = 40,
-    rounds: int = 2,
+    rounds: int = 1,
     seed: int = 0,
 ) -> SimulationCost:
     """Draw episodes, and time all of it on them, in turns.

@@ -7,11 +7,11 @@ from pathlib import Path
 def sim(
     *,
     task: str = "pick",
-    episodes: int = 6,
+    episodes: int = 20,
     size: int = 224,
     steps: int = 50,
     horizon_steps: int = 40,
-    rounds: int = 2,
+    rounds: int = 1,
     seed: int = 0,
     json: Path | None = None,
 ) -> str:
