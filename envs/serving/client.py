@@ -198,10 +198,10 @@ class RemotePolicy(Policy):
     def _connected(self) -> _Session:
         """A new connection, past its greetings."""
         connection = self._opened()
-        connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(self.timeout_s))
         try:
+            connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(self.timeout_s))
             return self._greeted(connection)
-        except (TimeoutError, ConnectionClosed, DataError) as error:
+        except (OSError, ConnectionClosed, DataError) as error:  # a timeout, or a socket that is closed already
             connection.close()
             raise RemoteError(f"{self.url} does not greet as policy servers do: {error}") from error
 
