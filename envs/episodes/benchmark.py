@@ -140,10 +140,7 @@ class Benchmark:
         Raises:
             ConfigError: there is a benchmark already; results would no longer belong to what they were scored on.
         """
-        if (folder / EPISODES_FILE).exists():
-            raise ConfigError(
-                f"{folder / EPISODES_FILE} exists, and a benchmark does not change; choose another folder"
-            )
+        check_new(folder)
         folder.mkdir(parents=True, exist_ok=True)
         _write(folder / METADATA_FILE, dump_json(self.metadata.to_json()) + "\n")
         lines = ",\n".join(dump_json(episode.to_json()) for episode in self.episodes)
@@ -181,6 +178,16 @@ class Benchmark:
                 f"benchmark {self.name!r} was made with other assets: {sentence(faults)}. Install the pinned version; "
                 "with other assets success rates cannot be compared"
             )
+
+
+def check_new(folder: Path) -> None:
+    """Refuse a folder that holds a benchmark.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    if (folder / EPISODES_FILE).exists():
+        raise ConfigError(f"{folder / EPISODES_FILE} exists, and a benchmark does not change; choose another folder")
 
 
 def benchmark_names(folder: Path = BUNDLED) -> tuple[str, ...]:

@@ -12,13 +12,12 @@ from tqdm import tqdm
 
 from zoo import registry
 from zoo.envs.assets.library import Split
-from zoo.envs.episodes.benchmark import EPISODES_FILE, Benchmark
+from zoo.envs.episodes.benchmark import Benchmark, check_new
 from zoo.envs.episodes.schema import Episode
 from zoo.envs.houses.frozen import HOUSES_FILE, write_houses
 from zoo.envs.sampling.sampler import SamplingReport, sample_episodes
 from zoo.envs.scenes.specification import Scene
 from zoo.envs.simulation.houses import house
-from zoo.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 
@@ -47,8 +46,7 @@ def freeze(
     Raises:
         ConfigError: the folder holds a benchmark already, or a number is out of its range.
     """
-    if (folder / EPISODES_FILE).exists():  # before minutes of drawing
-        raise ConfigError(f"{folder / EPISODES_FILE} exists, and a benchmark does not change; choose another folder")
+    check_new(folder)  # before minutes of drawing
     drawn: list[Episode] = []
     told = []
     for task in tasks:

@@ -122,7 +122,7 @@ def _tasks(text: str) -> tuple[str, ...]:
     """Names of tasks that can be drawn."""
     if text == "all":
         return registry.names("task_sampler")
-    names = tuple(name for name in text.split(",") if name)
+    names = _names(text)
     for name in names:
         registry.find("task_sampler", name)
     return names
@@ -159,7 +159,7 @@ def _from_benchmark(name: str, tasks: str, count: int | None) -> "Benchmark":
 
     whole = Benchmark.load(find_benchmark(name))
     names = [episode.task.name or episode.task.task_cls for episode in whole.episodes]
-    asked = set(names) if tasks == "all" else {task for task in tasks.split(",") if task}
+    asked = set(names) if tasks == "all" else set(_names(tasks))
     if unknown := asked - set(names):
         raise ConfigError(
             f"benchmark {name!r} has no task {', '.join(sorted(unknown))}; it has {', '.join(sorted(set(names)))}"
