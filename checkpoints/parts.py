@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from zoo.adaptation import AdaptableModule
 from zoo.backbone import LanguageModel, VisionEncoder
-from zoo.checkpoints.pretrained import from_pretrained, parts_of
+from zoo.checkpoints.pretrained import from_pretrained
 from zoo.checkpoints.recipe import recipe_of, with_names
+from zoo.errors import ConfigError
 from zoo.portable import Portable
 from zoo.processor import TextTokenizer
 
@@ -51,9 +53,12 @@ def tokenizer(name: str) -> TextTokenizer:
 
 def _part(checkpoint: str, argument: str, contract: type[Part]) -> Part:
     module = from_pretrained(checkpoint)
-    if module.lora.components():
+    if isinstance(module, AdaptableModule) and module.lora.components():
         module.merge_adapters()
-    part = parts_of(module)[argument]
+    parts = module.portable_parts()
+    if argument not in parts:
+        raise ConfigError(f"{checkpoint} is a {type(module).__name__} and has no {argument}; it has {', '.join(parts)}")
+    part = parts[argument]
     if not isinstance(part, contract):
         raise TypeError(f"{checkpoint}: its {argument} is a {type(part).__name__}")
     part.origin = with_names(recipe_of(module))["init_args"][argument]

@@ -3,8 +3,8 @@
 config.json               the recipe by registry names, and the types of what the weights leave out
 model.safetensors         weights; in numbered shards with an index where they are large
 processor_config.json     what the processor was, compared with what is built when the folder is read
-tokenizer/                vocabulary in transformers' layout, chat template included
-vision/, language/        configurations of parts that came from transformers' folders
+tokenizer/                vocabulary in transformers' layout, chat template included; of policies in text/
+vision/, language/, text/ configurations of parts that came from transformers' folders
 README.md                 model card
 """
 
@@ -22,16 +22,17 @@ import torch
 
 import zoo
 from zoo import bundled, registry
+from zoo.adaptation import AdaptableModule
 from zoo.checkpoints.card import Training, write_card
 from zoo.checkpoints.lightning_checkpoint import SUFFIX, find_checkpoint, load_checkpoint
 from zoo.checkpoints.molmo2 import fill_released, load_released, released_recipe
 from zoo.checkpoints.molmo2_config import is_released
 from zoo.checkpoints.recipe import Reader, Spec, build_module, recipe_of, with_names
+from zoo.component_module import ComponentModule
 from zoo.errors import ConfigError, DataError
 from zoo.hub import local_folder, upload_folder
 from zoo.lora import is_adapter
 from zoo.module import ZooModule
-from zoo.portable import Portable
 from zoo.processor import TextTokenizer
 from zoo.weights import (
     HALVES,
@@ -60,7 +61,7 @@ SWAPPED = {"pruner": ("model.pruners.",), "heads": ("heads.", "model.patch_proje
 
 
 def save_pretrained(
-    module: ZooModule,
+    module: ComponentModule,
     folder: str | Path,
     *,
     training: Training | None = None,
@@ -90,7 +91,7 @@ def save_pretrained(
         check_storable(module, max_shard_size=max_shard_size, halved=HALVES.get(stored_dtype))
     root.mkdir(parents=True, exist_ok=True)
     (root / CONFIG).unlink(missing_ok=True)  # written last, so that what is cut short is no checkpoint
-    for name, part in parts_of(module).items():
+    for name, part in module.portable_parts().items():
         if (rebuilt := part.save_files(root / name)) is not None:
             spec["init_args"][name] = _beside(rebuilt, root)
     with module.whole():
@@ -109,9 +110,11 @@ def save_pretrained(
     return Path(folder)
 
 
-def _spec_of(module: ZooModule) -> Spec:
+def _spec_of(module: ComponentModule) -> Spec:
     """The recipe of a module as it is now: adapters that were merged are gone."""
     spec = with_names(recipe_of(module))
+    if not isinstance(module, AdaptableModule):
+        return spec
     if module.is_adapted and not module.lora.components():
         raise ConfigError(
             "the recipe of this model has no adapters, they were loaded over it; say module.merge_adapters() first, or "
@@ -119,15 +122,6 @@ def _spec_of(module: ZooModule) -> Spec:
         )
     kept = {n: value for n, value in spec["init_args"].items() if n != "lora" or module.lora.components()}
     return {**spec, "init_args": kept}
-
-
-def parts_of(module: ZooModule) -> dict[str, Portable]:
-    """The parts that may stand on files, by the module's argument."""
-    return {
-        "vision": module.model.vision,
-        "language": module.model.language,
-        "tokenizer": module.processor.tokenizer,
-    }
 
 
 def _beside(spec: Spec, root: Path) -> Spec:
@@ -139,7 +133,7 @@ def _write_json(file: Path, content: Any) -> None:
     file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def processor_facts(module: ZooModule) -> dict[str, Any]:
+def processor_facts(module: ComponentModule) -> dict[str, Any]:
     """What a module's inputs are made with, as plain JSON; `pixels` is what black and white become."""
     processor = module.processor
     values = {f.name: getattr(processor, f.name) for f in dataclasses.fields(processor) if f.name not in NOT_FACTS}
@@ -159,7 +153,7 @@ def _changes(saved: Mapping[str, Any], built: Mapping[str, Any], path: str = "")
             yield f"{path}{name} was {told}, is {now}"
 
 
-def check_processor(module: ZooModule, folder: Path) -> None:
+def check_processor(module: ComponentModule, folder: Path) -> None:
     """Refuse a module whose inputs would be made otherwise than those it was trained on.
 
     Raises:
@@ -231,7 +225,7 @@ def stored_recipe(folder: Path) -> Spec:
     return released_recipe(folder) if is_released(folder) else read_config(folder).get("model")
 
 
-def load_folder(folder: Path) -> ZooModule:
+def load_folder(folder: Path) -> ComponentModule:
     """A module as it was saved, in evaluation mode, on the CPU.
 
     Raises:
@@ -240,8 +234,8 @@ def load_folder(folder: Path) -> ZooModule:
     """
     config = read_config(folder)
     module = build_module(config.get("model"), folder=folder, weights_follow=True)
-    if not isinstance(module, ZooModule):
-        raise ConfigError(f"{folder} holds a {type(module).__name__}, which is no video-language model")
+    if not isinstance(module, ComponentModule):
+        raise ConfigError(f"{folder} holds a {type(module).__name__}, which is no module of molmo-zoo's")
     load_weights(module, folder)
     check_processor(module, folder)
     return module.eval()
@@ -257,7 +251,7 @@ def has_adapters(folder: Path) -> bool:
     return any(is_adapter(name) for name in shapes_of(weight_files(folder)))
 
 
-def load_weights(module: ZooModule, folder: Path, *, may_start_anew: bool = False) -> None:
+def load_weights(module: ComponentModule, folder: Path, *, may_start_anew: bool = False) -> None:
     """Fill a module that was built by flags or a recipe with a checkpoint folder's weights.
 
     Pruners and heads that the folder's own recipe names otherwise are the user's choice: their stored weights are left
@@ -279,13 +273,16 @@ def load_weights(module: ZooModule, folder: Path, *, may_start_anew: bool = Fals
     if not may_start_anew and (anew := [n for n in module.state_dict() if n.startswith(tuple(spare))]):
         raise ConfigError(f"{folder} has no trained {anew[0]} for the part that replaces its own; train it: zoo fit")
     if is_released(folder):
+        if not isinstance(module, ZooModule):
+            raise ConfigError(f"{folder} is a Molmo2, and the module a {type(module).__name__}")
         fill_released(module, folder, spare=spare)
         module.fetched = frozenset()
         return
     stored_dtype = config.get("stored_dtype")
     if stored_dtype not in (None, *HALVES):
         raise ConfigError(f"{folder} stores float32 as {stored_dtype!r}; this molmo-zoo reads {', '.join(HALVES)}")
-    growing = _longer_tables(module, folder, stored["tokenizer"]) if may_start_anew else ()
+    may_grow = may_start_anew and isinstance(module, ZooModule)
+    growing = _longer_tables(module, folder, stored["tokenizer"]) if may_grow else ()
     with module.whole():
         load_exactly(module, folder, spare=spare, growing=growing, halved=HALVES.get(stored_dtype))
     module.fetched = frozenset()  # what the recipe would fetch is not what is here now
@@ -320,7 +317,7 @@ def _names(value: Any) -> list[str]:
     return [spec["class_path"] if isinstance(spec, dict) else spec for spec in listed]
 
 
-def from_pretrained(where: str | Path, *, revision: str | None = None) -> ZooModule:
+def from_pretrained(where: str | Path, *, revision: str | None = None) -> ComponentModule:
     """A trained module, in evaluation mode, on the CPU.
 
     Args:
@@ -353,7 +350,7 @@ def _local_folder(where: str | Path, revision: str | None) -> Path:
 
 
 def push_to_hub(
-    module: ZooModule,
+    module: ComponentModule,
     repository: str,
     *,
     revision: str | None = None,

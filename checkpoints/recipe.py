@@ -61,9 +61,9 @@ def keep_recipe(module: LightningModule, spec: Spec) -> None:
         spec: With the defaults of today, which another version may have changed.
     """
     module.save_hyperparameters({RECIPE_KEY: spec}, logger=False)
-    from zoo.adaptation import AdaptableModule  # heavy: brings the model; `zoo fit --help` reads this file
+    from zoo.component_module import ComponentModule  # heavy: brings torch's parts; `zoo fit --help` reads this file
 
-    if isinstance(module, AdaptableModule):
+    if isinstance(module, ComponentModule):
         parts = {name: value.get("init_args") for name, value in spec["init_args"].items() if isinstance(value, dict)}
         module.fetched = frozenset(name for name, arguments in parts.items() if (arguments or {}).get(PRETRAINED))
 

@@ -1,7 +1,10 @@
 """LightningDataModules over WebDataset shards, and readers for public dataset formats."""
 
 COMPONENTS: dict[str, dict[str, str]] = {
-    "datamodule": {"shards": "zoo.datamodules.shards:ShardDataModule"},
+    "datamodule": {
+        "policy_shards": "zoo.datamodules.policy.datamodule:PolicyDataModule",
+        "shards": "zoo.datamodules.shards:ShardDataModule",
+    },
     "generator": {
         "burst_video_count": "zoo.datamodules.readers.molmo2.burst:BurstVideoCount",
         "conversations": "zoo.datamodules.readers.conversations:Conversations",
@@ -19,5 +22,6 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "molmo2_video_subtitle_qa": "zoo.datamodules.readers.molmo2.answers:VideoSubtitleQa",
         "molmo2_video_track": "zoo.datamodules.readers.molmo2.tracking:VideoTrack",
         "molmo2_video_track_eval": "zoo.datamodules.readers.molmo2.tracking:VideoTrackEvaluation",
+        "spoc_trajectories": "zoo.datamodules.readers.spoc.reader:SpocTrajectories",
     },
 }

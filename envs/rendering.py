@@ -129,9 +129,10 @@ def _make_gl_context(width: int, height: int):
 
 
 def _asset_digest(model: mujoco.MjModel) -> bytes:
-    """What a GL context uploads from a model: meshes, textures, height fields, skins, buffer sizes."""
-    quality = model.vis.quality
-    sizes = (model.vis.global_.offwidth, model.vis.global_.offheight, quality.offsamples, quality.shadowsize)
+    """What a GL context uploads from a model: meshes, basic shapes, textures, height fields, skins, buffer sizes."""
+    quality, buffer = model.vis.quality, model.vis.global_
+    shapes = (quality.numslices, quality.numstacks, quality.numquads)
+    sizes = (buffer.offwidth, buffer.offheight, quality.offsamples, quality.shadowsize, *shapes)
     digest = hashlib.blake2b(repr(sizes).encode(), digest_size=16)
     arrays = (model.mesh_vert, model.mesh_face, model.mesh_normal, model.tex_data, model.hfield_data, model.skin_vert)
     for array in arrays:

@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
     from lightning.pytorch import LightningModule
 
-    from zoo.module import ZooModule
+    from zoo.component_module import ComponentModule
 
 __version__ = "0.1.0"
 
 
-def from_pretrained(where: "str | Path", *, revision: str | None = None) -> "ZooModule":
+def from_pretrained(where: "str | Path", *, revision: str | None = None) -> "ComponentModule":
     """A trained module, in evaluation mode, on the CPU.
 
     Args:

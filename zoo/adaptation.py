@@ -5,21 +5,19 @@ Source: adapters are peft's (`zoo.lora`), slices torch's FSDP2 (`zoo.sharding`);
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from abc import ABC
+from collections.abc import Mapping
 from typing import Any
 
-from lightning.pytorch import LightningModule
 from torch import nn
 
 from zoo import lora as low_rank
 from zoo import sharding
+from zoo.component_module import ComponentModule
 from zoo.errors import ConfigError
 from zoo.lora import LoraSettings
 from zoo.model import VideoLanguageModel
-from zoo.optimisation import Component, OptimiserSettings, freeze
-from zoo.weights import check_fit
+from zoo.optimisation import OptimiserSettings
 
 NO_ADAPTERS = LoraSettings()
 
@@ -27,80 +25,53 @@ BASE_KEY = "base_weights"
 """What a `.ckpt` without some of its frozen weights says about them."""
 
 
-class AdaptableModule(LightningModule, ABC):
+class AdaptableModule(ComponentModule, ABC):
     """A module of components, each trained whole, through adapters or not at all.
+
+    While parts of the model that were fetched are frozen, the checkpoints of a run with adapters leave them out;
+    whoever goes on fetches them again.
 
     Args:
         model: The trunk; its parts are called as in `zoo.lora.ADAPTABLE`.
         heads: By name.
         optimiser: Rate 0 freezes a component.
         lora: Components that are trained through low-rank adapters, their own weights frozen.
-
-    Attributes:
-        fetched: Parts of the trunk whose weights come from files that the recipe names. While they are frozen, the
-            checkpoints of a run with adapters leave them out; whoever goes on fetches them again.
     """
 
     def __init__(
         self, *, model: VideoLanguageModel, heads: nn.ModuleDict, optimiser: OptimiserSettings, lora: LoraSettings
     ) -> None:
-        super().__init__()
-        self.model = model
+        super().__init__(model=model, optimiser=optimiser)
         self.heads = heads
-        self.optimiser = optimiser
         self.lora = lora
-        self.frozen: frozenset[str] = frozenset()
-        self.fetched: frozenset[str] = frozenset()
-        self._is_configured = False
-        self._is_whole = False
         self._base_weights: dict[str, str | None] = {}
-
-    @abstractmethod
-    def components(self) -> dict[Component, list[nn.Module]]:
-        """The modules of each optimiser group."""
 
     @property
     def is_adapted(self) -> bool:
         """Whether there are adapters in the model now."""
         return "peft_config" in vars(self)
 
-    def configure_model(self) -> None:
-        """Put adapters in, freeze what is not trained, and cut the weights where the strategy is `fsdp2`.
+    def idle(self) -> tuple[nn.Module, ...]:
+        return self.model.vision.idle()
 
-        Called by Lightning in every process, before it looks at the parameters; further calls do nothing.
+    def _prepare(self) -> None:
+        """Put adapters in, freeze what is not trained.
 
         Raises:
             ConfigError: an adapter's target does not exist.
         """
-        if not self._is_configured:
-            self._adapt()
-            self._is_configured = True
-        if self.device_mesh is not None:
-            self._shard()
-
-    def _adapt(self) -> None:
         adapted = self.lora.components()
         modules = self.components()
         if adapted and not self.is_adapted:
             parts = {name: f"model.{name}" for name in low_rank.ADAPTABLE}
-            config = low_rank.lora_config(self, parts, self.lora, idle=self.model.vision.idle())
+            config = low_rank.lora_config(self, parts, self.lora, idle=self.idle())
             low_rank.inject(self, config, [module for name in adapted for module in modules[name]])
-        freeze(modules, self.optimiser)
-        for module in self.model.vision.idle():
-            module.requires_grad_(False)
-        self.remember_frozen()
+        super()._prepare()
         self._base_weights = {
             name: low_rank.digest(parts)
             for name, parts in modules.items()
             if adapted and (name in adapted or self.optimiser.of(name).learning_rate == 0)
         }
-        # DistributedDataParallel sends buffers in every pass, also of an evaluation, where processes differ in their
-        # number of batches and would wait for ever. Ours are constants.
-        self._ddp_params_and_buffers_to_ignore = [name for name, _ in self.named_buffers()]
-
-    def remember_frozen(self) -> None:
-        """Take down which parameters are frozen now."""
-        self.frozen = frozenset(n for n, p in self.named_parameters(remove_duplicate=False) if not p.requires_grad)
 
     def merge_adapters(self) -> None:
         """Fold adapters into the weights, in place: what is left is a module without adapters.
@@ -113,7 +84,10 @@ class AdaptableModule(LightningModule, ABC):
         self.lora = NO_ADAPTERS
         self._is_configured = False  # what is frozen is decided anew when it is trained again
 
-    def _shard(self) -> None:
+    def sharded_parts(self) -> tuple[nn.Module, ...]:
+        return (self.model, *self.heads.values())
+
+    def shard(self) -> None:
         sharding.shard(self.model, self.device_mesh, units=self.model.units(), methods=("forward", "prefill"))
         for head in self.heads.values():
             if any(True for _ in head.parameters()):
@@ -134,32 +108,21 @@ class AdaptableModule(LightningModule, ABC):
             return []
         return [name for name in self.frozen if name.startswith(tuple(f"model.{part}." for part in self.fetched))]
 
-    @contextmanager
-    def whole(self) -> Iterator[None]:
-        """Inside, the module's state holds every weight, also those that a run's checkpoint leaves out."""
-        before, self._is_whole = self._is_whole, True
-        try:
-            yield
-        finally:
-            self._is_whole = before
-
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Load what `state_dict` gave: exactly its names and shapes.
 
         Raises:
             ConfigError: a name too many or too few, or another size.
         """
-        if strict and not self.is_adapted and self.device_mesh is None:
-            shapes = {name: tuple(tensor.shape) for name, tensor in state_dict.items()}
-            check_fit(self, shapes, "the checkpoint", hint="give the flags and the recipe of its run")
-        if strict and self.is_adapted:
-            expected, given = set(self.state_dict()), set(state_dict)
-            if expected != given:
-                raise ConfigError(
-                    f"weights of a run with adapters do not fit: missing {sorted(expected - given)[:3]}, unexpected "
-                    f"{sorted(given - expected)[:3]}; model.lora and model.optimiser must be those of the run"
-                )
-        return super().load_state_dict(state_dict, strict=strict and not self.is_adapted, assign=assign)
+        if not self.is_adapted:
+            return super().load_state_dict(state_dict, strict=strict, assign=assign)
+        expected, given = set(self.state_dict()), set(state_dict)
+        if strict and expected != given:
+            raise ConfigError(
+                f"weights of a run with adapters do not fit: missing {sorted(expected - given)[:3]}, unexpected "
+                f"{sorted(given - expected)[:3]}; model.lora and model.optimiser must be those of the run"
+            )
+        return super().load_state_dict(state_dict, strict=False, assign=assign)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         if self.is_adapted:

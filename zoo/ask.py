@@ -258,8 +258,18 @@ def ask(
 
 
 def load(checkpoint: str | None) -> ZooModule:
-    """Who answers: see `ask`."""
-    return from_pretrained(newest_run_or_bundled() if checkpoint is None else checkpoint)
+    """Who answers: see `ask`.
+
+    Raises:
+        ConfigError: a checkpoint that answers nothing in words.
+    """
+    name = newest_run_or_bundled() if checkpoint is None else checkpoint
+    module = from_pretrained(name)
+    if not isinstance(module, ZooModule):
+        raise ConfigError(
+            f"{name} is a {type(module).__name__}, which acts and answers nothing: zoo evaluate --policy {name}"
+        )
+    return module
 
 
 def heads_that_answer(module: ZooModule) -> dict[str, Head]:

@@ -9,6 +9,7 @@ COMPONENTS = {
         "simulator_evaluation": "zoo.callbacks.simulator_evaluation:SimulatorEvaluation",
     },
     "module": {
+        "policy": "zoo.policy_module:PolicyModule",
         "vlm": "zoo.module:ZooModule",
     },
 }

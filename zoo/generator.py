@@ -8,37 +8,65 @@ other people's files into shards is a reader (`zoo.datamodules.readers`): it pla
 import inspect
 import json
 import logging
-import multiprocessing
 import os
 import sys
 import tarfile
 from abc import ABC, abstractmethod
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
 from zoo.errors import ConfigError, DataError
+from zoo.executor import Executor, ExecutorName, Here, WorkerLostError
+from zoo.executor import executor as new_executor
+from zoo.generation_progress import GenerationProgress
 from zoo.shards.blind import BlindAccuracy, blind_accuracy
 from zoo.shards.faults import MAX_BAD_SHARE, FaultCounter, OnBadSample
+from zoo.shards.journal import journal_path, read_progress
+from zoo.shards.sample_schema import VIDEO_QA_SAMPLES, Media, SampleSchema
 from zoo.shards.writer import INDEX_NAME, ShardWriter, shard_name, write_index, write_json
 
 logger = logging.getLogger(__name__)
 
 SETTINGS_NAME = "settings.json"  # beside unfinished shards; what a resumed run is compared with
 POLL_S = 0.2  # between two looks at the workers' progress
+MAX_LOSSES = 3  # of workers at one sample; then it is the sample that kills them
 FIT_SPLIT, MEASURE_SPLIT = "train", "test"  # of the blind baseline
 
 
 class GeneratedSample(NamedTuple):
-    """One sample on its way to disk; several images are a tuple, and text alone is an empty one."""
+    """One sample on its way to disk.
+
+    Args:
+        record: Its JSON.
+        media: One file; several images are a tuple, text alone is an empty one, and videos by camera have names.
+        arrays: Label arrays by name, or None.
+        counts: What making it took, by name: steps, rejected draws.
+    """
 
     record: Mapping[str, Any]
-    media: bytes | tuple[bytes, ...]
+    media: Media
     arrays: Mapping[str, np.ndarray] | None
+    counts: Mapping[str, int] = MappingProxyType({})
+
+
+class GivenUpError(DataError):
+    """A sample that could not be made, and what trying took.
+
+    Args:
+        message: For people.
+        counts: By name.
+    """
+
+    def __init__(self, message: str, counts: Mapping[str, int]) -> None:
+        super().__init__(message)
+        self.counts = counts
 
 
 class ShardGenerator(ABC):
@@ -52,6 +80,11 @@ class ShardGenerator(ABC):
     name: ClassVar[str]  # registry name, written into the index
     version: ClassVar[int]  # raise it when the same settings give other samples
     unit: ClassVar[str] = "clip"  # what the progress bar counts
+    schema: ClassVar[SampleSchema] = VIDEO_QA_SAMPLES
+    is_costly: ClassVar[bool] = False
+    """A sample takes seconds: those of an unfinished shard are kept, and whoever continues it begins behind them."""
+    rate: ClassVar[str | None] = None
+    """Name among the samples' counts that the progress bar shows by the second."""
     on_bad_sample: OnBadSample = "raise"  # what is drawn has no bad samples; a reader lets the user choose
     max_bad_share: float = MAX_BAD_SHARE
 
@@ -87,6 +120,17 @@ class ShardGenerator(ABC):
             count: Number of samples to make.
         """
 
+    def samples_from(self, split: str, shard: int, count: int, start: int) -> Iterator[GeneratedSample | DataError]:
+        """The samples of one shard behind the first ones; a costly generator does not make those again.
+
+        Args:
+            split: One of `splits`.
+            shard: Index of the shard within its split.
+            count: Number of samples in the shard.
+            start: Number of them that are there.
+        """
+        return islice(self.samples(split, shard, count), start, None)
+
     def settings(self) -> dict[str, Any]:
         """Name, version and constructor arguments, as plain JSON."""
         arguments = inspect.signature(type(self).__init__).parameters
@@ -96,41 +140,35 @@ class ShardGenerator(ABC):
             "arguments": {name: getattr(self, name) for name in arguments if name != "self"},
         }
 
-    def generate(self, folder: Path, *, workers: int = 2) -> None:
+    def generate(self, folder: Path, *, workers: int = 2, executor: ExecutorName = "processes") -> None:
         """Write every shard that is not there yet, then the index with the blind baseline.
 
         Args:
             folder: Root of the data set; an interrupted run of the same settings is continued.
             workers: Processes that make shards; 0 makes them in this one.
+            executor: Where they run: `processes` of this machine, or a `ray` cluster that shares the folder.
         Raises:
-            ConfigError: the folder holds data of other settings, or workers is negative.
+            ConfigError: the folder holds data of other settings, workers is negative, or a sample kills its workers.
+            MissingLibraryError: Ray is not installed.
         """
-        if workers < 0:
-            raise ConfigError(f"workers is {workers}, expected 0 (this process) or more")
-        folder = Path(folder)
-        settings = json.loads(json.dumps(self.settings()))
-        if _is_finished(folder, settings):
-            logger.info("%s is finished already", folder)
-            return
-        source = self.plan()
-        if source is not None:
-            settings["source"] = source
-        _check_source(folder, settings)
-        write_json(folder / SETTINGS_NAME, settings)
-        shards = self._shards()
-        missing = [task for task in shards if not (folder / task[0] / shard_name(task[1])).exists()]
-        done = sum(count for *_, count in shards) - sum(count for *_, count in missing)
-        total = sum(self.splits.values())
-        faults = FaultCounter(self.on_bad_sample, max_bad_share=self.max_bad_share)
-        with tqdm(total=total, initial=done, unit=self.unit, desc=self.name, file=sys.stderr) as bar:
-            if workers == 0:
-                for task in missing:
-                    _write_shard(self, folder, *task, on_sample=bar.update).tell(faults)
-            else:
-                _run_workers(self, folder, missing, workers, bar, faults)
-        self._finish(folder, shards, settings)
-        if faults.num_bad:
-            logger.warning("%s: %d bad samples were left out, each named above", folder, faults.num_bad)
+        with new_executor(executor, workers) as running:
+            folder = Path(folder)
+            settings = json.loads(json.dumps(self.settings()))
+            if _is_finished(folder, settings):
+                logger.info("%s is finished already", folder)
+                return
+            source = self.plan()
+            if source is not None:
+                settings["source"] = source
+            _check_source(folder, settings)
+            write_json(folder / SETTINGS_NAME, settings)
+            faults = FaultCounter(self.on_bad_sample, max_bad_share=self.max_bad_share)
+            shards = self._shards()
+            with GenerationProgress(self.name, self.unit, sum(self.splits.values()), rate=self.rate) as progress:
+                _run(self, folder, shards, running, progress, faults)
+            self._finish(folder, shards, settings)
+            if faults.num_bad:
+                logger.warning("%s: %d bad samples were left out, each named above", folder, faults.num_bad)
 
     def _shards(self) -> list[tuple[str, int, int]]:
         """(split, shard, samples) of the whole data set."""
@@ -148,11 +186,17 @@ class ShardGenerator(ABC):
             if count:  # else every sample was bad
                 splits[split].append((shard_name(shard), count))
         blind = None
-        if self.splits.get(FIT_SPLIT) and self.splits.get(MEASURE_SPLIT):
+        if self.schema.has_questions and self.splits.get(FIT_SPLIT) and self.splits.get(MEASURE_SPLIT):
             blind = blind_accuracy(_annotations(folder / FIT_SPLIT), _annotations(folder / MEASURE_SPLIT))
             tqdm.write(blind_report(blind), file=sys.stderr)
-        write_index(folder, splits=splits, generator=settings, blind=blind)
+        paths = [folder / split / shard_name(shard) for split, shard, _ in shards]
+        counts = sum((read_progress(path).counts for path in paths), Counter())
+        if counts:
+            tqdm.write(counts_report(counts), file=sys.stderr)
+        write_index(folder, splits=splits, generator=settings, blind=blind, schema=self.schema, counts=counts)
         (folder / SETTINGS_NAME).unlink()
+        for path in paths:
+            journal_path(path).unlink(missing_ok=True)
 
 
 def blind_report(blind: BlindAccuracy) -> str:
@@ -162,6 +206,11 @@ def blind_report(blind: BlindAccuracy) -> str:
         f"blind accuracy {blind.overall:.1%} over {blind.num_questions} questions "
         f"(majority answer per text, fitted on {FIT_SPLIT}, measured on {MEASURE_SPLIT}): {families}"
     )
+
+
+def counts_report(counts: Mapping[str, int]) -> str:
+    """One line: what making the samples took."""
+    return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
 
 
 def _is_finished(folder: Path, settings: dict[str, Any]) -> bool:
@@ -218,75 +267,96 @@ class WrittenShard(NamedTuple):
     """What became of the samples of one shard."""
 
     num_samples: int
-    faults: list[DataError]
+    faults: list[str]
 
     def tell(self, faults: FaultCounter) -> None:
         """Count them among those of the whole data set."""
         faults.num_good += self.num_samples
-        for error in self.faults:
-            faults.report(error)
+        for fault in self.faults:
+            faults.report(DataError(fault))
 
 
 def _write_shard(
-    generator: ShardGenerator, folder: Path, split: str, shard: int, count: int, *, on_sample: Callable[[], object]
+    generator: ShardGenerator,
+    folder: Path,
+    split: str,
+    shard: int,
+    count: int,
+    on_sample: Callable[[], object] = lambda: None,
 ) -> WrittenShard:
-    faults: list[DataError] = []
-    with ShardWriter(folder / split / shard_name(shard)) as writer:
-        for sample in generator.samples(split, shard, count):
+    with ShardWriter(folder / split / shard_name(shard), schema=generator.schema, keeps=generator.is_costly) as writer:
+        for sample in generator.samples_from(split, shard, count, writer.progress.done):
             try:
                 if isinstance(sample, DataError):
                     raise sample
-                writer.write(sample.record, sample.media, arrays=sample.arrays)
+                writer.write(sample.record, sample.media, arrays=sample.arrays, counts=sample.counts)
             except DataError as error:
                 if generator.on_bad_sample == "raise":
                     raise
-                faults.append(error)
+                writer.give_up(error, counts=error.counts if isinstance(error, GivenUpError) else {})
             on_sample()
-        made = writer.num_samples + len(faults)
+        made = writer.progress.done
         assert made == count, f"{generator.name} made {made} samples, {count} were asked"
-    return WrittenShard(writer.num_samples, faults)
+        return WrittenShard(writer.num_samples, writer.progress.faults)
 
 
-def _run_workers(
+def _run(
     generator: ShardGenerator,
     folder: Path,
-    tasks: list[tuple[str, int, int]],
-    workers: int,
-    bar: "tqdm[Any]",
+    shards: list[tuple[str, int, int]],
+    running: Executor,
+    progress: GenerationProgress,
     faults: FaultCounter,
 ) -> None:
-    context = multiprocessing.get_context("spawn")  # a forked child hangs in a GL library that its parent has used
-    counter = context.Value("q", 0)
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(counter,))
-    try:
-        pending = {pool.submit(_work, generator.for_shard(*task[:2]), folder, *task) for task in tasks}
-        shown = 0
-        while pending:
-            done, pending = wait(pending, timeout=POLL_S, return_when=FIRST_EXCEPTION)
-            bar.update(counter.value - shown)
-            shown = counter.value
-            for future in done:
-                future.result().tell(faults)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    """Make the shards that are missing; a worker that dies is replaced, and its shard is gone on with."""
+    queue: deque[tuple[str, int, int]] = deque()
+    for split, shard, count in shards:
+        path = folder / split / shard_name(shard)
+        if path.exists():
+            progress.was_there(count)
+        else:
+            queue.append((split, shard, count))
+            progress.begin(path, is_kept=generator.is_costly)
+    losses: Counter[tuple[Path, int]] = Counter()  # by shard and sample that a dead worker was at
+    while queue or running.num_running:
+        while queue and running.num_free:
+            task = queue.popleft()
+            if isinstance(running, Here):
+                running.submit(task, _write_shard, generator, folder, *task, progress.look)
+            else:
+                running.submit(task, _work, generator.for_shard(*task[:2]), folder, *task)
+        for task, result in running.wait(POLL_S):
+            path = folder / task[0] / shard_name(task[1])
+            try:
+                written: WrittenShard = result()
+            except WorkerLostError:
+                _note_loss(generator, path, losses)
+                queue.appendleft(task)
+            else:
+                written.tell(faults)
+                progress.end(path, task[2])
+        progress.look()
 
 
-_worker: dict[str, Any] = {}  # of a worker process: "samples" is the count that it shares with the main process
+def _note_loss(generator: ShardGenerator, path: Path, losses: Counter[tuple[Path, int]]) -> None:
+    """Say what a worker that died has cost.
 
-
-def _start_worker(samples: Any) -> None:
-    _worker["samples"] = samples
-    # One thread each, or software rendering in several processes fights over the cores (measured: half the speed).
-    os.environ["LP_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
+    Raises:
+        ConfigError: the same sample killed several workers.
+    """
+    done = read_progress(path).done
+    losses[path, done] += 1
+    where = f"{path.parent.name}/{path.name}"
+    if losses[path, done] >= MAX_LOSSES:
+        raise ConfigError(
+            f"{where}: {MAX_LOSSES} workers died at {generator.unit} {done}, one after the other; is there memory for "
+            "so many? Fewer workers need less: --workers 1. What is finished is kept, and the same command goes on"
+        )
+    lost = f"{generator.unit} {done} of it is made again" if generator.is_costly else "it is made again"
+    logger.warning("a worker died at %s and is replaced; %s", where, lost)
 
 
 def _work(generator: ShardGenerator, folder: Path, split: str, shard: int, count: int) -> WrittenShard:
-    return _write_shard(generator, folder, split, shard, count, on_sample=_count_sample)
-
-
-def _count_sample() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is None or not parent.is_alive():
-        os._exit(1)  # killed without a chance to say so; an exception would only make the pool fetch the next shard
-    with _worker["samples"].get_lock():
-        _worker["samples"].value += 1
+    # One thread each, or software rendering in several processes fights over the cores (measured: half the speed).
+    os.environ["LP_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
+    return _write_shard(generator, folder, split, shard, count)

@@ -6,24 +6,18 @@ Source: Molmo2 sheet A7 (loss normaliser, optimiser). How it runs in several pro
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import torch
-from lightning.pytorch import Callback
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
-from zoo import sharding, zero
 from zoo.adaptation import NO_ADAPTERS, AdaptableModule
 from zoo.backbone import Connector, LanguageModel, VisionEncoder
 from zoo.batch import Batch
-from zoo.callbacks.last_step import LastStepCheckpoint
-from zoo.callbacks.random_states import RandomStates
 from zoo.controls import Control, controlled_pixels
 from zoo.errors import ConfigError
 from zoo.head import Head, Prediction, TrunkOutputs
@@ -32,19 +26,13 @@ from zoo.model import PositionRule, VideoLanguageModel, VisionAttention
 from zoo.optimisation import (
     Component,
     OptimiserSettings,
-    build_optimizer,
-    clip_by_component,
-    learning_rate_share,
-    parameter_groups,
 )
 from zoo.padded import TakesPaddedTensors
+from zoo.portable import Portable
 from zoo.preprocessing.settings import InputSettings
 from zoo.processor import Processor, TextTokenizer
 from zoo.pruner import Pruner
 from zoo.shards.sampling import FrameSampling
-
-if TYPE_CHECKING:
-    from zoo.checkpoints.card import Training
 
 DEFAULT_OPTIMISER = OptimiserSettings()
 DEFAULT_INPUTS = InputSettings()
@@ -152,11 +140,6 @@ class ZooModule(TakesPaddedTensors, AdaptableModule):
             self.metrics = nn.ModuleDict({f"{s}_{h.name}": h.metrics() for s in stages for h in heads})
             self.means = nn.ModuleDict({f"{s}_{w}": MeanMetric() for s in ("val", "test") for w in ("loss", TOKENS)})
 
-    def configure_callbacks(self) -> list[Callback]:
-        """What every run needs; one that a recipe lists itself stays as it is."""
-        listed = {type(callback) for callback in self.trainer.callbacks}
-        return [kind() for kind in (RandomStates, LastStepCheckpoint) if kind not in listed]
-
     # -- optimisation -------------------------------------------------------------------------------------------------
 
     def components(self) -> dict[Component, list[nn.Module]]:
@@ -171,38 +154,12 @@ class ZooModule(TakesPaddedTensors, AdaptableModule):
             "heads": list(self.heads.values()),
         }
 
-    def configure_optimizers(self) -> dict[str, object]:
-        settings = self.optimiser
-        if settings.method == "muon" and self.device_mesh is not None:
-            raise ConfigError(
-                f"model.optimiser.method: muon turns whole matrices, {sharding.NAME} keeps slices; say adamw, or "
-                "trainer.strategy: ddp"
-            )
-        own_clipping = bool(settings.clip_norm) and self.trainer.gradient_clip_val is None
-        zero.check_optimiser(self.trainer.strategy, method=settings.method, clips_components=own_clipping)
-        groups = parameter_groups(self.components(), settings)
-        optimizer = build_optimizer(groups, settings)
-        total = int(min(self.trainer.estimated_stepping_batches, 2**31))
-
-        def share(warmup_steps: int):
-            return lambda step: learning_rate_share(
-                step, warmup_steps=warmup_steps, total_steps=total, final_share=settings.final_share
-            )
-
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, [share(g["warmup_steps"]) for g in groups])
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
-
-    def configure_gradient_clipping(
-        self,
-        optimizer: torch.optim.Optimizer,
-        gradient_clip_val: float | None = None,
-        gradient_clip_algorithm: str | None = None,
-    ) -> None:
-        if gradient_clip_val is not None:  # the user's own Trainer flag replaces ours
-            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
-        elif self.optimiser.clip_norm:
-            norms = clip_by_component(optimizer, self.optimiser.clip_norm)
-            self.log_dict({f"gradient_norm/{name}": norm for name, norm in norms.items()})
+    def portable_parts(self) -> dict[str, Portable]:
+        return {
+            "vision": self.model.vision,
+            "language": self.model.language,
+            "tokenizer": self.processor.tokenizer,
+        }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Evaluate trained weights under another pruner than that of their run: its weights are not asked for."""
@@ -215,22 +172,16 @@ class ZooModule(TakesPaddedTensors, AdaptableModule):
             for name in of_pruners - own:
                 del stored[name]
 
-    def on_fit_start(self) -> None:
-        self.train()  # a module that was loaded comes in evaluation mode, and Lightning leaves it there
-
     # -- steps --------------------------------------------------------------------------------------------------------
 
     def forward(self, batch: Batch) -> TrunkOutputs:
         return self._with_global_weight(self.model(batch))
 
     def _with_global_weight(self, outputs: TrunkOutputs) -> TrunkOutputs:
-        """Losses are means over the global batch: every process divides by the mean of all weight sums (sheet A7.1).
-
-        In training only: an evaluation may have another number of batches in every process.
-        """
-        if self._trainer is None or self.trainer.world_size == 1 or not self.trainer.training:
+        """Losses are means over the global batch: every process divides by the mean of all weight sums (sheet A7.1)."""
+        if not self.has_global_batch:
             return outputs
-        mean: Callable[[Tensor], Tensor] = partial(self.trainer.strategy.reduce, reduce_op="mean")
+        mean = self.mean_over_processes
         return replace(outputs, total_weight=mean(outputs.total_weight), mean_over_processes=mean)
 
     def _losses(self, outputs: TrunkOutputs, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
@@ -300,24 +251,6 @@ class ZooModule(TakesPaddedTensors, AdaptableModule):
             if not torch.isnan(value):  # nothing was counted, in any process
                 self.log(f"{prefix}/{name}", value, prog_bar=name in shown, sync_dist=True)
 
-    def on_validation_start(self) -> None:
-        self._gather()
-
-    def on_validation_end(self) -> None:
-        self._scatter()
-
-    on_test_start = on_predict_start = on_validation_start
-    on_test_end = on_predict_end = on_validation_end
-
-    def _gather(self) -> None:
-        """Hold all weights in every process: answers differ in length, so nobody could wait for anybody's layers."""
-        for part in (self.model, *self.heads.values()):
-            sharding.gather(part)
-
-    def _scatter(self) -> None:
-        for part in (self.model, *self.heads.values()):
-            sharding.scatter(part)
-
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, object]:
         return {"predictions": self._evaluate(batch, "val")}
 
@@ -351,33 +284,3 @@ class ZooModule(TakesPaddedTensors, AdaptableModule):
                 _, session = self.model.prefill(batch, turns, self.processor.tokenizer)
                 predictions += head.predict(session, batch)
         return predictions
-
-    # -- checkpoint folders -------------------------------------------------------------------------------------------
-
-    def save_pretrained(
-        self,
-        folder: str | Path,
-        *,
-        training: Training | None = None,
-        max_shard_size: str = "5GB",
-        stored_dtype: Literal["float16", "bfloat16"] | None = None,
-    ) -> Path:
-        """Write a checkpoint folder, which `zoo.from_pretrained` reads; see `zoo.checkpoints.pretrained`."""
-        from zoo.checkpoints.pretrained import save_pretrained
-
-        return save_pretrained(
-            self, folder, training=training, max_shard_size=max_shard_size, stored_dtype=stored_dtype
-        )
-
-    def push_to_hub(
-        self,
-        repository: str,
-        *,
-        revision: str | None = None,
-        private: bool | None = None,
-        training: Training | None = None,
-    ) -> str:
-        """Put a checkpoint folder on the hub and return the commit's address; see `zoo.checkpoints.pretrained`."""
-        from zoo.checkpoints.pretrained import push_to_hub
-
-        return push_to_hub(self, repository, revision=revision, private=private, training=training)

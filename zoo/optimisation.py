@@ -18,7 +18,8 @@ from torch import nn
 from zoo.errors import ConfigError
 from zoo.lora import is_adapter
 
-Component = Literal["vision", "connector", "language", "pruner", "heads"]
+Component = str
+"""Name of a group: a field of the settings, such as `vision`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,17 +42,12 @@ class Group:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OptimiserSettings:
-    """Groups a component, and what they share.
+class SharedSettings:
+    """What all groups of a module share; a subclass adds a `Group` for each component of its module.
 
     Args:
         method: `adamw`, or `muon`: orthogonalised momentum for hidden matrices and AdamW for everything else, low-rank
             adapters too.
-        vision: The vision encoder.
-        connector: The connector and the embedding of vision tokens.
-        language: The language model.
-        pruner: Parameters of pruners.
-        heads: Parameters of heads.
         betas: Decay of AdamW's first and second moments.
         eps: Added to the root of AdamW's second moment.
         muon_scale: Under `muon`, rate of the hidden matrices over that of everything else.
@@ -60,11 +56,6 @@ class OptimiserSettings:
     """
 
     method: Literal["adamw", "muon"] = "adamw"
-    vision: Group = field(default_factory=lambda: Group(learning_rate=5e-6))
-    connector: Group = field(default_factory=lambda: Group(learning_rate=5e-6))
-    language: Group = field(default_factory=lambda: Group(learning_rate=1e-5))
-    pruner: Group = field(default_factory=lambda: Group(learning_rate=1e-4))
-    heads: Group = field(default_factory=lambda: Group(learning_rate=1e-4))
     betas: tuple[float, float] = (0.9, 0.95)
     eps: float = 1e-6
     muon_scale: float = 5.0
@@ -73,6 +64,48 @@ class OptimiserSettings:
 
     def of(self, component: Component) -> Group:
         return getattr(self, component)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimiserSettings(SharedSettings):
+    """Groups of a video-language model, and what they share.
+
+    Args:
+        vision: The vision encoder.
+        connector: The connector and the embedding of vision tokens.
+        language: The language model.
+        pruner: Parameters of pruners.
+        heads: Parameters of heads.
+    """
+
+    vision: Group = field(default_factory=lambda: Group(learning_rate=5e-6))
+    connector: Group = field(default_factory=lambda: Group(learning_rate=5e-6))
+    language: Group = field(default_factory=lambda: Group(learning_rate=1e-5))
+    pruner: Group = field(default_factory=lambda: Group(learning_rate=1e-4))
+    heads: Group = field(default_factory=lambda: Group(learning_rate=1e-4))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyOptimiserSettings(SharedSettings):
+    """Groups of a policy, and what they share; the defaults are SPOC's (sheet spoc_ring_holodeck_graspmolmo 1.10).
+
+    Published are torch's own AdamW, no warm-up and no schedule. Differs: norms, biases and tables are never decayed.
+
+    Args:
+        vision: The vision encoder.
+        text: The text encoder.
+        trunk: The policy trunk.
+        head: The policy head, and what else reads states of the trunk or of the encoders to teach them.
+    """
+
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    final_share: float = 1.0
+    clip_norm: float = 0.0
+    vision: Group = field(default_factory=lambda: Group(learning_rate=0.0))
+    text: Group = field(default_factory=lambda: Group(learning_rate=0.0))
+    trunk: Group = field(default_factory=lambda: Group(learning_rate=1e-4, warmup_steps=0, weight_decay=0.01))
+    head: Group = field(default_factory=lambda: Group(learning_rate=1e-4, warmup_steps=0, weight_decay=0.01))
 
 
 def learning_rate_share(step: int, *, warmup_steps: int, total_steps: int, final_share: float) -> float:
@@ -99,7 +132,7 @@ def _roles(module: nn.Module) -> Iterator[tuple[nn.Parameter, Role]]:
             yield parameter, "adapter" if is_adapter(name) else "hidden" if is_matrix else "other"
 
 
-def freeze(components: dict[Component, list[nn.Module]], settings: OptimiserSettings) -> None:
+def freeze(components: dict[Component, list[nn.Module]], settings: SharedSettings) -> None:
     """Freeze the components whose rate is 0; before a strategy looks at what there is to train."""
     for component, modules in components.items():
         if settings.of(component).learning_rate == 0:
@@ -107,9 +140,7 @@ def freeze(components: dict[Component, list[nn.Module]], settings: OptimiserSett
                 module.requires_grad_(False)
 
 
-def parameter_groups(
-    components: dict[Component, list[nn.Module]], settings: OptimiserSettings
-) -> list[dict[str, object]]:
+def parameter_groups(components: dict[Component, list[nn.Module]], settings: SharedSettings) -> list[dict[str, object]]:
     """Optimiser groups of all trainable parameters, each named after its component.
 
     Raises:
@@ -140,7 +171,7 @@ def parameter_groups(
     return groups
 
 
-def build_optimizer(groups: list[dict[str, object]], settings: OptimiserSettings) -> torch.optim.Optimizer:
+def build_optimizer(groups: list[dict[str, object]], settings: SharedSettings) -> torch.optim.Optimizer:
     """The optimiser of the settings over groups made by `parameter_groups`."""
     if settings.method == "adamw":
         return torch.optim.AdamW(groups, betas=settings.betas, eps=settings.eps)

@@ -20,6 +20,11 @@ class Policy(ABC):
     """
 
     kind: ClassVar[str] = "policy"
+    cameras: tuple[str, ...] | None = None
+    """Whose pictures it looks at, where a caller does not say; those of them that an episode lacks are left out of its
+    observations. None: all that are there."""
+    image_size: tuple[int, int] | None = None
+    """Width and height of the pictures that it looks at, pixels; None: as the episode has them."""
 
     @abstractmethod
     def reset(self, tasks: Mapping[int, Mapping[str, Any]]) -> None:

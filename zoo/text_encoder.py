@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.errors import DataError
+from zoo.portable import Portable
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,7 +76,7 @@ class TextProcessor(ABC):
         """Ids of one or more texts, special tokens included."""
 
 
-class TextEncoder(nn.Module, ABC):
+class TextEncoder(Portable, nn.Module, ABC):
     """Texts to states. A text means the same alone and in a padded batch.
 
     Args:

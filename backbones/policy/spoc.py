@@ -19,7 +19,8 @@ from zoo.errors import ConfigError
 from zoo.navigation_actions import SpocAction
 from zoo.policy_trunk import ActionIds, TrunkInputs
 
-CAMERAS = ("manipulation", "navigation")
+CAMERAS = ("manipulation_camera", "navigation_camera")
+"""Of stretch, and of bodies with two cameras."""
 BOXES_PER_CAMERA = 2
 RECURRENT_LAYERS = 3
 FUSION_HEADS = 8
@@ -168,14 +169,16 @@ def _dinov2(channels: int, layers: int, hidden_size: int, variant: Variant) -> F
 
 
 def _siglip(fusion_layers: int, decoder_layers: int, hidden_size: int, variant: Variant) -> FusionTrunk:
+    is_wide = hidden_size == 768
     sizes = SpocSizes(
         patch_channels=768,
         text_channels=768,
         has_pooled_token=True,
         hidden_size=hidden_size,
         fusion_layers=fusion_layers,
+        fusion_heads=12 if is_wide and fusion_layers >= 6 else 8,  # base_3_6 keeps eight there
         decoder_layers=decoder_layers,
-        decoder_heads=12 if hidden_size == 768 else 8,
+        decoder_heads=12 if is_wide else 8,
     )
     return spoc(sizes=sizes, variant=variant)
 

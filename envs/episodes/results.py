@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from zoo.envs.episodes.fields import Count, Name, NonNegative, sentence
+from zoo.envs.episodes.fields import Count, Name, NonNegative, Share, sentence
 from zoo.envs.episodes.records import Record, dump_json
 from zoo.errors import ConfigError, DataError
 
@@ -30,14 +30,15 @@ FailureReason = Literal[
     "policy_error",
     "nan_action",
     "wrong_shape",
+    "unknown_action",
     "worker_killed",
     "simulator_unstable",
     "setup_failed",
     "unreachable_goal",
 ]
 """Why an episode is no success: its steps were used up; the policy said done too early; the policy hung, broke, or gave
-actions that are not finite or of another shape; the worker died; the physics blew up; the scene could not be built; no
-route leads to where the task can be done."""
+actions that are not finite, of another shape, or none of those there are; the worker died; the physics blew up; the
+scene could not be built; no route leads to where the task can be done."""
 
 logger = logging.getLogger(__name__)
 
@@ -58,9 +59,12 @@ class EpisodeResult(Record):
         detail: More about the failure, in words.
         path_length_m: Way of the robot's base.
         shortest_length_m: Shortest way from its start to a goal; set for navigation.
-        expert_steps: Least steps that an expert needs for it; set for navigation. For both see
-            `zoo.envs.evaluation.shortest_way`.
+        expert_steps: Steps of the expert where its episode states them, otherwise the least that one needs; set for
+            navigation. For both see `zoo.envs.evaluation.shortest_way`.
         collisions: How often the robot bumped into something.
+        rooms_visited: Share of the house's rooms that it was in, the first included; of robots that move in discrete
+            steps.
+        embodiment: Which robot, and which body of it.
         jerk_mean: Mean over steps of the L2 norm over joints, rad/s^3.
         jerk_std: Its standard deviation over steps.
         seconds: Wall time.
@@ -79,6 +83,8 @@ class EpisodeResult(Record):
     shortest_length_m: NonNegative | None = None
     expert_steps: Count | None = None
     collisions: Count | None = None
+    rooms_visited: Share | None = None
+    embodiment: str | None = None
     jerk_mean: NonNegative | None = None
     jerk_std: NonNegative | None = None
     seconds: NonNegative | None = None

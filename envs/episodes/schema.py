@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any, Literal
 
 from zoo.envs.episodes.fields import Count, Direction, Fault, Name, Pose7, Quaternion, Size, Vector, ViewAngle
 from zoo.envs.episodes.records import Record, dump_json
-from zoo.envs.episodes.tasks import Task
+from zoo.envs.episodes.tasks import ChoresTask, Task
 
 NUMBERED_BODY = re.compile(r"(?P<lemma>.+)_[0-9a-f]{3,}_\d+_\d+_\d+")
 """Name of a root body in a house: lemma, hash, count, index of the body, room (sheet section 12)."""
@@ -50,10 +51,24 @@ class Robot(Record):
     Args:
         robot_name: Its public identifier, as `franka_droid`.
         init_qpos: Joint positions by move group, radians or metres.
+        arguments: What the robot is built with, plain JSON; a field of ours, which files leave out where it is empty.
     """
 
     robot_name: Name
     init_qpos: Mapping[str, tuple[float, ...]]
+    arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        content = Record.to_json(self)
+        if not self.arguments and "arguments" not in (self.stated or {}):
+            content.pop("arguments", None)  # as public files have it
+        return content
+
+    @property
+    def embodiment(self) -> str:
+        """Which body it is, for people: its name, what it is built with, and of long arguments a hash."""
+        words = (str(value) if _is_short(value) else content_hash(value)[:6] for value in self.arguments.values())
+        return " ".join([self.robot_name, *words])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -195,10 +210,16 @@ class Episode(Record):
 
     @property
     def category(self) -> str:
-        """Kind of the object that the task is about: the lemma that begins its body's name (sheet section 12)."""
-        target = self.task.target
+        """Kind of the object that the task is about: the lemma that begins its body's name (sheet section 12).
+
+        Of a task that is about rooms it is their type, and "none" where there is neither.
+        """
+        target, rooms = self.task.target, ()
+        if isinstance(self.task, ChoresTask):
+            named = itertools.chain.from_iterable(self.task.broad_synset_to_object_ids.values())
+            target, rooms = next(named, None), self.task.room_types
         if not target:
-            return "none"
+            return rooms[0].lower() if rooms else "none"
         name = target.rsplit("/", 1)[-1].split("|")[0].lower()
         numbered = NUMBERED_BODY.fullmatch(name)
         return numbered["lemma"].replace("_", " ") if numbered else name.split("_")[0]
@@ -206,6 +227,10 @@ class Episode(Record):
     def seed_at(self, index: int) -> int:
         """The seed; an episode without one uses its place in the benchmark."""
         return index if self.seed is None else self.seed
+
+
+def _is_short(value: Any) -> bool:
+    return isinstance(value, (str, int, float))
 
 
 def content_hash(content: Any) -> str:

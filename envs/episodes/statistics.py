@@ -1,6 +1,7 @@
 """Numbers of a run: success with intervals, smoothness, weighted success of navigation; as CSV, JSON and text.
 
-Source: sheet molmospaces section 8 (intervals, jerk, CSV columns); sheet spoc_ring section 1.14 (SPL, SEL).
+Source: sheet molmospaces section 8 (intervals, jerk, CSV columns); sheet spoc_ring sections 1.14 (SPL, SEL, rooms
+visited) and 2.7 (collisions).
 """
 
 from __future__ import annotations
@@ -22,6 +23,16 @@ LEVEL = 0.95
 TOLD_FAILURES = frozenset(get_args(FailureReason)) - {"horizon", "wrong_stop"}
 """Those of which more is to be said than that the policy did not do its task."""
 OVERALL = "OVERALL"
+SEED_NUMBERS = {
+    "success_at_end": "ci95",
+    "success_oracle": "ci95_oracle",
+    "spl": "ci95_spl",
+    "sel": "ci95_sel",
+    "rooms_visited": "ci95_rooms_visited",
+}
+"""Shares that are averaged over seeds, and the names of their intervals."""
+NAVIGATION_HEAD = ("rooms", "collisions", "steps")
+ONCE = "bodies of one episode each"
 CSV_COLUMNS = (
     "policy",
     "category",
@@ -47,9 +58,13 @@ class Jerk(NamedTuple):
     std: float
 
 
-def beta_interval(successes: int, total: int) -> tuple[float, float]:
+def beta_interval(successes: float, total: int) -> tuple[float, float]:
     """Equal-tailed 95 % interval of a success rate, from Beta(1 + successes, 1 + failures): a flat prior.
 
+    Args:
+        successes: Or the sum of shares, each 0 to 1. They spread no more than zeros and ones of the same mean do, so
+            the interval of their mean is rather too wide than too narrow.
+        total: How many.
     Raises:
         ConfigError: there are more successes than trials, or negative numbers.
     """
@@ -104,18 +119,68 @@ def summary(run: Run) -> dict[str, Any]:
     Returns:
         `policy`, `benchmark`, `digest`, `settings`, `num_episodes` asked for, `num_scored`, and `tasks`: by task
         `episodes`, `success_at_end` and `success_oracle` as shares with the intervals `ci95` and `ci95_oracle`, and
-        `failures` counted by reason; `spl` and `sel` where the results allow them.
+        `failures` counted by reason; `spl`, `sel` and `rooms_visited` with `ci95_spl` and so on, `steps`, `collisions`
+        an episode, `collision_rate` a step and the share `collision_free` where the results allow them. If any results
+        count collisions, which are those of robots that move in discrete steps, the same by `categories` and by
+        `embodiments`; all bodies with a single episode are one group there.
     """
     header = run.header
-    return {
+    results = list(run.results.values())
+    content = {
         "policy": header.policy,
         "benchmark": header.benchmark,
         "digest": header.digest,
         "settings": dict(header.settings),
         "num_episodes": header.num_episodes,
         "num_scored": len(run.results),
-        "tasks": [_task_summary(task, results) for task, results in _grouped(run, lambda one: one.task).items()],
+        "tasks": _summaries("task", results, lambda one: one.task),
     }
+    if any(one.collisions is not None for one in results):
+        content["categories"] = _summaries("category", results, lambda one: f"{one.task}: {one.category}")
+        counts = Counter(one.embodiment for one in results)
+        content["embodiments"] = _summaries(
+            "embodiment", results, lambda one: str(one.embodiment) if counts[one.embodiment] > 1 else ONCE
+        )
+    return content
+
+
+def over_seeds(summaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Means over runs of one policy on the same episodes with other draws, as plain JSON.
+
+    Args:
+        summaries: Of the runs.
+    Returns:
+        As `summary` has them: `policy`, `benchmark`, `digest`, `num_episodes`; `seeds`; `tasks`, in which every number
+        is the mean over runs and `<number>_by_seed` lists it. Intervals are those of one run with this mean: the
+        episodes are the same in all of them, so more runs do not tell more about other episodes.
+    """
+    first = summaries[0]
+    tasks = []
+    for runs in zip(*(content["tasks"] for content in summaries), strict=True):
+        total = min(task["episodes"] for task in runs)
+        told: dict[str, Any] = {"task": runs[0]["task"], "episodes": total}
+        for name, interval in SEED_NUMBERS.items():
+            values = [task[name] for task in runs if name in task]
+            if len(values) == len(runs):
+                mean = float(np.mean(values))
+                told |= {name: mean, interval: list(beta_interval(mean * total, total)), f"{name}_by_seed": values}
+        tasks.append(told)
+    same = {name: first[name] for name in ("policy", "benchmark", "digest", "num_episodes")}
+    return same | {"seeds": [content["settings"].get("seed") for content in summaries], "tasks": tasks}
+
+
+def seeds_table(content: dict[str, Any]) -> str:
+    """Means over seeds as text for a terminal."""
+    lines = [f"{content['policy']} on {content['benchmark']}, seeds {', '.join(map(str, content['seeds']))}"]
+    for task in content["tasks"]:
+        parts = [
+            f"{label} {_per_cent(task[name])} ({', '.join(map(_per_cent, task[f'{name}_by_seed']))}; "
+            f"95 % {_interval(task[SEED_NUMBERS[name]])})"
+            for name, label in (("success_at_end", "at end"), ("spl", "SPL"), ("sel", "SEL"))
+            if name in task
+        ]
+        lines.append(f"{task['task']}, {task['episodes']} episodes: {', '.join(parts)}")
+    return "\n".join(lines)
 
 
 def csv_text(run: Run) -> str:
@@ -127,7 +192,7 @@ def csv_text(run: Run) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
-    groups = _grouped(run, lambda one: one.category)
+    groups = _grouped(list(run.results.values()), lambda one: one.category)
     for category in sorted(groups):
         writer.writerow(_csv_row(run.header.policy, category, groups[category]))
     writer.writerow(_csv_row(run.header.policy, OVERALL, list(run.results.values())))
@@ -135,27 +200,38 @@ def csv_text(run: Run) -> str:
 
 
 def as_table(content: dict[str, Any]) -> str:
-    """A summary as text for a terminal: one line a task, failures by number."""
-    rows = [("task", "episodes", "at end", "95 %", "oracle", "95 %", "SPL", "SEL", "failures")]
-    rows += [
-        (
-            task["task"],
-            str(task["episodes"]),
-            _per_cent(task["success_at_end"]),
-            _interval(task["ci95"]),
-            _per_cent(task["success_oracle"]),
-            _interval(task["ci95_oracle"]),
-            _per_cent(task.get("spl")),
-            _per_cent(task.get("sel")),
-            ", ".join(f"{reason} {count}" for reason, count in task["failures"].items()) or "-",
-        )
-        for task in content["tasks"]
-    ]
-    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    """A summary as text for a terminal: one line a task, failures by number, then categories and embodiments."""
     missing = content["num_episodes"] - content["num_scored"]
     note = [f"{missing} of {content['num_episodes']} episodes have no result yet."] if missing else []
-    return "\n".join([f"{content['policy']} on {content['benchmark']}", *lines, *note])
+    parts = [_table("task", content["tasks"], has_failures=True), *note]
+    for what, groups in (("category", content.get("categories", ())), ("embodiment", content.get("embodiments", ()))):
+        if len(groups) > 1:  # one alone is the line of its task again
+            parts += ["", _table(what, groups)]
+    return "\n".join([f"{content['policy']} on {content['benchmark']}", *parts])
+
+
+def _table(what: str, groups: Sequence[dict[str, Any]], *, has_failures: bool = False) -> str:
+    is_navigation = any("collisions" in group for group in groups)
+    head = (what, "episodes", "at end", "95 %", "oracle", "95 %", "SPL", "SEL")
+    rows = [(*head, *NAVIGATION_HEAD * is_navigation, *("failures",) * has_failures)]
+    for group in groups:
+        cells = [group[what], str(group["episodes"])]
+        cells += [_per_cent(group["success_at_end"]), _interval(group["ci95"])]
+        cells += [_per_cent(group["success_oracle"]), _interval(group["ci95_oracle"])]
+        cells += [_per_cent(group.get("spl")), _per_cent(group.get("sel"))]
+        if is_navigation:
+            cells += [
+                _per_cent(group.get("rooms_visited")),
+                _number(group.get("collisions")),
+                _number(group.get("steps")),
+            ]
+        if has_failures:
+            cells.append(", ".join(f"{reason} {count}" for reason, count in group["failures"].items()) or "-")
+        rows.append(tuple(cells))
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
 
 
 def reasons(results: Iterable[EpisodeResult]) -> tuple[str, ...]:
@@ -168,20 +244,26 @@ def reasons(results: Iterable[EpisodeResult]) -> tuple[str, ...]:
     return tuple(first.values())
 
 
-def _grouped(run: Run, label: Callable[[EpisodeResult], str]) -> dict[str, list[EpisodeResult]]:
+def _grouped(results: Sequence[EpisodeResult], label: Callable[[EpisodeResult], str]) -> dict[str, list[EpisodeResult]]:
     groups: dict[str, list[EpisodeResult]] = {}
-    for result in run.results.values():
+    for result in results:
         groups.setdefault(label(result), []).append(result)
     return groups
 
 
-def _task_summary(task: str, results: Sequence[EpisodeResult]) -> dict[str, Any]:
+def _summaries(
+    what: str, results: Sequence[EpisodeResult], label: Callable[[EpisodeResult], str]
+) -> list[dict[str, Any]]:
+    """One object a group, its name under `what`."""
+    return [{what: name} | _group_summary(group) for name, group in _grouped(results, label).items()]
+
+
+def _group_summary(results: Sequence[EpisodeResult]) -> dict[str, Any]:
     total = len(results)
     at_end = sum(result.success_at_end for result in results)
     oracle = sum(result.success_oracle for result in results)
     failures = Counter(result.failure for result in results if result.failure is not None)
     content: dict[str, Any] = {
-        "task": task,
         "episodes": total,
         "success_at_end": at_end / total,
         "ci95": list(beta_interval(at_end, total)),
@@ -189,8 +271,29 @@ def _task_summary(task: str, results: Sequence[EpisodeResult]) -> dict[str, Any]
         "ci95_oracle": list(beta_interval(oracle, total)),
         "failures": dict(sorted(failures.items(), key=lambda item: (-item[1], item[0]))),
     }
-    weighted = {"spl": path_weighted_success(results), "sel": length_weighted_success(results)}
-    return content | {name: value for name, value in weighted.items() if value is not None}
+    rooms = [result.rooms_visited for result in results if result.rooms_visited is not None]
+    means = {
+        "spl": (path_weighted_success(results), total),
+        "sel": (length_weighted_success(results), total),
+        "rooms_visited": (float(np.mean(rooms)) if rooms else None, len(rooms)),
+    }
+    for name, (value, count) in means.items():
+        if value is not None:
+            content |= {name: value, f"ci95_{name}": list(beta_interval(value * count, count))}
+    return content | _collisions(results)
+
+
+def _collisions(results: Sequence[EpisodeResult]) -> dict[str, Any]:
+    """Of the episodes that count them: how often the base was blocked."""
+    counted = [(result.collisions, result.steps) for result in results if result.collisions is not None]
+    if not counted:
+        return {}
+    return {
+        "steps": float(np.mean([steps for _, steps in counted])),
+        "collisions": float(np.mean([number for number, _ in counted])),
+        "collision_rate": float(np.mean([number / max(steps, 1) for number, steps in counted])),
+        "collision_free": float(np.mean([number == 0 for number, _ in counted])),
+    }
 
 
 def _csv_row(policy: str, category: str, results: Sequence[EpisodeResult]) -> list[Any]:
@@ -226,3 +329,7 @@ def _per_cent(share: float | None) -> str:
 
 def _interval(ends: Sequence[float]) -> str:
     return f"{100 * ends[0]:.1f}-{100 * ends[1]:.1f}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"

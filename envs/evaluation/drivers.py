@@ -13,7 +13,9 @@ from zoo.envs.evaluation.rollout import Driver, Observation, PolicyError
 from zoo.envs.experts.driving import SPEED, TURN_SPEED
 from zoo.envs.experts.expert import Expert
 from zoo.envs.simulation.environment import EpisodeEnv
+from zoo.envs.tasks.chores import Chore
 from zoo.errors import UnknownNameError
+from zoo.navigation_actions import SpocAction
 
 EXPERT, RANDOM = "expert", "random"
 
@@ -41,11 +43,19 @@ class ExpertDriver(Driver):
             return ()
         move = self._expert.act()
         self._is_done = move.is_done
+        if self._env.is_discrete:
+            assert move.action is not None, "an expert of a discrete robot without an action"
+            return (np.array([move.action], np.float32),)
         return (self._env.joined(move.commands),)
 
 
 class RandomDriver(Driver):
     """Uniform actions within the action space, each for one step.
+
+    A robot that moves in discrete steps: uniform over the actions with which its task can be done, those of navigation
+    where there is nothing to fetch, but `done`, which it says at its last step and never before. Saying `done` as often
+    as anything else would end most episodes within ten steps, near a start that is far from the goal; to wander for the
+    whole time is the better chance, and so the harder baseline.
 
     A base that takes places in the world is sent no farther than it drives in one step: the action space is larger than
     any house, and servos that pull over such distances tear the physics apart.
@@ -53,11 +63,20 @@ class RandomDriver(Driver):
 
     def reset(self, env: EpisodeEnv, task: Mapping[str, Any], rng: np.random.Generator) -> None:
         self._env, self._rng = env, rng
+        if env.is_discrete:
+            actions = env.task.actions if isinstance(env.task, Chore) else tuple(SpocAction)
+            self._choices = [action for action in actions if action != SpocAction.DONE]
+            self._last_step = int(task["horizon_steps"]) - 1
+            return
         pace = np.array([SPEED, SPEED, TURN_SPEED]) * env.simulation.clocks.policy_dt
         modes = {group.name: env.modes.get(group.name, group.modes[0]) for group in env.robot.groups}
         self._paces = {name: pace for name, mode in modes.items() if mode == "holo_joint_planar_position"}
 
     def act(self, observation: Observation) -> Sequence[np.ndarray]:
+        if self._env.is_discrete:
+            is_last = self._env.steps >= self._last_step
+            action = SpocAction.DONE if is_last else self._choices[int(self._rng.integers(len(self._choices)))]
+            return (np.array([action], np.float32),)
         space = self._env.action_space
         commands = self._env.by_group(self._rng.uniform(space.low, space.high))
         for name, pace in self._paces.items():

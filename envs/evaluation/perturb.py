@@ -61,7 +61,7 @@ def perturb_joints(episode: Episode, level: float, rng: np.random.Generator) -> 
     """
     if level == 0:
         return episode
-    robot: Robot = registry.build("robot", episode.robot.robot_name)
+    robot: Robot = registry.build("robot", episode.robot.robot_name, **episode.robot.arguments)
     starts = dict(episode.robot.init_qpos)
     arms = [group for group in robot.groups if group.kind == "arm"]
     if not arms:
@@ -91,7 +91,7 @@ def perturb_camera(episode: Episode, level: float, rng: np.random.Generator) -> 
         raise ConfigError("the episode has no camera that could be moved")
     if level == 0:
         return episode
-    mounts = _mounts(episode.robot.robot_name)
+    mounts = _mounts(registry.build("robot", episode.robot.robot_name, **episode.robot.arguments))
     cameras = tuple(_moved(episode, camera, mounts, level, rng) for camera in episode.cameras)
     return replace(episode, cameras=cameras)
 
@@ -245,10 +245,9 @@ def _workspace(episode: Episode) -> Array:
 
 
 @functools.cache
-def _mounts(robot_name: str) -> dict[str, Array | None]:
+def _mounts(robot: Robot) -> dict[str, Array | None]:
     """base_from_body, pose7, of every body of a robot that no joint moves; None for the others."""
     spec = mujoco.MjSpec()
-    robot: Robot = registry.build("robot", robot_name)
     robot.add_to(spec, prefix=PREFIX, base_pose7=(0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0))
     model = spec.compile()
     data = mujoco.MjData(model)

@@ -18,7 +18,7 @@ import traceback
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import MappingProxyType
@@ -48,6 +48,7 @@ FAILURES: Mapping[str, FailureReason] = {
 }
 """What an episode is counted as, by why its worker is given up."""
 NEVER = 10**9
+MAX_ENVS = 4  # of one worker
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,6 +59,7 @@ class WorkerSettings:
         policy: `expert`, `random`, or anything else for a policy in the main process.
         rollout: How episodes are run.
         cameras: Whose pictures a policy in the main process gets.
+        may_lack_cameras: An episode without one of them is run with the others, rather than refused.
         image_size: Width and height of pictures; None takes each episode's.
         clocks: Of physics, controller and policy; None takes each robot's.
     """
@@ -65,8 +67,19 @@ class WorkerSettings:
     policy: str
     rollout: RolloutSettings
     cameras: tuple[str, ...] = ()
+    may_lack_cameras: bool = False
     image_size: tuple[int, int] | None = None
     clocks: Clocks | None = None
+
+
+def with_wishes(settings: WorkerSettings, policy: Policy) -> WorkerSettings:
+    """The settings with the cameras and the picture size that a policy states; what is set already wins."""
+    wishes: dict[str, Any] = {}
+    if policy.cameras is not None and not settings.cameras:
+        wishes |= {"cameras": policy.cameras, "may_lack_cameras": True}
+    if policy.image_size is not None and settings.image_size is None:
+        wishes["image_size"] = policy.image_size
+    return replace(settings, **wishes)
 
 
 @dataclass
@@ -125,6 +138,7 @@ class EpisodePool:
         episodes: Mapping[int, Episode],
         *,
         videos: Mapping[int, Path] = MappingProxyType({}),
+        trajectories: Mapping[int, Path] = MappingProxyType({}),
         max_seconds: float = math.inf,
     ) -> Iterator[EpisodeResult]:
         """Run episodes in the order given, as results come in.
@@ -132,6 +146,7 @@ class EpisodePool:
         Args:
             episodes: By index within their benchmark.
             videos: Files of those that get one, by index.
+            trajectories: The same for pictures of the way, of robots that move in discrete steps.
             max_seconds: Wall time after which no further episode is begun; what runs is finished.
         Raises:
             ConfigError: a worker could not start at all.
@@ -142,7 +157,7 @@ class EpisodePool:
         while queue or any(worker.index is not None for worker in self._workers):
             if time.monotonic() > deadline:
                 queue.clear()
-            self._hand_out(queue, episodes, videos)
+            self._hand_out(queue, episodes, videos, trajectories)
             for worker, message in self._messages():
                 result = self._heard(worker, message, episodes)
                 if result is not None:
@@ -155,13 +170,20 @@ class EpisodePool:
         theirs.close()
         return _Worker(process, ours, slot)
 
-    def _hand_out(self, queue: deque[int], episodes: Mapping[int, Episode], videos: Mapping[int, Path]) -> None:
+    def _hand_out(
+        self,
+        queue: deque[int],
+        episodes: Mapping[int, Episode],
+        videos: Mapping[int, Path],
+        trajectories: Mapping[int, Path],
+    ) -> None:
         for worker in self._workers:
             if worker.index is None and queue:
                 worker.index = queue.popleft()
                 worker.began = worker.heard = time.monotonic()
                 with contextlib.suppress(BrokenPipeError):  # it died meanwhile; waiting on it says so
-                    worker.connection.send((worker.index, episodes[worker.index].to_json(), videos.get(worker.index)))
+                    files = {"video": videos.get(worker.index), "trajectory": trajectories.get(worker.index)}
+                    worker.connection.send((worker.index, episodes[worker.index].to_json(), files))
 
     def _messages(self) -> Iterator[tuple[_Worker, Any]]:
         """What workers say: a tuple (kind, content), or the failure that a worker has become."""
@@ -276,9 +298,9 @@ def _work(connection: Connection, settings: WorkerSettings) -> None:
     try:
         connection.send(("ready", None))
         while True:
-            index, content, video = connection.recv()
+            index, content, files = connection.recv()
             episode = Episode.from_json(content, f"episode {index}")
-            connection.send(("result", _run(envs, episode, index, chosen, settings, video).to_json()))
+            connection.send(("result", _run(envs, episode, index, chosen, settings, files).to_json()))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
     except Exception:  # noqa: BLE001 - a bug must reach the main process with its traceback, which a spawned process would lose
@@ -294,26 +316,38 @@ def _run(
     index: int,
     chosen: Driver,
     settings: WorkerSettings,
-    video: Path | None,
+    files: Mapping[str, Path | None],
 ) -> EpisodeResult:
     began = time.perf_counter()
     try:
         env = _env_for(envs, episode, settings)
     except ZooError as error:
         return failed(episode, index, "setup_failed", str(error), round(time.perf_counter() - began, 3))
-    return run_episode(env, episode, index, chosen, settings.rollout, video)
+    return run_episode(env, episode, index, chosen, settings.rollout, **files)
 
 
 def _env_for(envs: dict[str, EpisodeEnv], episode: Episode, settings: WorkerSettings) -> EpisodeEnv:
-    """The environment of an episode's robot and picture size, made at first use."""
+    """The environment of an episode's robot, cameras and picture size, made at first use.
+
+    Bodies of one robot share one, which takes each of them on. Those that were not used for longest are closed, because
+    pictures may be of hundreds of sizes and every environment holds a GL context.
+    """
     size = settings.image_size or episode.img_resolution
-    key = f"{episode.robot.robot_name} {size}"
-    if key not in envs:
-        envs[key] = EpisodeEnv(
-            robot=episode.robot.robot_name,
-            cameras=settings.cameras,
-            image_size=tuple(size),
-            clocks=settings.clocks,
-            horizon_steps=NEVER,  # the rollout counts
-        )
+    has = {camera.name for camera in episode.cameras}
+    cameras = tuple(name for name in settings.cameras if name in has or not settings.may_lack_cameras)
+    key = f"{episode.robot.robot_name} {tuple(size)} {cameras}"
+    if key in envs:
+        envs[key] = envs.pop(key)  # the last is the newest
+        return envs[key]
+    while len(envs) >= MAX_ENVS:
+        envs.pop(next(iter(envs))).close()
+    envs[key] = EpisodeEnv(
+        robot=episode.robot.robot_name,
+        robot_arguments=episode.robot.arguments,
+        cameras=cameras,
+        image_size=tuple(size),
+        clocks=settings.clocks,
+        horizon_steps=NEVER,  # the rollout counts
+        noise=settings.rollout.noise,
+    )
     return envs[key]

@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
@@ -19,6 +19,7 @@ from zoo.envs.episodes.benchmark import Benchmark
 from zoo.envs.episodes.results import ResultFile, Run, RunHeader
 from zoo.envs.episodes.statistics import csv_text, summary
 from zoo.envs.evaluation.pool import EpisodePool, WorkerSettings
+from zoo.envs.evaluation.trajectories import TRAJECTORIES
 from zoo.errors import ConfigError, UnknownNameError
 from zoo.policy import Policy
 
@@ -85,7 +86,7 @@ def evaluate_in(
         is_quiet: No progress bar.
     """
     benchmark.check_assets(installed_assets(benchmark.metadata.asset_digests))
-    _check_fit(benchmark, pool.settings.cameras)
+    _check_fit(benchmark, pool.settings)
     header = RunHeader(
         policy=pool.settings.policy,
         benchmark=benchmark.name,
@@ -97,10 +98,11 @@ def evaluate_in(
         order = [index for index in in_turns(benchmark) if index in set(file.run.pending)]
         episodes = {index: benchmark.episodes[index] for index in order}
         videos = {index: folder / VIDEOS / f"{index}.mp4" for index in first_indices(benchmark, videos_per_task)}
+        trajectories = {index: folder / TRAJECTORIES / f"{index}.png" for index in order}
         scored = len(benchmark.episodes) - len(episodes)
         with tqdm(total=len(benchmark.episodes), initial=scored, unit="episode", disable=is_quiet) as bar:
             successes = [result.success_at_end for result in file.run.results.values()]
-            for result in pool.run(episodes, videos=videos, max_seconds=max_seconds):
+            for result in pool.run(episodes, videos=videos, trajectories=trajectories, max_seconds=max_seconds):
                 file.append(result)
                 successes.append(result.success_at_end)
                 bar.set_postfix_str(f"{sum(successes)} of {len(successes)} succeed", refresh=False)
@@ -150,18 +152,19 @@ def installed_assets(asked: Mapping[str, Iterable[str]]) -> dict[str, dict[str, 
     return digests
 
 
-def _check_fit(benchmark: Benchmark, cameras: Sequence[str]) -> None:
+def _check_fit(benchmark: Benchmark, settings: WorkerSettings) -> None:
     """Refuse, before anything is scored, what would fail in every episode of a kind.
 
     Raises:
         UnknownNameError: the houses are of a planner that is not registered.
-        ConfigError: an episode lacks a camera whose pictures are asked for.
+        ConfigError: an episode lacks a camera whose pictures are asked for, or all of them.
     """
     for dataset in dict.fromkeys(episode.scene_dataset for episode in benchmark.episodes):
         registry.find("scene_planner", dataset)
     for index, episode in enumerate(benchmark.episodes):
         known = [camera.name for camera in episode.cameras]
-        if missing := [name for name in cameras if name not in known]:
+        missing = [name for name in settings.cameras if name not in known]
+        if missing and not (settings.may_lack_cameras and len(missing) < len(settings.cameras)):
             raise ConfigError(
                 f"episode {index} of {benchmark.name!r} ({episode.task.name or episode.task.task_cls}) has no camera "
                 f"{', '.join(missing)}; it has {', '.join(known) or 'none'}. Name cameras that all episodes have, or "

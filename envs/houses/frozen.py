@@ -70,6 +70,13 @@ class MiniHouses(FrozenHouses):
         super().__init__(file=str(BUNDLED / "mini" / HOUSES_FILE))
 
 
+class Nav100Houses(FrozenHouses):
+    """Houses of the bundled benchmark `nav100`."""
+
+    def __init__(self) -> None:
+        super().__init__(file=str(BUNDLED / "nav100" / HOUSES_FILE))
+
+
 def write_houses(houses: Sequence[Scene], split: Split, file: Path) -> None:
     """Write a file of houses; the same houses give the same bytes.
 

@@ -31,6 +31,7 @@ from zoo.envs.scenes.specification import Material, Placement, Room, Scene, Wall
 from zoo.errors import ConfigError
 
 MAX_ROOMS = 10
+HOME_ROOMS = (3, 6)
 PLAN_TRIES = 200
 SPLITS: tuple[Split, ...] = get_args(Split)
 DATASET = "procedural"
@@ -278,3 +279,17 @@ class ProceduralHouses:
             index=index,
             settings=self.settings,
         )
+
+
+class Homes(ProceduralHouses):
+    """The houses of the navigation recipes: 3 to 6 rooms, so that there is somewhere to go.
+
+    Args:
+        library: Registry name of the asset library, as `primitives`.
+        seed: Another seed gives other houses under the same indices.
+    """
+
+    example_args: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, *, library: str = "primitives", seed: int = 0) -> None:
+        super().__init__(library=library, seed=seed, num_rooms=HOME_ROOMS)

@@ -84,10 +84,10 @@ class Route:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class RouteTree:
-    """Cheapest ways from one cell to all others.
+    """Cheapest ways from one cell, or from the nearest of several, to all others.
 
     Args:
-        source: (2,) its cell.
+        source: (2,) its cell, or (sources, 2).
         cost: (rows, columns) of the way there; infinite where there is none.
         previous: (rows, columns) flat index of the cell before, negative at the source and where there is no way.
     """
@@ -97,7 +97,7 @@ class RouteTree:
     previous: np.ndarray
 
     def cells_to(self, goal: np.ndarray) -> np.ndarray:
-        """(cells, 2) from the source to a cell that it reaches."""
+        """(cells, 2) from the source, or the nearest of several, to a cell that it reaches."""
         columns = self.previous.shape[1]
         flat = self.previous.ravel()
         here = int(goal[0]) * columns + int(goal[1])
@@ -237,6 +237,50 @@ class RouteGrid:
     def tree(self, source_m: Point) -> RouteTree:
         """Cheapest ways from a place to all others, to answer many queries with."""
         return self._tree(self._weighted, self.start_cell(source_m))
+
+    def tree_of(self, cells: np.ndarray, *, is_plain: bool = False) -> RouteTree:
+        """Ways from the nearest of several cells to all others; moves go both ways, so these are ways to them as well.
+
+        Args:
+            cells: (sources, 2), at least one, passable.
+            is_plain: Costs are metres, whatever the clearance.
+        """
+        sources = np.reshape(cells, (-1, 2))
+        graph = self._plain if is_plain else self._weighted
+        flat = sources[:, 0] * self.passable.shape[1] + sources[:, 1]
+        cost, previous, _ = csgraph.dijkstra(graph, indices=flat, return_predecessors=True, min_only=True)
+        shape = self.passable.shape
+        return RouteTree(source=sources, cost=cost.reshape(shape), previous=previous.reshape(shape))
+
+    def way_home(self, start_m: Point, tree: RouteTree, *, within_m: float = SNAP_M) -> Route:
+        """From a place to the source that is nearest by a tree's costs, simplified.
+
+        Args:
+            start_m: Where the agent is.
+            tree: Of this grid.
+            within_m: How far the agent may be from a cell that the tree reaches.
+        Raises:
+            NoRouteError: it is farther from every such cell.
+        """
+        start = self._nearest_reached(start_m, tree, within_m)
+        cells = tree.cells_to(start)[::-1]
+        corners = cheaper_corners(cells, self.cell_cost, easy_cost=float(self.cost.of(self.cost.easy_m)))
+        points = self.plan.point_of(corners)
+        return Route(points_m=np.concatenate([[np.asarray(start_m, np.float64)], points[1:]]), radius_m=self.radius_m)
+
+    def _nearest_reached(self, point_m: Point, tree: RouteTree, within_m: float) -> np.ndarray:
+        cell = self.plan.cell_of(point_m)
+        half = int(np.ceil(within_m / self.plan.cell_m)) + 1
+        low = np.clip(cell - half, 0, self.passable.shape)
+        high = np.clip(cell + half + 1, 0, self.passable.shape)
+        cells = np.argwhere(np.isfinite(tree.cost[low[0] : high[0], low[1] : high[1]])) + low
+        apart = np.linalg.norm(self.plan.point_of(cells) - np.asarray(point_m), axis=1)
+        if not len(cells) or apart.min() > within_m:
+            raise NoRouteError(
+                f"{_shown(point_m)} is more than {within_m:g} m from every place from where an agent of radius "
+                f"{self.radius_m:g} m reaches its goal"
+            )
+        return cells[int(apart.argmin())]
 
     def route(self, start_m: Point, goal_m: Point, *, tree: RouteTree | None = None, simplify: bool = True) -> Route:
         """Cheapest route.

@@ -9,6 +9,7 @@ leaves the pose unchanged). The size of each action is in `zoo.navigation_action
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,7 +20,7 @@ from zoo.envs.robots.view import RobotView
 from zoo.envs.scenes.physics import collides
 from zoo.envs.simulator import mujoco
 from zoo.errors import ConfigError
-from zoo.navigation_actions import Effect
+from zoo.navigation_actions import Effect, SpocAction
 
 MAX_STEP_M, MAX_STEP_TURN = 0.05, math.radians(10)  # between two tests of one move
 TOUCH_M = 0.001  # shapes that overlap by less do not block
@@ -39,6 +40,30 @@ class Outcome:
 
     moved: bool
     blocked_by: int | None = None
+
+
+class DiscreteActions(ABC):
+    """SPOC's twenty actions on one robot in one scene."""
+
+    mover: DiscreteMover
+
+    @property
+    def held(self) -> int | None:
+        """Body in the hand."""
+        return self.mover.carried
+
+    @abstractmethod
+    def step(self, action: SpocAction, *, rng: np.random.Generator | None = None) -> Outcome:
+        """Carry out an action; `done` and `sub_done`, which are only said, always succeed.
+
+        Args:
+            action: Which of the twenty; one that this robot lacks does nothing and fails.
+            rng: Draws the noise of the base; none without it.
+        """
+
+    def sensors(self) -> dict[str, np.ndarray]:
+        """What the robot measures of itself beside its base's pose, float32 by name."""
+        return {}
 
 
 class DiscreteMover:

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
+from typing import Any, ClassVar, Self, get_type_hints
 
 import numpy as np
 
+from zoo.envs.episodes.fields import FAILED, Fault, fail, reader_of, sentence
 from zoo.envs.robots.cameras import (
     CameraSystem,
     MountedCamera,
@@ -21,13 +23,16 @@ from zoo.envs.robots.cameras import (
     horizontal_fov_deg,
     quat_from_pitch,
 )
+from zoo.envs.robots.discrete_moves import DiscreteActions, DiscreteMover, Outcome
 from zoo.envs.robots.parts import add_solid
 from zoo.envs.robots.planar_base import add_planar_base, base_group
 from zoo.envs.robots.rby1 import NAVIGATION
 from zoo.envs.robots.robot import Robot
+from zoo.envs.robots.view import RobotView
 from zoo.envs.scenes.physics import COLLISION_GROUP
 from zoo.envs.simulator import mujoco
 from zoo.errors import ConfigError, UnknownNameError
+from zoo.navigation_actions import NAVIGATION_ACTIONS, SpocAction
 
 WIDTH_M, HEIGHT_M = (0.2, 0.5), (0.3, 1.5)  # of the box; its depth is drawn as its width
 OFFSET_SHARE = 1 / 2.5  # of the box, for pivot and cameras: the release's, where paper and text have 1/2 and 1/3
@@ -91,6 +96,25 @@ class EmbodimentParams:
                 f"be more than 0, the box higher than {FLOOR_GAP_M} m"
             )
 
+    @classmethod
+    def from_json(cls, content: Any) -> Self:
+        """Read what `to_json` writes; a camera's or body's numbers that have a usual value may be left out.
+
+        Raises:
+            ConfigError: it is something else; the first faults are named.
+        """
+        faults: list[Fault] = []
+        values = _read(cls, content, "body", faults)
+        if faults:
+            raise ConfigError(f"a RING body: {sentence(faults)}")
+        return values
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON, as an episode has it: `{"body": ...}` in the arguments of its robot."""
+        cameras = [asdict(camera) for camera in self.cameras]
+        rest = {"width": self.width, "height": self.height}
+        return {"size_m": list(self.size_m), "pivot_m": list(self.pivot_m), "cameras": cameras, **rest}
+
     def vector(self) -> np.ndarray:
         """The embodiment as nineteen numbers, float32; a camera that is not there is zeros.
 
@@ -150,6 +174,32 @@ def draw_embodiment(rng: np.random.Generator) -> EmbodimentParams:
     )
 
 
+def _read(kind: type, content: Any, path: str, faults: list[Fault]) -> Any:
+    """A dataclass of numbers out of a JSON object, or `FAILED` with its faults added."""
+    if not isinstance(content, Mapping):
+        return fail(content, "an object", path, faults)
+    before, hints, values = len(faults), get_type_hints(kind), {}
+    known = {part.name: part for part in fields(kind)}
+    unknown = [name for name in content if name not in known]
+    faults.extend(Fault(f"{path}.{name}", f"is not known, expected {', '.join(known)}") for name in unknown)
+    for name, part in known.items():
+        place = f"{path}.{name}"
+        if name not in content:
+            if part.default is MISSING:
+                faults.append(Fault(place, "is missing"))
+        elif name == "cameras":
+            values[name] = _read_cameras(content[name], place, faults)
+        else:
+            values[name] = reader_of(hints[name])(content[name], place, faults)
+    return FAILED if len(faults) > before else kind(**values)
+
+
+def _read_cameras(content: Any, path: str, faults: list[Fault]) -> Any:
+    if not isinstance(content, (list, tuple)):
+        return fail(content, "a list of cameras", path, faults)
+    return tuple(_read(RingCamera, item, f"{path}[{index}]", faults) for index, item in enumerate(content))
+
+
 def fov_bounds_deg(width: int, height: int) -> tuple[int, int]:
     """Least and greatest whole vertical field of view whose horizontal one stays in bounds too, both inclusive."""
     low, high = FOV_DEG
@@ -198,19 +248,22 @@ class RingBody(Robot):
     """A box on wheels that moves in discrete steps.
 
     Args:
-        body: A name of `BODIES`, or parameters, as `draw_embodiment` makes them.
+        body: A name of `BODIES`, or parameters, as `draw_embodiment` makes them or as their JSON.
 
     Raises:
         UnknownNameError: there is no body of this name.
+        ConfigError: parameters that make no body.
     """
 
-    def __init__(self, body: str | EmbodimentParams = "stretch") -> None:
+    is_discrete: ClassVar[bool] = True
+
+    def __init__(self, body: str | Mapping[str, Any] | EmbodimentParams = "stretch") -> None:
         if isinstance(body, str):
             if body not in BODIES:
                 raise UnknownNameError(f"no RING body {body!r}; there are {', '.join(BODIES)}")
             self.params = BODIES[body]
         else:
-            self.params = body
+            self.params = body if isinstance(body, EmbodimentParams) else EmbodimentParams.from_json(body)
         self.name = "ring_body"
         self.clocks = NAVIGATION
         self.groups = (base_group(),)
@@ -232,6 +285,27 @@ class RingBody(Robot):
             group=COLLISION_GROUP,  # cameras are inside
         )
         return base
+
+    def actions(self, view: RobotView, *, pickupable: Sequence[int] = ()) -> RingActions:
+        """Its seven actions; it has no hand, so nothing is pickupable for it."""
+        del pickupable
+        return RingActions(view)
+
+
+class RingActions(DiscreteActions):
+    """The actions of navigation on a box on wheels; those of an arm do nothing and fail.
+
+    Args:
+        view: Of the robot.
+    """
+
+    def __init__(self, view: RobotView) -> None:
+        self.mover = DiscreteMover(view)
+
+    def step(self, action: SpocAction, *, rng: np.random.Generator | None = None) -> Outcome:
+        if action in (SpocAction.DONE, SpocAction.SUB_DONE):
+            return Outcome(moved=True)
+        return self.mover.move(action.effect, rng=rng) if action in NAVIGATION_ACTIONS else Outcome(moved=False)
 
 
 def _camera_system(params: EmbodimentParams) -> CameraSystem:

@@ -11,6 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -21,6 +22,7 @@ from zoo.envs.simulator import mujoco
 from zoo.errors import ConfigError
 
 if TYPE_CHECKING:
+    from zoo.envs.robots.discrete_moves import DiscreteActions
     from zoo.envs.robots.view import RobotView
 
 Mode = Literal[
@@ -124,6 +126,10 @@ class Robot(ABC):
 
     kind: ClassVar[str] = "robot"
     example_args: ClassVar[dict[str, Any]] = {}
+    is_discrete: ClassVar[bool] = False
+    """It acts by SPOC's twenty actions and without physics, rather than by commands of move groups."""
+    sensor_sizes: ClassVar[Mapping[str, int]] = MappingProxyType({})
+    """How many numbers each sensor of its discrete actions has, by name."""
 
     name: str
     """What episodes call it."""
@@ -181,3 +187,14 @@ class Robot(ABC):
         from zoo.envs.robots.view import RobotView
 
         return RobotView(self, model, data, prefix)
+
+    def actions(self, view: RobotView, *, pickupable: Sequence[int] = ()) -> DiscreteActions:
+        """SPOC's actions on this robot in a scene.
+
+        Args:
+            view: Of this robot.
+            pickupable: Bodies that it may take.
+        Raises:
+            ConfigError: it is commanded by move groups.
+        """
+        raise ConfigError(f"robot {self.name!r} is commanded by its move groups, not by discrete actions")

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import ClassVar
 
 import numpy as np
 
 from zoo.envs.kinematics.poses import Array, compose, invert, pose7, quat_from_rotation_vector, quat_multiply
 from zoo.envs.robots.cameras import CameraNoise, CameraSystem, MountedCamera, PlacedCamera, quat_from_pitch
-from zoo.envs.robots.discrete_moves import DiscreteMover, Outcome, nearest_within
+from zoo.envs.robots.discrete_moves import DiscreteActions, DiscreteMover, Outcome, nearest_within
 from zoo.envs.robots.parts import add_joint, add_servo, add_solid
 from zoo.envs.robots.planar_base import add_planar_base, base_group
 from zoo.envs.robots.rby1 import NAVIGATION
@@ -74,6 +76,9 @@ class Stretch(Robot):
     Args:
         magnet_radius_m: Objects whose centre is in a sphere of this radius at the hand can be picked up.
     """
+
+    is_discrete: ClassVar[bool] = True
+    sensor_sizes: ClassVar[Mapping[str, int]] = MappingProxyType({"arm": 4})
 
     def __init__(self, magnet_radius_m: float = MAGNET_RADIUS_M) -> None:
         if magnet_radius_m <= 0:
@@ -136,8 +141,11 @@ class Stretch(Robot):
         magnet.active = False
         return base
 
+    def actions(self, view: RobotView, *, pickupable: Sequence[int] = ()) -> StretchActions:
+        return StretchActions(view, pickupable=pickupable)
 
-class StretchActions:
+
+class StretchActions(DiscreteActions):
     """The twenty actions on a Stretch in a scene.
 
     Args:
@@ -154,18 +162,7 @@ class StretchActions:
         self._pickupable = [int(b) for b in pickupable if view.model.body_subtreemass[b] <= MAX_CARRIED_KG]
         self._magnet = int(view.model.equality(f"{view.prefix}magnet").id)
 
-    @property
-    def held(self) -> int | None:
-        """Body in the hand."""
-        return self.mover.carried
-
     def step(self, action: SpocAction, *, rng: np.random.Generator | None = None) -> Outcome:
-        """Carry out an action; `done` and `sub_done` always succeed.
-
-        Args:
-            action: Which of the twenty.
-            rng: Draws the noise of the base; none without it.
-        """
         if action in (SpocAction.DONE, SpocAction.SUB_DONE):
             return Outcome(moved=True)
         if action == SpocAction.PICKUP:
@@ -173,6 +170,10 @@ class StretchActions:
         if action == SpocAction.DROPOFF:
             return Outcome(moved=self._drop())
         return self.mover.move(action.effect, rng=rng)
+
+    def sensors(self) -> dict[str, np.ndarray]:
+        """`arm`: see `proprioception`."""
+        return {"arm": self.proprioception()}
 
     def proprioception(self) -> np.ndarray:
         """(4,) float32: wrist in the robot's frame, without the lift's offset (m), and its position (degrees)."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from tqdm import tqdm
 
@@ -14,9 +16,14 @@ from zoo import registry
 from zoo.envs.assets.library import Split
 from zoo.envs.episodes.benchmark import Benchmark, check_new
 from zoo.envs.episodes.schema import Episode
+from zoo.envs.episodes.tasks import ChoresTask
+from zoo.envs.evaluation.drivers import ExpertDriver
+from zoo.envs.evaluation.pool import NEVER
+from zoo.envs.evaluation.rollout import RolloutSettings, run_episode
 from zoo.envs.houses.frozen import HOUSES_FILE, write_houses
 from zoo.envs.sampling.sampler import SamplingReport, sample_episodes
 from zoo.envs.scenes.specification import Scene
+from zoo.envs.simulation.environment import EpisodeEnv
 from zoo.envs.simulation.houses import house
 
 logger = logging.getLogger(__name__)
@@ -31,6 +38,7 @@ def freeze(
     dataset: str = "procedural",
     split: Split = "test",
     seed: int = 0,
+    arguments: Mapping[str, Any] = MappingProxyType({}),
 ) -> Benchmark:
     """Draw a benchmark and write it with its houses; nothing is left out for being hard.
 
@@ -43,6 +51,7 @@ def freeze(
         dataset: Registry name of the scene planner that draws.
         split: Of houses and instances of assets.
         seed: Of the draws.
+        arguments: Of the samplers, where they take any.
     Raises:
         ConfigError: the folder holds a benchmark already, or a number is out of its range.
     """
@@ -51,10 +60,13 @@ def freeze(
     told = []
     for task in tasks:
         report = SamplingReport()
-        found = sample_episodes(task, dataset=dataset, split=split, count=count, seed=seed, report=report)
+        found = sample_episodes(
+            task, dataset=dataset, split=split, count=count, seed=seed, arguments=arguments, report=report
+        )
         drawn += tqdm(found, total=count, desc=f"drawing {task}", unit="episode", leave=False)
         told.append(f"{task}: {report.text()}")
         logger.info("%s", told[-1])
+    drawn = with_expert_lengths(drawn)
     numbers = {index: number for number, index in enumerate(sorted({episode.house_index for episode in drawn}))}
     episodes = [replace(one, scene_dataset=folder.name, house_index=numbers[one.house_index]) for one in drawn]
     scenes = [house(dataset, split, index).scene for index in numbers]
@@ -68,6 +80,26 @@ def freeze(
     benchmark.save(folder)
     write_houses(scenes, split, folder / HOUSES_FILE)
     return benchmark
+
+
+def with_expert_lengths(episodes: Iterable[Episode]) -> list[Episode]:
+    """Run the expert on episodes of CHORES, and write down how many steps it took where it succeeded.
+
+    The success that is weighted by the length of episodes divides by it (sheet spoc_ring section 1.14).
+    """
+    told = []
+    env: EpisodeEnv | None = None
+    for index, episode in enumerate(tqdm(episodes, desc="experts", unit="episode", leave=False)):
+        if isinstance(episode.task, ChoresTask):
+            if env is None or env.robot.name != episode.robot.robot_name:
+                env = EpisodeEnv(robot=episode.robot.robot_name, image_size=episode.img_resolution, horizon_steps=NEVER)
+            result = run_episode(env, episode, index, ExpertDriver(), RolloutSettings())
+            if result.success_at_end:
+                episode = replace(episode, task=replace(episode.task, expert_length=result.steps))
+        told.append(episode)
+    if env is not None:
+        env.close()
+    return told
 
 
 def _digests(scenes: Iterable[Scene], episodes: Iterable[Episode]) -> dict[str, dict[str, str]]:

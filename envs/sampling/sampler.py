@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, ClassVar
 from zlib import crc32
 
@@ -84,6 +85,7 @@ def sample_episodes(
     count: int,
     seed: int = 0,
     per_house: int = 1,
+    arguments: Mapping[str, Any] = MappingProxyType({}),
     report: SamplingReport | None = None,
 ) -> Iterator[Episode]:
     """Draw episodes, house after house; the same arguments give the same episodes in every process.
@@ -95,6 +97,7 @@ def sample_episodes(
         count: How many.
         seed: Of the draws; also chooses where in the split the houses begin, so that seeds do not share houses.
         per_house: Episodes of one house before the next is taken.
+        arguments: Of the sampler, where it takes any.
         report: Filled along the way.
     Raises:
         ConfigError: a number out of its range.
@@ -102,7 +105,7 @@ def sample_episodes(
     """
     if count < 1 or per_house < 1:
         raise ConfigError(f"count is {count} and per_house {per_house}, expected 1 or more")
-    sampler = registry.build("task_sampler", task)
+    sampler = registry.build("task_sampler", task, **arguments)
     report = SamplingReport() if report is None else report
     first = seed * 100_000
     for index in range(first, first + 100_000):

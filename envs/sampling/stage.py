@@ -80,6 +80,7 @@ class Stage:
             objects={**place.objects, **added},
             robot_root=self.model.body(self.robot_root).name,
             robot_base=f"{PREFIX}base",
+            rooms=place.scene.rooms,
         )
         self._free = self._free_addresses()
         self._roots = self.model.body_rootid[self.model.geom_bodyid]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
 
 from zoo import registry
 from zoo.envs.assets.library import AssetLibrary
@@ -12,6 +14,8 @@ from zoo.envs.scenes.specification import Scene
 from zoo.envs.simulation.world import ObjectFacts
 from zoo.envs.simulator import mujoco
 from zoo.errors import DataError
+
+KEPT_HOUSES, KEPT_PARTS = 4, 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,8 +47,21 @@ def house(dataset: str, split: str, index: int) -> House:
     Raises:
         UnknownNameError: no planner of that name.
     """
-    scene = registry.build("scene_planner", dataset).plan(split, index)
+    return _house(registry.load("scene_planner", dataset), dataset, split, index)
+
+
+@lru_cache(maxsize=KEPT_HOUSES)
+def _house(planner: type[Any], dataset: str, split: str, index: int) -> House:
+    """One of the last that were asked for; the planner's class tells apart what was registered under one name."""
+    scene = _built("scene_planner", dataset, planner).plan(split, index)
     return house_of(replace(scene, dataset=dataset, split=split, index=index))  # what finds it again
+
+
+@lru_cache(maxsize=KEPT_PARTS)
+def _built(kind: str, name: str, component: type[Any]) -> Any:
+    """A planner or a library; each costs as much as a house to make."""
+    del component
+    return registry.build(kind, name)
 
 
 def house_of(scene: Scene) -> House:
@@ -53,7 +70,8 @@ def house_of(scene: Scene) -> House:
     Raises:
         UnknownNameError: it names an asset library, or an asset, that is not there.
     """
-    libraries = {name: registry.build("asset_library", name) for name in sorted({o.library for o in scene.objects})}
+    names = sorted({item.library for item in scene.objects})
+    libraries = {name: _built("asset_library", name, registry.load("asset_library", name)) for name in names}
     return House(scene=scene, objects=_objects(scene, libraries), build=lambda: build_spec(scene, libraries))
 
 

@@ -15,13 +15,15 @@ import numpy as np
 from zoo import registry
 from zoo.envs.sampling.sampler import sample_episodes
 from zoo.envs.simulation.environment import EpisodeEnv
+from zoo.envs.tasks.chores import HORIZON_STEPS as CHORES_STEPS
 
 NAMESPACE, VERSION = "molmo_zoo", 0
 NUM_SEEDS = 2**32 // 100_000
 """House numbers have 32 bits, and a seed of `sample_episodes` owns 100,000 of them."""
 
 HORIZON_STEPS = 500
-"""Policy steps; as data generation has it for pick and navigation (sheet molmospaces section 8)."""
+"""Policy steps; as data generation has it for pick and navigation (sheet molmospaces section 8). Tasks of CHORES have
+their own."""
 
 
 class SampledEnv(EpisodeEnv):
@@ -93,7 +95,7 @@ def register_envs() -> tuple[str, ...]:
             gymnasium.register(
                 id=name,
                 entry_point=f"{__name__}:{SampledEnv.__name__}",
-                kwargs={"task": task, "horizon_steps": HORIZON_STEPS},
+                kwargs={"task": task, "horizon_steps": CHORES_STEPS.get(task, HORIZON_STEPS)},
             )
         ids.append(name)
     return tuple(ids)

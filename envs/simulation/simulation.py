@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -16,16 +17,21 @@ from zoo.envs.assets.library import Asset
 from zoo.envs.episodes.schema import Camera, Episode, ExocentricCamera, MountedCamera
 from zoo.envs.episodes.tasks import ColorTask, DoorTask, OpenTask
 from zoo.envs.kinematics.poses import Array, angle_between, quat_from_matrix
+from zoo.envs.robots.discrete_moves import DiscreteActions, Outcome
 from zoo.envs.robots.robot import Clocks, Robot
 from zoo.envs.scenes.physics import TIMESTEP_S
+from zoo.envs.simulation.camera_rig import CameraRig
 from zoo.envs.simulation.houses import House, house
-from zoo.envs.simulation.world import ObjectFacts, VisiblePixels, World
+from zoo.envs.simulation.world import ObjectFacts, World
 from zoo.envs.simulator import mujoco
 from zoo.errors import DataError, ZooError
+from zoo.navigation_actions import SpocAction
 
 PREFIX = "robot_0/"
 SETTLE_STEPS = 500
 """Of physics after loading a scene whose objects the episode does not all place (sheet section 2)."""
+FALL_STEPS = 1000
+"""Of physics after a robot without physics dropped something: 2 s (sheet spoc_ring section 1.2)."""
 POSE_TOLERANCE_M, POSE_TOLERANCE = 1e-3, 0.01
 """Objects that are no farther than this from their listed pose stay where they are (sheet section 5)."""
 SLEEP_TOLERANCE = 1e-3
@@ -43,7 +49,7 @@ class Simulation:
     Args:
         episode: What to set up.
         clocks: Of physics, controller and policy; None takes the robot's.
-        visible_pixels: Counts pixels by rendering.
+        rig: Renders, so that what needs sight can be judged.
         reuse: Another episode's simulation, whose model is taken over where both were built alike.
 
     Raises:
@@ -57,7 +63,7 @@ class Simulation:
         episode: Episode,
         *,
         clocks: Clocks | None = None,
-        visible_pixels: VisiblePixels | None = None,
+        rig: CameraRig | None = None,
         reuse: Simulation | None = None,
     ) -> None:
         self.episode = episode
@@ -67,7 +73,7 @@ class Simulation:
             self.house, self.robot, self.model = reuse.house, reuse.robot, reuse.model
         else:
             self.house = house(*episode.house)
-            self.robot: Robot = registry.build("robot", episode.robot.robot_name)
+            self.robot: Robot = registry.build("robot", episode.robot.robot_name, **episode.robot.arguments)
             self.model = _compiled(self.house, self.robot, episode, added)
         self.clocks = clocks or self.robot.clocks
         self.model.opt.timestep = self.clocks.sim_dt
@@ -75,15 +81,21 @@ class Simulation:
         _colour_objects(self.model, episode)
         self.data = mujoco.MjData(self.model)
         self.view = self.robot.bind(self.model, self.data, prefix=PREFIX)
+        sight: dict[str, Any] = {}
+        if rig is not None:
+            sight = {"visible_pixels": rig.visible_pixels, "unoccluded_pixels": rig.unoccluded_pixels}
+            sight["picture_px"] = rig.width * rig.height
         self.world = World(
             self.model,
             self.data,
             objects=_objects(self.house, episode, added),
             robot_root=self.model.body(self.model.body_rootid[self.view.base_id]).name,
             robot_base=f"{PREFIX}base",
-            visible_pixels=visible_pixels,
+            rooms=self.house.scene.rooms,
+            **sight,
         )
         self._start()
+        self.actions = self._actions() if self.robot.is_discrete else None
 
     @property
     def cameras(self) -> dict[str, str]:
@@ -97,11 +109,33 @@ class Simulation:
             UnstableError: positions, velocities or accelerations grew without bound.
         """
         mujoco.mj_step(self.model, self.data, nstep=self.clocks.policy_steps)
+        self._check_stable()
+
+    def _check_stable(self) -> None:
         if any(self.data.warning[kind].number for kind in UNSTABLE):
             raise UnstableError(
                 f"physics of house {self.house.scene.name!r} became unstable after {self.data.time:.3f} s: positions "
                 "or velocities grew without bound. Check the scene: zoo scene check"
             )
+
+    def act(self, action: SpocAction, *, rng: np.random.Generator | None = None) -> Outcome:
+        """Carry out a step of a robot that moves in discrete steps; the world stands still but for what it does.
+
+        What it drops falls and comes to rest within the step (sheet spoc_ring section 1.2: 2 s of physics).
+
+        Args:
+            action: Which.
+            rng: Draws the noise of the base; none without it.
+        Raises:
+            UnstableError: the physics of the fall blew up.
+        """
+        assert self.actions is not None, "act of a robot that is commanded by groups"
+        outcome = self.actions.step(action, rng=rng)
+        if action == SpocAction.DROPOFF and outcome.moved:
+            self._let_fall()
+        held = self.actions.held
+        self.world.said, self.world.held = action, () if held is None else (self.model.body(held).name,)
+        return outcome
 
     def sim_state(self) -> np.ndarray:
         """Everything that physics depends on, float64; equal states go on equally."""
@@ -141,11 +175,24 @@ class Simulation:
         self.view.set_qpos({name: values for name, values in episode.robot.init_qpos.items() if len(values)})
         mujoco.mj_forward(model, data)
 
-    def _settle(self) -> None:
+    def _settle(self, steps: int = SETTLE_STEPS) -> None:
         """Let things come to rest, at the scene's own time step, whatever the robot's clocks are."""
         timestep, self.model.opt.timestep = self.model.opt.timestep, TIMESTEP_S
-        mujoco.mj_step(self.model, self.data, nstep=SETTLE_STEPS)
+        mujoco.mj_step(self.model, self.data, nstep=steps)
         self.model.opt.timestep = timestep
+
+    def _actions(self) -> DiscreteActions:
+        free = [self.world.root(name) for name in self.free_joints()]
+        return self.robot.actions(self.view, pickupable=free)
+
+    def _let_fall(self) -> None:
+        """Two seconds of physics, after which the robot stands as it stood."""
+        stance = {group.name: self.view.qpos(group.name) for group in self.robot.groups}
+        self._settle(FALL_STEPS)
+        self._check_stable()
+        self.view.set_qpos(stance)
+        self.data.qvel[:] = 0
+        mujoco.mj_forward(self.model, self.data)
 
     def _set_pose(self, name: str, pose: Sequence[float], free: dict[str, int]) -> None:
         root = self.world.root(name)
@@ -166,7 +213,8 @@ def _build_plan(episode: Episode) -> str:
     cameras = [(_camera_name(camera), _bodies_of(camera)) for camera in episode.cameras]
     size = list(episode.img_resolution)
     colours = {name: list(rgba) for name, rgba in _colours(episode).items()}
-    parts = [episode.house, episode.robot.robot_name, dict(changes.added_objects), changes.removed_objects, colours]
+    body = [episode.robot.robot_name, dict(episode.robot.arguments)]
+    parts = [episode.house, body, dict(changes.added_objects), changes.removed_objects, colours]
     return json.dumps([*parts, cameras, size, episode.task.robot_base_pose[2]])
 
 
@@ -179,7 +227,10 @@ def _compiled(found: House, robot: Robot, episode: Episode, added: Mapping[str, 
         spec.delete(body)
     for name, asset in added.items():
         asset.add_to(spec.worldbody, name, position_m=(0.0, 0.0, 0.0), quat_wxyz=(1.0, 0.0, 0.0, 0.0), is_free=True)
-    robot.add_to(spec, prefix=PREFIX, base_pose7=episode.task.robot_base_pose)
+    pose = episode.task.robot_base_pose
+    if robot.is_discrete:  # built where the first episode has it, it would be off by rounding errors in later ones
+        pose = (0.0, 0.0, pose[2], 1.0, 0.0, 0.0, 0.0)
+    robot.add_to(spec, prefix=PREFIX, base_pose7=pose)
     for camera in episode.cameras:
         _add_camera(spec, camera)
     width, height = episode.img_resolution

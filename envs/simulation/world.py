@@ -6,13 +6,16 @@ is the world itself (floor, walls).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from zoo.envs.navigation.success import is_in_room
+from zoo.envs.scenes.specification import Room
 from zoo.envs.simulator import mujoco
 from zoo.errors import DataError
+from zoo.navigation_actions import SpocAction
 from zoo.registry import near
 
 BELOW_CENTRE_NORMAL_DEG = 80.0
@@ -61,6 +64,9 @@ class Contacts:
 class World:
     """A model, its state, and names of what is in it.
 
+    `said` and `held` are of a robot that moves in discrete steps: the action of its last step, None at the start, and
+    the objects in its gripper.
+
     Args:
         model: Compiled.
         data: Its state, `mj_forward` done.
@@ -68,6 +74,9 @@ class World:
         robot_root: Name of the robot's root body; None in a scene without one.
         robot_base: Name of the body that moves with the base; None: the root.
         visible_pixels: Counts pixels by rendering; without it, what needs sight is refused.
+        unoccluded_pixels: Those of a picture in which nothing hides the object; likewise.
+        picture_px: Pixels of a whole picture.
+        rooms: Of the house; tasks about rooms need them.
     """
 
     def __init__(
@@ -79,12 +88,20 @@ class World:
         robot_root: str | None = None,
         robot_base: str | None = None,
         visible_pixels: VisiblePixels | None = None,
+        unoccluded_pixels: VisiblePixels | None = None,
+        picture_px: int = 384 * 224,
+        rooms: Sequence[Room] = (),
     ) -> None:
         self.model, self.data, self.objects = model, data, dict(objects)
         self._roots = {name: self.body(name) for name in self.objects}
         self.robot_root = None if robot_root is None else self.body(robot_root)
         self.robot_base = self.robot_root if robot_base is None else self.body(robot_base)
-        self._visible_pixels = visible_pixels
+        self._visible_pixels, self._unoccluded_pixels = visible_pixels, unoccluded_pixels
+        self.picture_px = picture_px
+        self.rooms = tuple(rooms)
+        self.said: SpocAction | None = None
+        self.held: tuple[str, ...] = ()
+        self._shapes: dict[int, np.ndarray] = {}
 
     def body(self, name: str) -> int:
         """Index of a body.
@@ -139,11 +156,7 @@ class World:
     def box(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Centre and half extents, (3,) each, of the axis-aligned box around an object's colliding geoms."""
         model, data = self.model, self.data
-        is_own = model.body_rootid[model.geom_bodyid] == self.root(name)
-        collides = (model.geom_contype != 0) | (model.geom_conaffinity != 0)
-        geoms = np.flatnonzero(is_own & collides)
-        if not len(geoms):
-            geoms = np.flatnonzero(is_own)
+        geoms = self._shape(self.root(name))
         rotations = data.geom_xmat[geoms].reshape(-1, 3, 3)
         local = model.geom_aabb[geoms]  # centre and half extents in the geom's own frame
         centres = data.geom_xpos[geoms] + np.einsum("gij,gj->gi", rotations, local[:, :3])
@@ -198,9 +211,46 @@ class World:
         Raises:
             DataError: this world has no renderer.
         """
-        if self._visible_pixels is None:
+        return self._count(self._visible_pixels, camera, name)
+
+    def unoccluded_pixels(self, camera: str, name: str) -> int:
+        """Pixels that an object would fill in a camera's picture if nothing hid it; costs a picture.
+
+        Raises:
+            DataError: this world has no renderer.
+        """
+        return self._count(self._unoccluded_pixels, camera, name)
+
+    def base_pose(self) -> np.ndarray:
+        """(3,) x, y and yaw of the robot's base, metres and radians.
+
+        Raises:
+            DataError: this world has no robot.
+        """
+        if self.robot_base is None:
+            raise DataError("the scene has no robot")
+        x, y, _ = self.data.xpos[self.robot_base]
+        ahead = self.data.xmat[self.robot_base].reshape(3, 3)[:, 0]
+        return np.array([x, y, np.arctan2(ahead[1], ahead[0])])
+
+    def room_at(self, point_m: Sequence[float]) -> str | None:
+        """Name of the room that a point of the floor is in; None on a threshold and outside."""
+        return next((room.name for room in self.rooms if is_in_room(point_m, room.polygon_m)), None)
+
+    def _shape(self, root: int) -> np.ndarray:
+        """Colliding geoms of a root, or all where none collides."""
+        if root not in self._shapes:
+            model = self.model
+            is_own = model.body_rootid[model.geom_bodyid] == root
+            collides = (model.geom_contype != 0) | (model.geom_conaffinity != 0)
+            geoms = np.flatnonzero(is_own & collides)
+            self._shapes[root] = geoms if len(geoms) else np.flatnonzero(is_own)
+        return self._shapes[root]
+
+    def _count(self, pixels: VisiblePixels | None, camera: str, name: str) -> int:
+        if pixels is None:
             raise DataError("this simulation renders nothing, so nothing can be seen; make it with a camera")
-        return self._visible_pixels(camera, self.root(name))
+        return pixels(camera, self.root(name))
 
     def _index(self, what: str, kind: mujoco.mjtObj, count: int, name: str) -> int:
         index = mujoco.mj_name2id(self.model, kind, name)

@@ -40,6 +40,8 @@ class Task(ABC):
     those of ours."""
 
     kind: ClassVar[str] = "task"
+    targets: tuple[str, ...] = ()
+    """Root bodies that count, of a task that has such."""
     version: ClassVar[int] = 1
     example_args: ClassVar[dict[str, Any]]
 

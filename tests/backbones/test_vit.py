@@ -155,3 +155,13 @@ def test_what_no_feature_needs_is_idle_and_the_rest_gets_a_gradient(feature_bloc
     assert {id(p) for p in encoder.parameters() if p.grad is None} == idle
     assert len(encoder.units()) == 3
     assert bool(idle) == (runs < 3)
+
+
+@pytest.mark.parametrize(("patch_size", "grid"), [(8, (8, 14)), (16, (4, 7))])
+def test_the_tiny_one_takes_pictures_that_are_no_squares(patch_size, grid):
+    encoder = vit_tiny(
+        image_size=(64, 112), patch_size=patch_size, hidden_size=16, num_blocks=1, num_heads=2, stem_channels=16
+    )
+    assert (encoder.image_size, encoder.grid) == ((64, 112), grid)
+    states = encoder.stem(torch.randn(2, 3, 64, 112))
+    assert states.shape == (2, grid[0] * grid[1], 16)

@@ -89,3 +89,30 @@ def test_bench_pruning_makes_a_folder_of_its_own_and_marks_the_front(zoo):
 )
 def test_bench_pruning_refuses_in_one_sentence(mistake, flag, text):
     assert text in mistake("bench", "pruning", "--methods=random", *SMALL, flag)
+
+
+def test_bench_policy_prints_and_writes_a_row_for_each_trunk_and_step(zoo):
+    lists = ("--trunk=spoc-tiny,emb-siglip-gru-tiny", "--steps=2,4", "--rows=1,2")
+    answer = zoo("bench", "policy", *lists, "--rounds=1", "--device=cpu", "--json=cost.json")
+    assert answer.code == 0, answer.err
+    assert "vit-tiny: " in answer.out and "ms a picture" in answer.out
+    with open("cost.json") as file:
+        rows = json.load(file)["rows"]
+    asked = [
+        (name, count, step) for name in ("spoc-tiny", "emb-siglip-gru-tiny") for count in (1, 2) for step in (2, 4)
+    ]
+    assert [(row["trunk"], row["rows"], row["step"]) for row in rows] == asked
+    assert all(row["recomputed_ms"] > 0 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (("--trunk=spok-tiny",), "spoc-tiny"),
+        (("--trunk=spoc",), "must be told sizes"),
+        (("--steps=ten",), "expected numbers with commas between them"),
+        (("--rows=0",), "1 or more of each"),
+    ],
+)
+def test_bench_policy_refuses_what_cannot_be_timed(mistake, flags, told):
+    assert told in mistake("bench", "policy", "--rounds=1", "--device=cpu", *flags)

@@ -6,12 +6,17 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from corner_episode import corner_benchmark
 from interruptible import start_interruptible
 from told_policy import Told
+from wheeled import in_a_real_house, wheeled_episode
 
+from zoo import registry
 from zoo.cli.main import main
+from zoo.navigation_actions import SpocAction
+from zoo.policy import Policy
 
 PROGRAM = [sys.executable, "-c", "import sys; from zoo.cli import main; sys.exit(main())"]
 
@@ -19,6 +24,39 @@ PROGRAM = [sys.executable, "-c", "import sys; from zoo.cli import main; sys.exit
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return corner_benchmark(tmp_path_factory.mktemp("benchmark"))
+
+
+class Seeing(Policy):
+    """Looks twice with one of a robot's cameras, in small pictures, and is done."""
+
+    cameras = ("absent_camera", "navigation_camera")
+    image_size = (48, 32)
+    seen, seeds = [], []
+
+    def reset(self, tasks):
+        self.steps = dict.fromkeys(tasks, 0)
+        type(self).seeds = [*self.seeds, *(task["seed"] for task in tasks.values())]
+
+    def act(self, observation, slots):
+        shapes = {name: value.shape[1:] for name, value in observation.items() if name.endswith("camera")}
+        type(self).seen = [*self.seen, shapes]
+        self.steps |= {slot: self.steps[slot] + 1 for slot in slots}
+        return np.array([[[SpocAction.ROTATE_LEFT if self.steps[slot] < 2 else SpocAction.DONE]] for slot in slots])
+
+
+@pytest.mark.render
+def test_a_policy_says_what_it_looks_at(tmp_path, capsys, sandboxed_registry):
+    registry.register("policy", "seeing")(Seeing)
+    folder = in_a_real_house(
+        wheeled_episode("room_nav", (-3.0, -3.0, 0.0), seed=11, room_types=["kitchen"]), tmp_path, count=1
+    )
+    arguments = ["evaluate", "--policy", "seeing", "--benchmark", str(folder), "--videos", "0"]
+    assert main([*arguments, "--out", str(tmp_path / "own")]) == 0
+    assert Seeing.seen == [{"navigation_camera": (32, 48, 3)}] * 2 and Seeing.seeds == [11]
+    assert "wrong_stop 1" in capsys.readouterr().out
+    Seeing.seen = []
+    assert main([*arguments, "--cameras", "manipulation_camera", "--seed", "1", "--out", str(tmp_path / "told")]) == 0
+    assert Seeing.seen == [{"manipulation_camera": (32, 48, 3)}] * 2 and Seeing.seeds[1] not in (11, 1)
 
 
 @pytest.mark.render
@@ -33,6 +71,17 @@ def test_random_on_a_benchmark(folder, tmp_path, capsys):
     assert (task["task"], task["episodes"], task["failures"]) == ("pick", 2, {"horizon": 2})
     assert (out / "videos" / "0.mp4").is_file()
     assert "data:video/mp4" in (out / "report.html").read_text()
+
+
+@pytest.mark.render
+def test_several_seeds(folder, tmp_path, capsys):
+    arguments = ["evaluate", "--policy", "random", "--benchmark", str(folder), "--horizon_steps", "1", "--videos", "0"]
+    arguments += ["--episodes", "1", "--seeds", "0,3", "--json", str(tmp_path / "numbers.json")]
+    assert main([*arguments, "--out", str(tmp_path)]) == 0
+    assert "random on corner, seeds 0, 3\npick, 1 episodes: at end 0.0 (0.0, 0.0; 95 %" in capsys.readouterr().out
+    assert json.loads((tmp_path / "numbers.json").read_text())["seeds"] == [0, 3]
+    header = json.loads((tmp_path / "seed_3" / "results.jsonl").read_text().splitlines()[0])
+    assert header["settings"]["seed"] == 3
 
 
 def test_a_changed_benchmark_is_another_one(folder, tmp_path, capsys):
@@ -100,6 +149,7 @@ def test_an_interrupt_leaves_no_worker_and_what_was_scored(tmp_path):
         (["--benchmark", "{folder}", "--workers", "0"], "workers 0"),
         (["--benchmark", "{folder}", "--episodes", "0"], "episodes is 0, expected 1 or more"),
         (["--benchmark", "{folder}", "--horizon_steps", "0"], "horizon_steps is 0, expected 1 or more"),
+        (["--benchmark", "{folder}", "--seeds", "0,x"], "seeds is '0,x', expected different whole numbers"),
         (["--benchmark", "{folder}", "--cameras", "exo,foo"], "has no camera foo; it has exo. Name cameras that all"),
         (["--benchmark", "{folder}", "--policy", "ws://127.0.0.1:9"], "no policy server answers at ws://127.0.0.1:9"),
         (["--benchmark", "{folder}", "--level", "0.3"], "add --perturb prompt, joints, camera or occlusion"),

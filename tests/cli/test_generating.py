@@ -29,6 +29,7 @@ def test_help_of_a_generator(zoo):
         (["linse", "--out=x"], "no generator 'linse'. Near: lines."),
         (["lines"], "out: missing"),
         (["lines", "--out=x", "--lnes=3"], "no option 'lnes'. Near: lines."),
+        (["lines", "--out=x", "--executor=threads"], "executor: expected"),
         (["lines", "--out=x", "--lines=many"], "lines: expected int, got 'many'"),
         (["lines", "--out=x", "--lines=0"], "lines must be 1 or more, got 0"),
     ],

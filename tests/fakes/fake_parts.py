@@ -154,7 +154,7 @@ class LineGenerator:
             raise ConfigError(f"lines must be 1 or more, got {lines}")
         self.lines = lines
 
-    def generate(self, folder: Path, *, workers: int = 2) -> None:
+    def generate(self, folder: Path, *, workers: int = 2, executor: str = "processes") -> None:
         folder.mkdir(parents=True)
         (folder / "lines.txt").write_text(f"{workers}\n" * self.lines)
 

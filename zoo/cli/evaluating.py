@@ -3,7 +3,7 @@
 import json as json_format
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from zoo import bundled, from_pretrained, registry
 from zoo.cli import runs
@@ -11,6 +11,7 @@ from zoo.errors import ConfigError
 
 if TYPE_CHECKING:
     from zoo.envs.episodes.benchmark import Benchmark
+    from zoo.envs.episodes.results import EpisodeResult
     from zoo.policy import Policy
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ def evaluate(
     dataset: str = "procedural",
     split: str = "val",
     seed: int = 0,
+    seeds: str = "",
     workers: int = 1,
     horizon_steps: int | None = None,
     stop_on_success: bool = False,
@@ -50,11 +52,13 @@ def evaluate(
         dataset: Scene planner that draws houses. Only for `sampled`, as the next two.
         split: train, val or test.
         seed: Of the draws, and of what policies draw.
+        seeds: Of what policies draw instead, with commas between them, as 0,1,2: the same episodes are run with each,
+            in a folder seed_<n> of the run, and their means are told.
         workers: Processes that simulate.
         horizon_steps: Policy steps after which an episode is cut off; by task in seconds where nothing is given.
         stop_on_success: End an episode as soon as its task is done.
         cameras: Names with commas between them whose pictures the policy gets. Where nothing is given, expert and
-            random get none, any other policy those of all cameras that every episode has.
+            random get none, any other policy those that it states, or of all cameras that every episode has.
         perturb: Change every episode: its words, where the arm's joints start, where cameras stand, or how much of
             their pictures is covered.
         level: How much: number of a wording, 0 to draw one (0); radians (0.3); 0 to 100 (40); share of the picture (1).
@@ -70,14 +74,14 @@ def evaluate(
         ConfigError: what was typed does not fit together.
         UnknownNameError: no such policy, benchmark or task.
     """
-    from zoo.envs.episodes.statistics import as_table, reasons, summary
+    from dataclasses import replace
+
+    from zoo.envs.episodes.statistics import over_seeds, seeds_table, summary
     from zoo.envs.evaluation.drivers import EXPERT, RANDOM
     from zoo.envs.evaluation.perturb import perturbed
-    from zoo.envs.evaluation.pool import WorkerSettings
+    from zoo.envs.evaluation.pool import WorkerSettings, with_wishes
     from zoo.envs.evaluation.rollout import RolloutSettings
-    from zoo.envs.evaluation.runs import VIDEOS
     from zoo.envs.evaluation.runs import evaluate as run_benchmark
-    from zoo.report.rollouts import write_rollout_report
 
     if videos < 0 or workers < 1:
         raise ConfigError(f"videos is {videos} and workers {workers}, expected 0 or more and 1 or more")
@@ -88,6 +92,7 @@ def evaluate(
         raise ConfigError(
             f"level is {level:g} but nothing says of what; add --perturb prompt, joints, camera or occlusion"
         )
+    numbers = _seeds(seeds) or (seed,)
     if occluded and perturb != "occlusion":
         raise ConfigError(f"occluded is {occluded!r} but nothing is covered; add --perturb occlusion")
     if benchmark == SAMPLED:
@@ -101,21 +106,44 @@ def evaluate(
     settings = WorkerSettings(
         policy=policy,
         rollout=RolloutSettings(horizon_steps=horizon_steps, stop_on_success=stop_on_success, seed=seed),
-        cameras=_names(cameras) if cameras or acting is None else _shared_cameras(chosen),
+        cameras=_names(cameras) or (_shared_cameras(chosen) if acting is not None and acting.cameras is None else ()),
     )
+    settings = settings if acting is None else with_wishes(settings, acting)
     if perturb in ("camera", "occlusion") and not settings.cameras:
         logger.warning("%s gets no pictures, so %s changes nothing for it; see --cameras", policy, perturb)
     logger.info("results go to %s; after a stop the same command with --out %s goes on", folder, folder)
-    scored = run_benchmark(chosen, settings, folder, policy=acting, num_workers=workers, videos_per_task=videos)
-    told = summary(scored.run)
-    files = {int(file.stem): file for file in (folder / VIDEOS).glob("*.mp4")}
-    results = tuple(scored.run.results.values())
-    why = reasons(results)
-    report = write_rollout_report(folder, told, [one.to_json() for one in results], files, reasons=why)
+    tellings, texts = [], []
+    for number in numbers:
+        place = folder if len(numbers) == 1 else folder / f"seed_{number}"
+        drawn = replace(settings, rollout=replace(settings.rollout, seed=number))
+        scored = run_benchmark(chosen, drawn, place, policy=acting, num_workers=workers, videos_per_task=videos)
+        tellings.append(summary(scored.run))
+        texts.append(_told(tellings[-1], tuple(scored.run.results.values()), place))
+    numbers_told = tellings[0] if len(numbers) == 1 else over_seeds(tellings)
     if json is not None:
         json.parent.mkdir(parents=True, exist_ok=True)
-        json.write_text(json_format.dumps(told, indent=2) + "\n", encoding="utf-8")
-    return "\n".join([as_table(told), *why, f"report: {report}"])
+        json.write_text(json_format.dumps(numbers_told, indent=2) + "\n", encoding="utf-8")
+    return "\n\n".join([*texts, *([seeds_table(numbers_told)] if len(numbers) > 1 else [])])
+
+
+def _told(content: dict[str, Any], results: "tuple[EpisodeResult, ...]", folder: Path) -> str:
+    """Numbers of one run as text; writes its report."""
+    from zoo.envs.episodes.statistics import as_table, reasons
+    from zoo.envs.evaluation.runs import VIDEOS
+    from zoo.report.rollouts import write_rollout_report
+
+    files = {int(file.stem): file for file in (folder / VIDEOS).glob("*.mp4")}
+    why = reasons(results)
+    report = write_rollout_report(folder, content, [one.to_json() for one in results], files, reasons=why)
+    return "\n".join([as_table(content), *why, f"report: {report}"])
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    """Whole numbers of 0 or more, no two of them equal."""
+    names = _names(text)
+    if not all(name.isdecimal() for name in names) or len(set(map(int, names))) < len(names):
+        raise ConfigError(f"seeds is {text!r}, expected different whole numbers with commas between them, as 0,1,2")
+    return tuple(map(int, names))
 
 
 def _tasks(text: str) -> tuple[str, ...]:

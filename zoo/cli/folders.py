@@ -69,10 +69,10 @@ def fill(module: LightningModule, folder: Path, *, may_start_anew: bool) -> None
         ConfigError: the weights are not exactly the module's.
     """
     from zoo.checkpoints.pretrained import has_adapters, load_weights
-    from zoo.module import ZooModule
+    from zoo.component_module import ComponentModule
 
-    if not isinstance(module, ZooModule):
-        raise ConfigError(f"ckpt_path: {folder} is for a video-language model, this is a {type(module).__name__}")
+    if not isinstance(module, ComponentModule):
+        raise ConfigError(f"ckpt_path: {folder} is for a module of molmo-zoo's, this is a {type(module).__name__}")
     if has_adapters(folder):
         module.configure_model()
     load_weights(module, folder, may_start_anew=may_start_anew)

@@ -10,6 +10,7 @@ from jsonargparse import ActionConfigFile
 from zoo import registry
 from zoo.cli.parsing import CommandParser
 from zoo.errors import ConfigError
+from zoo.executor import ExecutorName
 from zoo.generator import ShardGenerator
 
 KIND = "generator"
@@ -60,10 +61,16 @@ def make(
         "--out", type=Path, required=True, help="Folder of the data set; an interrupted run is continued."
     )
     parser.add_argument("--workers", type=int, default=2, help="Processes that make shards; 0 makes them in this one.")
+    parser.add_argument(
+        "--executor",
+        type=ExecutorName,
+        default="processes",
+        help="Where workers run: processes of this machine, or a ray cluster that shares the folder.",
+    )
     own = parser.add_class_arguments(generator_class, fail_untyped=True, sub_configs=True, skip=set(known))
     settings = parser.instantiate(parser.parse_args(list(flags)))
     generator = generator_class(**known, **{option: settings[option] for option in own})
-    generator.generate(settings.out, workers=settings.workers)
+    generator.generate(settings.out, workers=settings.workers, executor=settings.executor)
     print(settings.out)
 
 

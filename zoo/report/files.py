@@ -23,6 +23,7 @@ SAMPLES = "samples.json"
 PREDICTIONS = "predictions.jsonl"
 MEDIA_FOLDER = "media"
 SIMULATOR_FOLDER = "simulator"
+TRAJECTORY_FOLDER = "trajectories"
 REPORT = "report.html"
 
 Series = list[tuple[int, float]]

@@ -20,6 +20,7 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 th, td { text-align: right; padding: .35rem .6rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th { color: var(--soft); font-weight: 500; font-size: .85rem; }
 th:first-child, td:first-child { text-align: left; } tr.total td { font-weight: 600; }
+td.text { white-space: normal; min-width: 9rem; }
 td.bar { min-width: 9rem; padding-right: .9rem; } .track { position: relative; height: .55rem; border-radius: 3px;
   background: var(--card); border: 1px solid var(--line); }
 .track i { position: absolute; inset: 0 auto 0 0; background: var(--bar); border-radius: 2px; }
@@ -31,6 +32,18 @@ video, img.still { width: 100%; border-radius: 5px; background: #000; display: b
 .kept { margin: .8rem 0; } .kept img { width: 100%; min-width: 44rem; max-width: 90rem; display: block; }
 .pair { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start; margin: .5rem 0; }
 .pair video { flex: 1 1 15rem; max-width: 26rem; background: none; } .pair > div { flex: 1 1 15rem; max-width: 34rem; }
+.grid.wide { grid-template-columns: repeat(auto-fill, minmax(min(33rem, 100%), 1fr)); }
+.pair img.plan { flex: 1 1 11rem; min-width: 0; max-width: 20rem; border-radius: 5px; background: #fff; }
+.filters { display: flex; flex-wrap: wrap; gap: .4rem 1.2rem; align-items: baseline; margin: 1rem 0; }
+.filters select { font: inherit; color: inherit; background: var(--card); border: 1px solid var(--line);
+  border-radius: 6px; padding: .2rem .4rem; max-width: 14rem; }
+.ways { display: grid; gap: .8rem; grid-template-columns: repeat(auto-fill, minmax(min(13rem, 100%), 1fr)); }
+.ways figure { margin: 0; padding: .5rem; background: var(--card); border: 1px solid var(--line); border-radius: 8px;
+  border-top: 4px solid var(--bad); min-width: 0; } .ways figure.good { border-top-color: var(--good); }
+.ways img { width: 100%; height: 13rem; object-fit: contain; display: block; background: #fff; border-radius: 4px; }
+.ways figcaption { text-align: left; font-size: .8rem; margin-top: .3rem; overflow-wrap: anywhere; }
+.way { display: inline-block; width: 6rem; height: .6rem; border-radius: 3px; vertical-align: baseline;
+  background: linear-gradient(90deg, rgb(40 70 200), rgb(0 165 190), rgb(90 175 60), rgb(240 170 0), rgb(215 40 40)); }
 .strip { display: flex; gap: 3px; overflow-x: auto; scrollbar-width: thin; margin: .5rem 0; }
 .strip figure { margin: 0; flex: 0 0 auto; }
 .strip img { height: 64px; display: block; border-radius: 3px; }

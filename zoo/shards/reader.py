@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -100,6 +100,13 @@ ReportError = Callable[[DataError], None]
 """Called with each bad sample or shard; may raise, which ends the reading, or return, which skips."""
 
 
+class CheckRecord(Protocol):
+    """Refuses a parsed record that does not have the schema it should have."""
+
+    def __call__(self, record: Any, *, where: str) -> None:
+        """Raises DataError; `where` is shard and key, for the message."""
+
+
 def raise_error(error: DataError) -> None:
     """The strict `ReportError`: the first fault ends the reading."""
     raise error
@@ -160,6 +167,7 @@ def read_shard(
     wanted: Callable[[int, str], bool] | None = None,
     start: int = 0,
     report: ReportError = raise_error,
+    check: CheckRecord = check_record,
 ) -> Iterator[Sample]:
     """Samples of one tar in their stored order.
 
@@ -169,11 +177,12 @@ def read_shard(
         wanted: Tells from (place behind the start, key) whether to read a sample at all; None reads all.
         start: `offset` of the sample to begin with.
         report: Is told of every sample without a valid record, and of a truncated or corrupt tar.
+        check: Of the schema that records have; video questions where nothing is said.
     """
     shard = str(path)
     for key, offset, files in _groups(shard, suffixes, wanted, start, report):
         try:
-            record = _parse(files.pop("json", None), f"{shard}: sample {key!r}")
+            record = _parse(files.pop("json", None), f"{shard}: sample {key!r}", check)
         except DataError as error:
             report(error)
             continue
@@ -181,7 +190,11 @@ def read_shard(
 
 
 def read_again(
-    path: str | os.PathLike[str], offsets: Collection[int], *, suffixes: Collection[str] | None = None
+    path: str | os.PathLike[str],
+    offsets: Collection[int],
+    *,
+    suffixes: Collection[str] | None = None,
+    check: CheckRecord = check_record,
 ) -> dict[int, Sample]:
     """Samples of one tar by the offsets that they were read from before.
 
@@ -189,13 +202,14 @@ def read_again(
         path: The tar file.
         offsets: `Sample.offset` of each.
         suffixes: Files to read; None reads all. The JSON is always read.
+        check: See `read_shard`.
     Raises:
         DataError: there is no sample at an offset, because the shard is another one by now.
     """
     found = {}
     for offset in sorted(offsets):
         try:
-            sample = next(read_shard(path, suffixes=suffixes, start=offset), None)
+            sample = next(read_shard(path, suffixes=suffixes, start=offset, check=check), None)
         except DataError as error:
             raise DataError(f"{path} is not the shard that it was: {error}") from error
         if sample is None or sample.offset != offset:
@@ -224,14 +238,14 @@ def read_samples(folder: str | os.PathLike[str], split: str, keys: Collection[st
     return found
 
 
-def _parse(data: bytes | None, where: str) -> dict[str, Any]:
+def _parse(data: bytes | None, where: str, check: CheckRecord) -> dict[str, Any]:
     if data is None:
         raise DataError(f"{where}: no json beside the media")
     try:
         record = json.loads(data)
     except ValueError as error:  # bad JSON and bad UTF-8 alike
         raise DataError(f"{where}: the json does not parse: {error}") from error
-    check_record(record, where=where)
+    check(record, where=where)
     return record
 
 

@@ -149,7 +149,7 @@ def validate_record(record: Mapping[str, Any]) -> None:
         DataError: names the sample key and the faulty fields, in one message.
     """
     errors = sorted(_validator().iter_errors(record), key=lambda error: list(map(str, error.absolute_path)))
-    _refuse([_sentence(error) for error in errors] or list(_contradictions(record)), record)
+    _refuse([sentence(error) for error in errors] or list(_contradictions(record)), record)
 
 
 def check_record(record: Any, *, where: str) -> None:
@@ -213,7 +213,7 @@ def _quick_check() -> Check:
     return column_check(VIDEO_QA)
 
 
-def _sentence(error: "ValidationError") -> str:
+def sentence(error: "ValidationError") -> str:
     """One fault with its field, as `annotations[3].answer: '' should be non-empty`."""
     if error.validator == "anyOf":  # a value or null: what is wrong with the value says more than that it is neither
         error = next(inner for inner in error.context if inner.schema_path[0] == 0)

@@ -53,7 +53,7 @@ def test_it_is_a_policy_trunk(name):
     with torch.device("meta"):
         trunk = registry.build("policy_trunk", name)
     assert isinstance(trunk, PolicyTrunk)
-    assert trunk.inputs.cameras == ("manipulation", "navigation")
+    assert trunk.inputs.cameras == ("manipulation_camera", "navigation_camera")
 
 
 def test_a_state_depends_on_no_later_step(trunk):

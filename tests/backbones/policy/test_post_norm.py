@@ -55,3 +55,15 @@ def test_dropout_falls_on_the_same_places_of_a_layer():
     assert not torch.equal(ours(tokens, tokens, None), ours(tokens, tokens, None))
     ours.eval()
     assert torch.equal(ours(tokens, tokens, None), ours(tokens, tokens, None))
+
+
+def test_bfloat16_on_a_cpu_learns_what_float32_learns():
+    layer = EncoderLayer(hidden_size=16, num_heads=2, intermediate_size=32, dropout=0.0)
+    tokens = torch.randn(3, 7, 16)
+    gradients = []
+    for is_half in (False, True):
+        layer.zero_grad()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=is_half):
+            layer(tokens, tokens, None).float().square().mul(tokens).sum().backward()
+        gradients.append(layer.self_attn.in_proj_weight.grad.clone())
+    assert (gradients[1] - gradients[0]).norm() < 0.05 * gradients[0].norm()

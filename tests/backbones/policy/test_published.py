@@ -55,9 +55,9 @@ def test_parameters_of_ring():
         ("spoc-siglip-3", 768, 768, (3, 512, 8), (3, 512, 8)),
         ("spoc-siglip-base-3-6", 768, 768, (3, 768, 8), (6, 768, 12)),
         ("spoc-siglip-base-6", 768, 768, (6, 512, 8), (6, 512, 8)),
-        ("spoc-siglip-base-6-3", 768, 768, (6, 768, 8), (3, 768, 12)),
-        ("spoc-siglip-base-6-6", 768, 768, (6, 768, 8), (6, 768, 12)),
-        ("spoc-siglip-base-12-12", 768, 768, (12, 768, 8), (12, 768, 12)),
+        ("spoc-siglip-base-6-3", 768, 768, (6, 768, 12), (3, 768, 12)),
+        ("spoc-siglip-base-6-6", 768, 768, (6, 768, 12), (6, 768, 12)),
+        ("spoc-siglip-base-12-12", 768, 768, (12, 768, 12), (12, 768, 12)),
         ("spoc-siglip-large-3", 1024, 1024, (3, 512, 8), (3, 512, 8)),
         ("spoc-clip-resnet-50-3", 2048, 512, (3, 512, 8), (3, 512, 8)),
         ("ring", 768, 768, (3, 512, 8), (3, 512, 8)),
@@ -76,7 +76,7 @@ def test_published_sizes(name, patches, text, fusion, decoder):
 
 def test_the_other_width_has_its_own_heads():
     trunk = build("spoc-siglip-base-6-3", hidden_size=512)
-    assert (trunk.hidden_size, trunk.decoder.num_heads) == (512, 8)
+    assert (trunk.hidden_size, trunk.fusion.layers[0].self_attn.num_heads, trunk.decoder.num_heads) == (512, 8, 8)
 
 
 def test_variants_change_one_part():

@@ -1,10 +1,13 @@
 """What an episode says of itself, and that reading one needs no simulator."""
 
 import dataclasses
+import re
 import subprocess
 import sys
 
-from zoo.envs.episodes.schema import Episode, content_hash
+from zoo.envs.episodes.records import dump_json
+from zoo.envs.episodes.schema import Episode, Robot, content_hash
+from zoo.envs.episodes.tasks import new_task
 
 POSE = (0.0, 0.0, 0.5, 1.0, 0.0, 0.0, 0.0)
 
@@ -43,3 +46,34 @@ def test_a_category_of_two_words(public_episode):
     assert Episode.from_json(content, "here").category == "cutting board"
     content["task"]["pickup_obj_name"] = "Bowl_27"
     assert Episode.from_json(content, "here").category == "bowl"
+
+
+def test_files_do_not_state_that_a_robot_has_no_arguments(public_episode, own_episode):
+    content = public_episode()
+    assert dump_json(Episode.from_json(content, "here").to_json()) == dump_json(content)
+    episode = own_episode()
+    assert "arguments" not in episode.to_json()["robot"] and episode.robot.embodiment == "franka_droid"
+    stated = Episode.from_json(content | {"robot": content["robot"] | {"arguments": {}}}, "here")
+    assert stated.to_json()["robot"]["arguments"] == {}  # as it was read
+    assert stated.robot.arguments == {}
+
+
+def test_a_robot_with_arguments(own_episode):
+    def built(**arguments):
+        return own_episode(robot=Robot(robot_name="ring_body", init_qpos={}, arguments=arguments))
+
+    named, drawn = built(body="a1"), built(body={"size_m": [1, 2.5, 3]})
+    assert named.robot.embodiment == "ring_body a1" and named.to_json()["robot"]["arguments"] == {"body": "a1"}
+    assert Episode.from_json(drawn.to_json(), "here").robot.arguments == {"body": {"size_m": [1, 2.5, 3]}}
+    assert re.fullmatch(r"ring_body [0-9a-f]{6}", drawn.robot.embodiment)
+    assert len({episode.key for episode in (named, drawn, built())}) == 3
+    assert drawn.robot.embodiment != built(body={"size_m": [1, 2.5, 4]}).robot.embodiment
+
+
+def test_the_category_of_a_chore(own_episode):
+    def category(**fields):
+        return own_episode(task=new_task("object_nav_type", robot_base_pose=POSE, **fields)).category
+
+    ids = {"a.n.01": [], "table.n.02": ["coffee_table_966ebd5f_1_0_2"]}
+    assert category(broad_synset_to_object_ids=ids, room_types=["office"]) == "coffee table"
+    assert category(room_types=["Kitchen"]) == "kitchen" and category() == "none"

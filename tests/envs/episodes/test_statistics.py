@@ -20,8 +20,10 @@ from zoo.envs.episodes.statistics import (
     csv_text,
     joint_jerk,
     length_weighted_success,
+    over_seeds,
     path_weighted_success,
     reasons,
+    seeds_table,
     summary,
 )
 from zoo.errors import ConfigError
@@ -202,3 +204,79 @@ def test_reasons_are_told_once_a_task_and_kind():
         "setup_failed, such as episode 901 (pick): no mug",
         "setup_failed, such as episode 903 (open_door): no door",
     )
+
+
+def walked(at_end, collisions=0, **changes):
+    fields = {"task": "object_nav_type", "category": "bed", "embodiment": "stretch", "collisions": collisions}
+    return result(at_end, **(fields | changes))
+
+
+def test_numbers_of_navigation_by_category_and_by_body():
+    run = run_of(
+        walked(True, 1, steps=20, expert_steps=10, shortest_length_m=2.0, path_length_m=4.0, rooms_visited=0.5),
+        walked(False, 3, steps=30, expert_steps=10, rooms_visited=1.0, category="mug"),
+        walked(True, steps=10, expert_steps=10, shortest_length_m=2.0, path_length_m=2.0, embodiment="ring_body 1"),
+        walked(False, steps=40, expert_steps=10, embodiment="ring_body 2"),
+        num_episodes=4,
+    )
+    content = json.loads(json.dumps(summary(run)))
+    (task,) = content["tasks"]
+    assert task["sel"] == pytest.approx((0.5 + 1.0) / 4) and task["spl"] == pytest.approx((0.5 + 1.0) / 4)
+    assert task["ci95_sel"] == list(beta_interval(1.5, 4)) and task["rooms_visited"] == pytest.approx(0.75)
+    assert task["ci95_rooms_visited"] == list(beta_interval(1.5, 2)) and task["steps"] == 25
+    assert task["collisions"] == 1 and task["collision_free"] == 0.5
+    assert task["collision_rate"] == pytest.approx((1 / 20 + 3 / 30) / 4)
+    bed, mug = content["categories"]
+    assert (bed["category"], bed["episodes"], mug["category"]) == ("object_nav_type: bed", 3, "object_nav_type: mug")
+    assert mug["success_at_end"] == 0 and mug["sel"] == 0
+    stretch, others = content["embodiments"]
+    assert (stretch["embodiment"], stretch["episodes"]) == ("stretch", 2)
+    assert (others["embodiment"], others["episodes"], others["collisions"]) == ("bodies of one episode each", 2, 0)
+    lines = as_table(content).splitlines()
+    assert lines[1].split() == [
+        *("task", "episodes", "at", "end", "95", "%", "oracle", "95", "%"),
+        *("SPL", "SEL", "rooms", "collisions", "steps", "failures"),
+    ]
+    assert "37.5  37.5  75.0   1.0         25.0   horizon 2" in lines[2]
+    assert [line.split("  ")[0] for line in lines[4:]] == [
+        "category",
+        "object_nav_type: bed",
+        "object_nav_type: mug",
+        "",
+        "embodiment",
+        "stretch",
+        "bodies of one episode each",
+    ]
+
+
+def test_the_interval_of_a_mean_of_shares_covers_at_least_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    covered = []
+    for _ in range(1000):
+        shares = rng.random(40) * (rng.random(40) < 0.6)  # mean 0.3: success weighted by a length
+        low, high = beta_interval(float(shares.sum()), 40)
+        covered.append(low <= 0.3 <= high)
+    assert np.mean(covered) > 0.95
+
+
+def test_arms_that_count_no_collisions_have_one_table():
+    content = summary(run_of(result(True)))
+    assert "categories" not in content and "collisions" not in content["tasks"][0]
+    assert "rooms" not in as_table(content)
+
+
+def test_means_over_seeds_keep_the_interval_of_one_run():
+    runs = [[walked(index < good, steps=10, expert_steps=5) for index in range(10)] for good in (4, 5, 6)]
+    told = [summary(run_of(*results, num_episodes=10)) for results in runs]
+    for seed, content in enumerate(told):
+        content["settings"] = {"seed": seed}
+    content = json.loads(json.dumps(over_seeds(told)))
+    (task,) = content["tasks"]
+    assert content["seeds"] == [0, 1, 2] and task["success_at_end_by_seed"] == [0.4, 0.5, 0.6]
+    assert task["success_at_end"] == pytest.approx(0.5) and task["ci95"] == pytest.approx(beta_interval(5, 10))
+    assert task["sel"] == pytest.approx(0.25) and "spl" not in task
+    assert seeds_table(content).splitlines() == [
+        "expert on mini, seeds 0, 1, 2",
+        "object_nav_type, 10 episodes: at end 50.0 (40.0, 50.0, 60.0; 95 % 23.4-76.6), SEL 25.0 (20.0, 25.0, 30.0; "
+        "95 % 8.3-56.5)",
+    ]

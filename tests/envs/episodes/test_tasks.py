@@ -168,10 +168,10 @@ def test_registered_tasks_are_among_the_near_ones(pick_high):
         misspelt.fields()
 
 
-def test_a_name_of_the_table_keeps_its_record(sandboxed_registry):
-    registry.register("task", "room_nav")(PickHigh)  # listed without a test of success, which somebody may add
-    task = new_task("room_nav", robot_base_pose=POSE)
-    assert task.task_cls == "zoo.chores.RoomNav" and task.name == "room_nav"
+def test_every_name_of_the_table_has_a_test_of_success_and_keeps_it(sandboxed_registry):
+    assert {kind.name for kind in TASK_KINDS} <= set(registry.names("task"))
+    with pytest.raises(ConfigError, match="two components are called task 'room_nav'"):
+        registry.register("task", "room_nav")(PickHigh)
 
 
 @pytest.mark.parametrize("stated", [{}, {"record": None}, {"record": dict}, {"record": PickHigh}])

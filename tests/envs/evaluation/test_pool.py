@@ -5,11 +5,12 @@ import os
 import re
 import signal
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from zoo.envs.evaluation.pool import EpisodePool, WorkerSettings, _alike
+from zoo.envs.evaluation.pool import MAX_ENVS, EpisodePool, WorkerSettings, _alike, _env_for, with_wishes
 from zoo.envs.evaluation.rollout import RolloutSettings
 from zoo.errors import ConfigError, DataError
 from zoo.policy import Policy
@@ -180,3 +181,34 @@ def test_workers_stay_between_runs_and_time_can_be_limited(episode):
         assert 1 <= len(found) < 100
         assert time.monotonic() - began < 60
         assert [child.pid for child in multiprocessing.active_children()] == [process]
+
+
+class Wishing(Held):
+    cameras, image_size = ("exo", "wrist"), (32, 24)
+
+
+def test_what_is_asked_for_wins_over_what_a_policy_wishes():
+    plain = settings()
+    assert with_wishes(plain, Held()) == plain
+    wished = with_wishes(plain, Wishing())
+    assert (wished.cameras, wished.may_lack_cameras, wished.image_size) == (("exo", "wrist"), True, (32, 24))
+    told = settings(cameras=("exo",), image_size=(64, 48))
+    assert with_wishes(told, Wishing()) == told
+
+
+def test_environments_of_a_worker_are_few(episode):
+    """One for each picture size, of which the ones that were used last are kept."""
+    envs = {}
+
+    def env_of(width, **more):
+        return _env_for(envs, replace(episode, img_resolution=(width, 48)), settings(**more))
+
+    first = env_of(50)
+    assert env_of(50) is first
+    for width in range(51, 50 + MAX_ENVS):
+        env_of(width)
+    assert env_of(50) is first and len(envs) == MAX_ENVS
+    env_of(90)
+    assert len(envs) == MAX_ENVS and env_of(50) is first
+    assert env_of(50, cameras=("exo", "absent"), may_lack_cameras=True).cameras == ("exo",)
+    assert env_of(50, cameras=("exo", "absent")).cameras == ("exo", "absent")  # and is refused at its reset

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from corner_episode import corner_episode
 from two_rooms import DEPTH_M, PLAIN, mobile_episode, start, two_rooms
+from wheeled import find, wheeled_env
 
 from zoo.envs.episodes.schema import Episode
 from zoo.envs.episodes.statistics import length_weighted_success, path_weighted_success
@@ -15,6 +16,7 @@ from zoo.envs.evaluation.shortest_way import base_radius_m, shortest_way
 from zoo.envs.experts.driving import SPEED, TURN_SPEED, Drive
 from zoo.envs.navigation.paths import NoRouteError
 from zoo.envs.navigation.waypoints import poses_along
+from zoo.envs.robots.stretch import REACH_M
 from zoo.envs.scenes.specification import Leaf, Light, Placement, Room, Scene, Wall
 from zoo.envs.simulation import simulation
 from zoo.envs.simulation.environment import EpisodeEnv
@@ -168,3 +170,25 @@ def test_other_tasks_have_no_way():
     env = EpisodeEnv(robot="franka_droid", image_size=(64, 48))
     result = run_episode(env, corner_episode(), 0, RandomDriver(), RolloutSettings(horizon_steps=1))
     assert (result.failure, result.shortest_length_m, result.expert_steps) == ("horizon", None, None)
+
+
+def test_the_nearest_place_to_see_an_object_from_or_to_reach_it(monkeypatch):
+    """Distances end at the chair's box, not at its middle; what is fetched must be within an arm's reach."""
+    x = DEPTH_M + 2.0
+    place, begin = two_rooms({"chair": ("chair_0", (x, 1.65, 0.0))}), (0.8, 1.65, 0.0)
+    env = wheeled_env(monkeypatch, place, find(["chair"], begin, robot="ring_body"))
+    edge = x - env.simulation.world.box("chair")[1][0]
+    found = shortest_way(env.simulation, env.task)
+    assert found.length_m == pytest.approx(edge - 2.0 - begin[0], abs=3 * CELL_M) and found.steps is None
+    env.reset(options={"episode": find(["chair"], begin, robot="ring_body", succ_pos_threshold=1.0)})
+    assert shortest_way(env.simulation, env.task).length_m == pytest.approx(edge - 1.0 - begin[0], abs=3 * CELL_M)
+    env.reset(options={"episode": find(["chair"], begin, "fetch_type", robot="ring_body")})
+    assert shortest_way(env.simulation, env.task).length_m == pytest.approx(edge - REACH_M - begin[0], abs=2 * CELL_M)
+
+
+def test_the_nearest_of_several_objects_counts(monkeypatch):
+    things = CHAIR | {"other": ("chair_0", (0.8, 3.0, 0.0))}
+    env = wheeled_env(monkeypatch, two_rooms(things), find(["chair", "other"], (3.0, 0.6, 0.0), robot="ring_body"))
+    assert shortest_way(env.simulation, env.task).length_m < 1.6
+    env.reset(options={"episode": find(["chair"], (3.0, 0.6, 0.0), robot="ring_body")})
+    assert shortest_way(env.simulation, env.task).length_m > 1.6

@@ -229,3 +229,34 @@ def test_routes_are_the_same_every_time(house):
         router = Router(occupancy=build_map(model, data, scene=scene), cost=RouteCost(exponent=3.0), connectivity=4)
         routes.append(router.route((0.7, 0.7), (8.2, 5.1)).points_m.tobytes())
     assert routes[0] == routes[1]
+
+
+WALLED = "............ ............ #######..... ............ ............ ............"
+"""A wall with a gap at its right."""
+
+
+def test_a_tree_of_several_sources_leads_to_the_nearest(map_of):
+    grid = RouteGrid(map_of(WALLED), radius_m=0.0)
+    sources = np.array([[0, 0], [5, 11], [5, 0]])
+    tree, singles = grid.tree_of(sources), [grid.tree(grid.plan.point_of(cell)) for cell in sources]
+    np.testing.assert_allclose(tree.cost, np.min([single.cost for single in singles], axis=0), rtol=1e-12)
+    for cell in [(1, 3), (3, 1), (4, 9)]:  # the second is nearest to the first source as the crow flies
+        start = grid.plan.point_of(np.array(cell))
+        way = grid.way_home(start, tree)
+        nearest = sources[int(np.argmin([single.cost[cell] for single in singles]))]
+        np.testing.assert_allclose(way.points_m[0], start)
+        np.testing.assert_allclose(way.points_m[-1], grid.plan.point_of(nearest))
+
+
+def test_a_plain_tree_is_in_metres(map_of):
+    grid = RouteGrid(map_of(WALLED), radius_m=0.0)
+    source = np.array([0, 0])
+    lengths = grid.tree_of(source, is_plain=True).cost
+    np.testing.assert_array_equal(lengths, grid.distances_m(grid.plan.point_of(source)))
+    assert lengths[0, 5] == pytest.approx(0.5)
+
+
+def test_a_way_home_from_far_away_is_refused(map_of):
+    grid = RouteGrid(map_of(WALLED), radius_m=0.0)
+    with pytest.raises(NoRouteError, match=r"\(9\.00, 9\.00\) is more than 0\.5 m from every place"):
+        grid.way_home((9.0, 9.0), grid.tree_of(np.array([0, 0])), within_m=0.5)

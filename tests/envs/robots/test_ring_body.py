@@ -1,5 +1,7 @@
 """RING bodies: ranges of the sampler, field-of-view rules, embodiment vector, bodies of the evaluation."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -102,6 +104,42 @@ def test_radii_enclose_and_fit():
     body = BODIES["locobot"]
     assert body.outer_radius_m == pytest.approx(np.hypot(0.352, 0.401) / 2)
     assert body.inner_radius_m == pytest.approx(0.176)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_bodies_survive_json(seed):
+    body = draw_embodiment(np.random.default_rng(seed))
+    content = json.loads(json.dumps(body.to_json()))
+    assert EmbodimentParams.from_json(content) == body == RingBody(content).params
+
+
+def test_what_json_may_leave_out():
+    content = {"size_m": [0.4, 1, 0.3], "cameras": [{"y_m": 0.9, "fovy_deg": 60}]}
+    camera = RingCamera(y_m=0.9, fovy_deg=60)
+    assert RingBody(content).params == EmbodimentParams(size_m=(0.4, 1.0, 0.3), cameras=(camera,))
+
+
+CAMERA = {"y_m": 0.9, "fovy_deg": 60}
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        (3, "body is 3, expected an object"),
+        ({"cameras": [CAMERA]}, "body.size_m is missing"),
+        ({"size_m": [1, 1], "cameras": [CAMERA]}, r"body.size_m is \[1, 1\], expected a list of 3 values"),
+        ({"size_m": [1, 1, 1], "cameras": CAMERA}, "body.cameras is .* expected a list of cameras"),
+        ({"size_m": [1, 1, 1], "cameras": [{"y_m": 1}]}, r"body.cameras\[0\].fovy_deg is missing"),
+        ({"size_m": [1, 1, 1], "cameras": [CAMERA | {"roll_deg": 1}]}, r"cameras\[0\].roll_deg is not known"),
+        ({"size_m": [1, 1, 1], "cameras": [CAMERA], "width": 1.5}, "body.width is 1.5, expected a whole number"),
+        ({"size_m": [1, 1, float("nan")], "cameras": [CAMERA]}, r"body.size_m\[2\] is nan"),
+        ({"size_m": [1, 1, 1], "cameras": []}, "has 0 cameras, expected one or two"),
+        ({"size_m": [1, -1, 1], "cameras": [CAMERA]}, "all must be more than 0"),
+    ],
+)
+def test_json_that_makes_no_body(content, match):
+    with pytest.raises(ConfigError, match=match):
+        EmbodimentParams.from_json(content)
 
 
 def test_bad_bodies_are_named():

@@ -1,0 +1,1 @@
+"""Recorded policy episodes, from shards to batches of windows."""

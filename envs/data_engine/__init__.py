@@ -1,0 +1,1 @@
+"""Experts over generated houses into shards of recorded episodes."""

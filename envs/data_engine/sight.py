@@ -1,0 +1,204 @@
+"""What of an object each picture shows, without drawing what cannot hide it.
+
+To see which pixels show an object, only what lies in the pyramid between the camera and the object is drawn: of a house
+with hundreds of geoms a handful. The pixels are those that the whole picture would have.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from zoo.envs.scenes.physics import COLLISION_GROUP
+from zoo.envs.simulation.camera_rig import CameraRig
+from zoo.envs.simulation.environment import EpisodeEnv
+from zoo.envs.simulator import mujoco
+
+NEAR_M = 1e-3  # in front of a camera; points nearer than this have no place in its picture
+SIGNS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a picture shows of an object.
+
+    Args:
+        pixels: Number of them.
+        box: First column, first row, last column, last row of them; None where there are none.
+    """
+
+    pixels: int
+    box: tuple[int, int, int, int] | None = None
+
+
+NOTHING = Seen(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Pyramid:
+    """A part of what a camera sees.
+
+    Args:
+        slopes: (4,) tangents of its sides: left, right, low, high.
+        far_m: How deep it reaches.
+    """
+
+    slopes: np.ndarray
+    far_m: float = math.inf
+
+
+class SightRig(CameraRig):
+    """A rig that says what it sees of objects; that is kept until something moves."""
+
+    def show(self, model: mujoco.MjModel, data: mujoco.MjData, cameras: Mapping[str, str]) -> None:
+        super().show(model, data, cameras)
+        self._views = {
+            name: _picture_of(model, camera, self.width / self.height) for name, camera in self._cameras.items()
+        }
+        self._roots = model.body_rootid[model.geom_bodyid]
+        self._planes = model.geom_type == int(mujoco.mjtGeom.mjGEOM_PLANE)
+        self._seen: dict[tuple[str, int], Seen] = {}
+        self._seen_at = np.empty(0)
+
+    def visible_pixels(self, name: str, root: int) -> int:
+        return self.seen(name, root).pixels
+
+    def seen(self, name: str, root: int) -> Seen:
+        """What a camera's picture shows of a root body; at most one small picture for each until something moves."""
+        assert self._data is not None
+        if not np.array_equal(self._seen_at, self._data.qpos):
+            self._seen_at, self._seen = self._data.qpos.copy(), {}
+        if (name, root) not in self._seen:
+            self._seen[name, root] = self._look(name, root)
+        return self._seen[name, root]
+
+    def _look(self, name: str, root: int) -> Seen:
+        model, data = self._model, self._data
+        assert model is not None and data is not None
+        pyramid = self._views.get(name)
+        geoms = np.flatnonzero((self._roots == root) & (model.geom_group < COLLISION_GROUP))
+        if pyramid is not None and len(geoms):
+            pyramid = _pyramid_to(_corners(model, data, geoms).reshape(-1, 3), *self._frame(name), pyramid)
+            if pyramid is None:
+                return NOTHING
+        with self._shown_only(name, pyramid):
+            ids = self._drawn(name).geom_ids()
+        rows, columns = np.nonzero(np.where(ids >= 0, self._roots[ids], -1) == root)
+        if not len(rows):
+            return NOTHING
+        return Seen(len(rows), (int(columns.min()), int(rows.min()), int(columns.max()), int(rows.max())))
+
+    @contextmanager
+    def _shown_only(self, name: str, pyramid: Pyramid | None) -> Iterator[None]:
+        """Hide geoms outside of a pyramid from the next update of the scene; none without one."""
+        if pyramid is None:
+            yield
+            return
+        model = self._model
+        assert model is not None and self._data is not None
+        groups = model.geom_group.copy()
+        near = np.flatnonzero((groups < COLLISION_GROUP) & ~self._planes)
+        frame = self._frame(name)
+        near = near[spheres_reach_into(self._data.geom_xpos[near], model.geom_rbound[near], *frame, pyramid)]
+        near = near[boxes_reach_into(_corners(model, self._data, near), *frame, pyramid)]
+        is_out = ~self._planes  # a plane has neither sphere nor box around it
+        is_out[near] = False
+        model.geom_group[is_out] = COLLISION_GROUP  # which pictures leave out
+        try:
+            yield
+        finally:
+            model.geom_group[:] = groups
+
+    def _frame(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Position and rotation of a camera, which looks along its -z."""
+        assert self._data is not None
+        camera = self._cameras[name]
+        return self._data.cam_xpos[camera], self._data.cam_xmat[camera].reshape(3, 3)
+
+
+class RecordingEnv(EpisodeEnv):
+    """`EpisodeEnv` with a `SightRig`: the same observations and judgements.
+
+    Args:
+        **arguments: Of `EpisodeEnv`.
+    """
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._rig = SightRig(width=self._rig.width, height=self._rig.height)
+
+    def seen(self, camera: str, root: int) -> Seen:
+        """What a camera of the episode shows of a root body now."""
+        return self._rig.seen(camera, root)
+
+
+def _picture_of(model: mujoco.MjModel, camera: int, aspect: float) -> Pyramid | None:
+    """All that a camera sees; None for one that is no plain pinhole."""
+    is_plain = model.cam_projection[camera] == int(mujoco.mjtProjection.mjPROJ_PERSPECTIVE)
+    if not is_plain or model.cam_sensorsize[camera].any():
+        return None
+    up = math.tan(math.radians(float(model.cam_fovy[camera])) / 2)
+    return Pyramid(np.array([-up * aspect, up * aspect, -up, up]))
+
+
+def spheres_reach_into(
+    centres: np.ndarray, radii: np.ndarray, eye: np.ndarray, rotation: np.ndarray, pyramid: Pyramid
+) -> np.ndarray:
+    """(spheres,) bool: spheres that reach into a pyramid before a camera.
+
+    Args:
+        centres: (spheres, 3) in the world, metres.
+        radii: (spheres,) metres.
+        eye: (3,) of the camera.
+        rotation: (3, 3) of the camera.
+        pyramid: Before it.
+    """
+    beyond, lengths = _beyond((centres - eye) @ rotation, pyramid)
+    return (beyond <= radii[:, None] * lengths).all(axis=1)
+
+
+def boxes_reach_into(corners: np.ndarray, eye: np.ndarray, rotation: np.ndarray, pyramid: Pyramid) -> np.ndarray:
+    """(boxes,) bool: False for boxes that lie as a whole beyond one side of a pyramid.
+
+    Args:
+        corners: (boxes, 8, 3) in the world, metres.
+        eye: (3,) of the camera.
+        rotation: (3, 3) of the camera.
+        pyramid: Before it.
+    """
+    beyond, _ = _beyond((corners - eye) @ rotation, pyramid)
+    return ~(beyond > 0).all(axis=1).any(axis=1)
+
+
+def _beyond(points: np.ndarray, pyramid: Pyramid) -> tuple[np.ndarray, np.ndarray]:
+    """(..., 6) how far points (..., 3) of a camera's frame lie outside of each side, and (6,) the unit of each."""
+    x, y, depth = points[..., 0], points[..., 1], -points[..., 2]
+    left, right, low, high = pyramid.slopes
+    sides = [left * depth - x, x - right * depth, low * depth - y, y - high * depth, -depth, depth - pyramid.far_m]
+    return np.stack(sides, axis=-1), np.hypot(1.0, [left, right, low, high, 0.0, 0.0])
+
+
+def _corners(model: mujoco.MjModel, data: mujoco.MjData, geoms: np.ndarray) -> np.ndarray:
+    """(geoms, 8, 3) of the boxes around geoms, world frame."""
+    local = model.geom_aabb[geoms, None, :3] + SIGNS * model.geom_aabb[geoms, None, 3:]
+    rotations = data.geom_xmat[geoms].reshape(-1, 3, 3)
+    return data.geom_xpos[geoms, None] + local @ rotations.transpose(0, 2, 1)
+
+
+def _pyramid_to(points: np.ndarray, eye: np.ndarray, rotation: np.ndarray, whole: Pyramid) -> Pyramid | None:
+    """The part of a picture that may show what lies within points; None where no part does."""
+    seen = (points - eye) @ rotation
+    depth, slopes = -seen[:, 2], whole.slopes
+    if not (depth > NEAR_M).any():
+        return None
+    if not (depth > NEAR_M).all():
+        return Pyramid(slopes, float(depth.max()))  # it reaches past the camera: anywhere
+    flat = seen[:, :2] / depth[:, None]
+    (left, low), (right, high) = flat.min(0), flat.max(0)
+    found = np.array([max(left, slopes[0]), min(right, slopes[1]), max(low, slopes[2]), min(high, slopes[3])])
+    return Pyramid(found, float(depth.max())) if found[0] < found[1] and found[2] < found[3] else None

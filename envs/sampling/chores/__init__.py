@@ -1,0 +1,1 @@
+"""Episodes of the ten tasks of CHORES."""

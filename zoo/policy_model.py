@@ -1,0 +1,174 @@
+"""The network of a policy that is no language model: two encoders, a trunk over steps, and a head.
+
+Source: sheet spoc_ring_holodeck_graspmolmo 1.5 and 2.4 (data flow), 1.11 (what is encoded once an episode). The trunk
+pools patches to a grid of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor, nn
+
+from zoo.backbone import VisionEncoder
+from zoo.errors import ConfigError
+from zoo.frames import Frames
+from zoo.layout import TokenLayout
+from zoo.policy_batch import PolicyBatch
+from zoo.policy_head import PolicyHead
+from zoo.policy_target import TargetHead
+from zoo.policy_trunk import PolicySteps, PolicyTrunk
+from zoo.text_encoder import TextEncoder, TextFeatures
+
+PICTURES_AT_ONCE = 256
+"""Of a frozen vision encoder: more are encoded in turns, because nothing of it is kept for a backward pass."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyOutputs:
+    """What a policy makes of a batch.
+
+    Args:
+        logits: (batch, time, actions) float32.
+        target_logits: (batch, time, cameras, rows, columns), that the target is seen there; None where nothing is
+            taught about it.
+    """
+
+    logits: Tensor
+    target_logits: Tensor | None
+
+
+class PolicyModel(nn.Module):
+    """Pictures and an instruction to actions, step by step.
+
+    An encoder whose weights are all frozen stays in evaluation mode and keeps nothing for a backward pass.
+
+    Args:
+        vision: Pictures to patch states.
+        text: Instructions to token states.
+        trunk: Steps to states.
+        head: States to actions.
+        teaches_target: Have a layer that tells where the target is seen, which teaches the encoders; acting leaves it
+            out.
+    Raises:
+        ConfigError: parts of different sizes.
+    """
+
+    def __init__(
+        self,
+        *,
+        vision: VisionEncoder,
+        text: TextEncoder,
+        trunk: PolicyTrunk,
+        head: PolicyHead,
+        teaches_target: bool = False,
+    ) -> None:
+        super().__init__()
+        patch_channels = vision.hidden_size * len(vision.feature_blocks)
+        pairs = (
+            ("model.vision has patches of", patch_channels, "channels", trunk.inputs.patch_channels),
+            ("model.text has states of", text.hidden_size, "channels", trunk.inputs.text_channels),
+            ("model.head has", head.num_actions, "actions", trunk.inputs.actions.num_actions),
+        )
+        wrong = [f"{what} {given} {unit}, model.trunk wants {wanted}" for what, given, unit, wanted in pairs
+                 if given != wanted]  # fmt: skip
+        if wrong:
+            raise ConfigError(f"policy: {'; '.join(wrong)}; make the parts' sizes agree")
+        self.vision = vision
+        self.text = text
+        self.trunk = trunk
+        self.head = head
+        head.build(hidden_size=trunk.hidden_size)
+        self.target = None
+        if teaches_target:
+            self.target = TargetHead(patch_channels=patch_channels, goal_channels=text.pooled_size)
+
+    def train(self, mode: bool = True) -> PolicyModel:
+        super().train(mode)
+        for encoder in (self.vision, self.text):
+            if mode and not is_trained(encoder):
+                encoder.eval()
+        return self
+
+    def see(self, frames: Tensor) -> Tensor:
+        """Encode pictures.
+
+        Args:
+            frames: (steps, cameras, 3, height, width) uint8.
+        Returns:
+            (steps, cameras, channels, rows, columns).
+        """
+        pictures = frames.flatten(0, 1)
+        if is_trained(self.vision) and torch.is_grad_enabled():
+            states = self._patches(pictures)
+        else:
+            with torch.no_grad():
+                states = torch.cat([self._patches(part) for part in pictures.split(PICTURES_AT_ONCE)])
+        return states.unflatten(0, frames.shape[:2])
+
+    def _patches(self, pictures: Tensor) -> Tensor:
+        layout = whole_pictures(len(pictures), self.vision.grid, pictures.device)
+        states = self.vision(pictures, layout).states  # (pictures * rows * columns, channels)
+        return states.view(len(pictures), *self.vision.grid, -1).permute(0, 3, 1, 2)
+
+    def see_windows(self, frames: Tensor, valid_mask: Tensor) -> Tensor:
+        """(batch, time, cameras, 3, height, width) to patches in the same places; padding is not encoded and gets 0."""
+        if bool(valid_mask.all()):
+            return self.see(frames.flatten(0, 1)).unflatten(0, valid_mask.shape)
+        seen = self.see(frames[valid_mask])
+        patches = seen.new_zeros(*valid_mask.shape, *seen.shape[1:])
+        patches[valid_mask] = seen
+        return patches
+
+    def read(self, goals: Sequence[str]) -> TextFeatures:
+        """Encode instructions, each different one once."""
+        places = {goal: place for place, goal in enumerate(dict.fromkeys(goals))}
+        with torch.set_grad_enabled(torch.is_grad_enabled() and is_trained(self.text)):
+            text = self.text.read(list(places))
+        rows = torch.tensor([places[goal] for goal in goals], device=text.states.device)
+        return TextFeatures(
+            states=text.states[rows], attention_mask=text.attention_mask[rows], pooled=text.pooled[rows]
+        )
+
+    def forward(self, batch: PolicyBatch) -> PolicyOutputs:
+        text = self.read(batch.goals)
+        patches = self.see_windows(batch.frames, batch.valid_mask)
+        wanted = self.trunk.inputs
+        steps = PolicySteps(
+            patches=patches,
+            text=text,
+            previous_actions=batch.previous_actions,
+            time_ids=batch.time_ids,
+            in_hand=batch.in_hand if wanted.has_in_hand else None,
+            boxes=batch.boxes[..., : wanted.boxes_per_camera, :] if wanted.boxes_per_camera else None,
+            valid_mask=batch.valid_mask,
+        )
+        logits = self.head(self.trunk(steps))
+        return PolicyOutputs(
+            logits=logits, target_logits=None if self.target is None else self.target(patches, text.pooled)
+        )
+
+    def units(self) -> tuple[nn.Module, ...]:
+        """Modules that run one after the other through their own `forward`; sharded training gathers one at a time."""
+        return self.vision.units()
+
+
+def is_trained(module: nn.Module) -> bool:
+    """Whether any of its weights takes a gradient."""
+    return any(parameter.requires_grad for parameter in module.parameters())
+
+
+@lru_cache(maxsize=8)
+def whole_pictures(count: int, grid: tuple[int, int], device: torch.device) -> TokenLayout:
+    """Every patch of so many pictures that have nothing to do with one another."""
+    rows, columns = grid
+    frames = Frames(
+        clip=tuple(range(count)),
+        time_s=(0.0,) * count,
+        size_px=((columns, rows),) * count,  # nobody asks for pixels; patches are the unit
+        window=((1, 1),) * count,
+    )
+    return TokenLayout.of_frames(frames, grid, device)

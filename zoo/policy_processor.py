@@ -1,0 +1,215 @@
+"""The data half of a policy: pictures at the size its vision encoder takes, numbered actions, padded batches.
+
+The workers of a loader and the acting policy both make pictures here, so that a policy acts on what it learnt from.
+Source: sheet spoc_ring_holodeck_graspmolmo 1.5 (sizes and camera order), 1.8 (alignment), 1.9 (padding), 2.4 (RING).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from zoo.errors import ConfigError, DataError
+from zoo.policy_batch import EMBODIMENT_SIZE, NO_TIME, PolicyBatch, PolicyExample
+from zoo.policy_head import IGNORED
+from zoo.policy_trunk import IN_HAND_PADDING, MISSING_BOX, ActionIds
+
+if TYPE_CHECKING:
+    from zoo.shards.policy_episode import PolicyEpisode
+
+Resize = Literal["bicubic", "pad"]
+
+BOXES_OF_A_CAMERA = 2
+"""Recorded for every picture; the second one is always missing (sheet 1.6)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PolicyProcessor:
+    """Makes examples of recorded episodes, and batches of examples; picklable.
+
+    Args:
+        cameras: Names in alphabetical order, as the trunk wants them.
+        image_size: (height, width) of the pictures that the vision encoder takes.
+        action_ids: Numbering of previous actions.
+        has_in_hand: The trunk wants to know whether something is in the hand; whoever makes `PolicySteps` asks.
+        boxes_per_camera: Boxes of each camera that the trunk takes, 0 to 2.
+        resize: `bicubic` ignores the aspect ratio, as released; `pad` puts the picture into the middle of a black
+            square first, as RING's paper.
+        crop_columns: Columns cut off each side before resizing: 6 of 396 in SPOC's renderings, 3 of 384 for DINOv2.
+    Raises:
+        ConfigError: cameras in another order, no pixels, or an unknown choice.
+    """
+
+    cameras: tuple[str, ...]
+    image_size: tuple[int, int]
+    action_ids: ActionIds
+    has_in_hand: bool = True
+    boxes_per_camera: int = 0
+    resize: Resize = "bicubic"
+    crop_columns: int = 0
+
+    def __post_init__(self) -> None:
+        faults = []
+        if not self.cameras or list(self.cameras) != sorted(set(self.cameras)):
+            faults.append(
+                f"cameras {list(self.cameras)}, expected different ones in order: {sorted(set(self.cameras))}"
+            )
+        if len(self.image_size) != 2 or min(self.image_size) < 1:
+            faults.append(f"image_size {self.image_size}, expected (height, width) of 1 pixel or more")
+        if not 0 <= self.boxes_per_camera <= BOXES_OF_A_CAMERA:
+            faults.append(f"boxes_per_camera {self.boxes_per_camera}, expected 0 to {BOXES_OF_A_CAMERA}")
+        if self.resize not in get_args(Resize):
+            faults.append(f"resize {self.resize!r}, expected one of {', '.join(get_args(Resize))}")
+        if self.crop_columns < 0:
+            faults.append(f"crop_columns {self.crop_columns}, expected 0 or more")
+        if faults:
+            raise ConfigError(f"policy inputs: {'; '.join(faults)}")
+
+    def frames(self, pictures: Mapping[str, np.ndarray]) -> Tensor:
+        """Pictures of all cameras at the encoder's size; of a camera that is not there, black ones.
+
+        Args:
+            pictures: By camera (time, height, width, 3) uint8 RGB; sizes may differ between cameras, others are left
+                alone.
+        Returns:
+            (time, cameras, 3, *image_size) uint8; channels lie last in memory.
+        Raises:
+            DataError: no camera that the policy looks through, other shapes, or numbers of pictures that differ.
+        """
+        seen = {name: pictures[name] for name in self.cameras if name in pictures}
+        if not seen:
+            raise DataError(
+                f"pictures of {', '.join(pictures) or 'no camera'}; this policy looks through {', '.join(self.cameras)}"
+            )
+        for name, clip in seen.items():
+            self._check_clip(name, clip)
+        lengths = {len(clip) for clip in seen.values()}
+        if len(lengths) > 1:
+            counts = ", ".join(f"{len(clip)} of {name}" for name, clip in seen.items())
+            raise DataError(f"cameras differ in their number of pictures: {counts}")
+        made = np.zeros((lengths.pop(), len(self.cameras), *self.image_size, 3), np.uint8)
+        for place, name in enumerate(self.cameras):
+            if name in seen:
+                self._show(seen[name], made[:, place])
+        return torch.from_numpy(made).permute(0, 1, 4, 2, 3)
+
+    def _check_clip(self, name: str, clip: np.ndarray) -> None:
+        if clip.ndim != 4 or clip.shape[3] != 3 or clip.dtype != np.uint8 or 0 in clip.shape:
+            raise DataError(
+                f"pictures of {name} are {clip.shape} {clip.dtype}, expected (time, height, width, 3) uint8"
+            )
+        if clip.shape[2] <= 2 * self.crop_columns:
+            raise DataError(
+                f"pictures of {name} have {clip.shape[2]} columns; {self.crop_columns} are cut off each side"
+            )
+
+    def _show(self, clip: np.ndarray, out: np.ndarray) -> None:
+        clip = clip[:, :, self.crop_columns : clip.shape[2] - self.crop_columns]
+        if self.resize == "pad":
+            clip = padded_to_square(clip)
+        if clip.shape == out.shape:
+            out[:] = clip
+            return
+        pixels = torch.from_numpy(np.ascontiguousarray(clip)).permute(0, 3, 1, 2)
+        # Of uint8 it rounds and clamps by itself, as Pillow does.
+        resized = F.interpolate(pixels, size=self.image_size, mode="bicubic", antialias=True)
+        out[:] = resized.permute(0, 2, 3, 1).numpy()
+
+    def example(
+        self,
+        episode: PolicyEpisode,
+        *,
+        steps: np.ndarray,
+        frames: Tensor,
+        goal: str,
+        time_offset: int = 0,
+        seed: int = 0,
+    ) -> PolicyExample:
+        """A window of a recorded episode.
+
+        Args:
+            episode: As read from a shard and checked.
+            steps: (time,) growing places of the window's steps in the episode.
+            frames: What `frames` made of the pictures of these steps.
+            goal: What the robot is told.
+            time_offset: Steps added to the times.
+            seed: Of what is drawn about the window later on.
+        """
+        arrays, embodiment = episode.arrays, episode.record["embodiment"]
+        actions = arrays["actions"].astype(np.int64)
+        previous = np.concatenate(([self.action_ids.start], actions[:-1]))
+        numbers = np.full(EMBODIMENT_SIZE, np.nan) if embodiment is None else np.array(embodiment)
+        return PolicyExample(
+            key=episode.key,
+            task=episode.record["task"],
+            goal=goal,
+            seed=seed,
+            frames=frames,
+            actions=torch.from_numpy(actions[steps]),
+            previous_actions=torch.from_numpy(previous[steps]),
+            time_ids=torch.from_numpy(np.asarray(steps, np.int64) + time_offset),
+            in_hand=torch.from_numpy(arrays["in_hand"][steps].astype(np.int64)),
+            boxes=self._boxes(episode, steps),
+            embodiment=torch.from_numpy(numbers.astype(np.float32)),
+        )
+
+    def _boxes(self, episode: PolicyEpisode, steps: np.ndarray) -> Tensor:
+        boxes = missing_boxes(len(steps), len(self.cameras), self.boxes_per_camera)
+        if self.boxes_per_camera:
+            recorded = torch.from_numpy(episode.arrays["boxes"][steps])
+            for own, name in enumerate(self.cameras):
+                if name in episode.cameras:
+                    boxes[:, own] = recorded[:, episode.cameras.index(name), : self.boxes_per_camera]
+        return boxes
+
+    def collate(self, examples: Sequence[PolicyExample]) -> PolicyBatch:
+        """Pad windows behind their last step to the longest one.
+
+        Args:
+            examples: One or more, made by a processor of the same settings.
+        """
+        rows, longest = len(examples), max(len(example) for example in examples)
+        shape = (rows, longest)
+        cameras, colours, height, width = examples[0].frames.shape[1:]
+        # Channels last in memory, like the examples: nothing is transposed, and convolutions on a CPU want it so.
+        pixels = torch.empty(*shape, cameras, height, width, colours, dtype=torch.uint8).permute(0, 1, 2, 5, 3, 4)
+        batch = PolicyBatch(
+            keys=tuple(example.key for example in examples),
+            tasks=tuple(example.task for example in examples),
+            goals=tuple(example.goal for example in examples),
+            seeds=tuple(example.seed for example in examples),
+            frames=pixels,
+            actions=torch.full(shape, IGNORED),
+            previous_actions=torch.full(shape, self.action_ids.padding),
+            time_ids=torch.full(shape, NO_TIME),
+            in_hand=torch.full(shape, IN_HAND_PADDING),
+            boxes=missing_boxes(*shape, cameras, self.boxes_per_camera),
+            embodiment=torch.stack([example.embodiment for example in examples]),
+            valid_mask=torch.zeros(shape, dtype=torch.bool),
+        )
+        for row, example in enumerate(examples):
+            real = (row, slice(len(example)))
+            batch.valid_mask[real] = True
+            for name in ("frames", "actions", "previous_actions", "time_ids", "in_hand", "boxes"):
+                getattr(batch, name)[real] = getattr(example, name)
+            pixels[row, len(example) :] = 0
+        return batch
+
+
+def missing_boxes(*shape: int) -> Tensor:
+    """(*shape, 5) float32 boxes of objects that are not in view."""
+    return torch.tensor(MISSING_BOX).expand(*shape, len(MISSING_BOX)).clone()
+
+
+def padded_to_square(clip: np.ndarray) -> np.ndarray:
+    """(time, height, width, 3) pictures in the middle of black squares; an odd row or column is put behind."""
+    height, width = clip.shape[1:3]
+    side = max(height, width)
+    top, left = (side - height) // 2, (side - width) // 2
+    return np.pad(clip, ((0, 0), (top, side - height - top), (left, side - width - left), (0, 0)))
