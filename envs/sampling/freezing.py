@@ -90,13 +90,14 @@ def with_expert_lengths(episodes: Iterable[Episode]) -> list[Episode]:
     told = []
     env: EpisodeEnv | None = None
     for index, episode in enumerate(tqdm(episodes, desc="experts", unit="episode", leave=False)):
+        steps = None
         if isinstance(episode.task, ChoresTask):
             if env is None or env.robot.name != episode.robot.robot_name:
                 env = EpisodeEnv(robot=episode.robot.robot_name, image_size=episode.img_resolution, horizon_steps=NEVER)
             result = run_episode(env, episode, index, ExpertDriver(), RolloutSettings())
-            if result.success_at_end:
-                episode = replace(episode, task=replace(episode.task, expert_length=result.steps))
-        told.append(episode)
+            steps = result.steps if result.success_at_end else None
+        known = episode if steps is None else replace(episode, task=replace(episode.task, expert_length=steps))
+        told.append(known)
     if env is not None:
         env.close()
     return told

@@ -51,7 +51,7 @@ def test_nav100_is_whole():
     for episode in nav.episodes:
         task, scene = episode.task, house(*episode.house).scene
         assert (task.name, episode.robot.robot_name, task.task_horizon_sec) == ("object_nav_type", "stretch", 60)
-        assert 3 <= len(scene.rooms) <= 6 and task.expert_length is None or task.expert_length < 300
+        assert 3 <= len(scene.rooms) <= 6 and (task.expert_length is None or task.expert_length < 300)
         items = {item.name: item for item in scene.objects}
         for name in [name for names in task.broad_synset_to_object_ids.values() for name in names]:
             item = items[name]
