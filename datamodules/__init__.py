@@ -2,6 +2,7 @@
 
 COMPONENTS: dict[str, dict[str, str]] = {
     "datamodule": {
+        "policy_rollouts": "zoo.datamodules.policy.rollouts:PolicyRollouts",
         "policy_shards": "zoo.datamodules.policy.datamodule:PolicyDataModule",
         "shards": "zoo.datamodules.shards:ShardDataModule",
     },

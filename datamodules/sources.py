@@ -12,7 +12,8 @@ import numpy as np
 
 from zoo.errors import DataError
 from zoo.shards.faults import FaultCounter
-from zoo.shards.reader import Sample, Shard, read_again, read_shard
+from zoo.shards.reader import CheckRecord, Sample, Shard, read_again, read_shard
+from zoo.shards.schema import check_record
 
 Place = tuple[int, int, int]
 """A sample as a state names it: number of the source, number of the shard in it, byte in the shard."""
@@ -30,12 +31,14 @@ class Source:
         shards: Its shards in the order of the index.
         weight: Share of training samples drawn from it, relative to the other sources.
         after: Samples that training draws, over all readers, before it first draws from this source.
+        check: Whether a record is of the kind that the source holds; importable by name, for loader workers.
     """
 
     folder: str
     shards: tuple[Shard, ...]
     weight: float = 1.0
     after: int = 0
+    check: CheckRecord = check_record
 
     @property
     def num_samples(self) -> int:
@@ -92,6 +95,11 @@ class SourceReader:
         self._places: list[tuple[int, int]] = []  # shard and byte of each sample in the buffer
         self._incoming = self._read()
 
+    @property
+    def pass_number(self) -> int:
+        """Of the pass over the shards that the sample drawn last belongs to."""
+        return self._number
+
     def draw(self) -> Sample:
         """The next sample.
 
@@ -118,8 +126,13 @@ class SourceReader:
         while self._turn < len(self._order):
             path = self.source.shards[self._order[self._turn]].path
             done = self._byte  # the sample there was read before
-            start = max(done, 0)
-            for sample in read_shard(path, suffixes=self.suffixes, start=start, report=self.faults.report):
+            for sample in read_shard(
+                path,
+                suffixes=self.suffixes,
+                start=max(done, 0),
+                report=self.faults.report,
+                check=self.source.check,
+            ):
                 if sample.offset != done:
                     self._byte = sample.offset
                     yield sample
@@ -165,7 +178,7 @@ class SourceReader:
         for shard, byte in places:
             bytes_of.setdefault(shard, set()).add(byte)
         found = {
-            shard: read_again(self.source.shards[shard].path, offsets, suffixes=self.suffixes)
+            shard: read_again(self.source.shards[shard].path, offsets, suffixes=self.suffixes, check=self.source.check)
             for shard, offsets in bytes_of.items()
         }
         return [found[shard][byte] for shard, byte in places]

@@ -6,7 +6,7 @@ training batch comes with its reader's cursor: plain data from which a later run
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
@@ -256,7 +256,8 @@ class EvalStream(ClipStream):
         spec, faults = self.spec, FaultCounter(self.spec.on_bad_sample)
         reader = spec.rank * spec.workers + worker
         preparation = self._preparation(faults, epoch=0, training=False)
-        for group in preparation.batches(self._dealt(reader, faults), spec.batch_size):
+        samples = self._dealt(reader, faults, suffixes=spec.processor.asked_suffixes)
+        for group in preparation.batches(samples, spec.batch_size):
             yield Delivery(spec.processor.collate(group), worker, epoch, None)
         has_share = reader < sum(source.num_samples for source in spec.sources)
         if (has_share or faults.num_bad) and not faults.num_good:
@@ -265,13 +266,15 @@ class EvalStream(ClipStream):
                 f"({faults.num_bad} bad; others hold no question for the heads in use)"
             )
 
-    def _dealt(self, reader: int, faults: FaultCounter) -> Iterator[Sample]:
+    def _dealt(self, reader: int, faults: FaultCounter, *, suffixes: Collection[str]) -> Iterator[Sample]:
+        """The samples of one of all readers, with these files."""
         before = 0
         for source in self.spec.sources:
             for shard in source.shards:
                 mine = _every(self.spec.readers, (reader - before) % self.spec.readers)
-                suffixes = self.spec.processor.asked_suffixes
-                yield from read_shard(shard.path, suffixes=suffixes, wanted=mine, report=faults.report)
+                yield from read_shard(
+                    shard.path, suffixes=suffixes, wanted=mine, report=faults.report, check=source.check
+                )
                 before += shard.num_samples
 
 

@@ -6,6 +6,9 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "tabletop_stills": "zoo.envs.tabletop_stills:TabletopStills",
         "policy_episodes": "zoo.envs.data_engine.generator:PolicyEpisodes",
     },
+    "rollouts": {
+        "expert_corrections": "zoo.envs.data_engine.rollouts:ExpertCorrections",
+    },
     "env": {
         "tabletop_push": "zoo.envs.tabletop_push:TabletopPush",
     },

@@ -104,6 +104,9 @@ class ModulePolicy(Policy):
     def act(self, observation: Observation, slots: Sequence[int]) -> np.ndarray:
         """Choose the next action of each row: (rows, 1, 1) float32.
 
+        What it chose last counts as done, unless the observation says otherwise: `last_action` (rows, 1), index of the
+        action that was made since, negative at the start.
+
         Raises:
             ConfigError: a slot that was not begun, or whose episode has had `max_steps`; boxes that the trunk wants and
                 the observation lacks.
@@ -113,6 +116,10 @@ class ModulePolicy(Policy):
         if unknown:
             raise ConfigError(f"slots {unknown} have no episode; reset begins one")
         episodes = [self._episodes[slot] for slot in slots]
+        if "last_action" in observation:
+            for episode, action in zip(episodes, observation["last_action"][:, 0].tolist(), strict=True):
+                if action >= 0:
+                    episode.previous_action = action
         steps = self._steps(observation, episodes)
         logits = self.model.head(self._states(steps, slots).squeeze(1))
         draws = torch.tensor([episode.generator.random() for episode in episodes], dtype=torch.float64)

@@ -64,8 +64,8 @@ class Executor(ABC):
         """
 
     @abstractmethod
-    def wait(self, timeout_s: float) -> list[Finished]:
-        """Those that became finished, within a time; none when it is over."""
+    def wait(self, timeout_s: float | None = None) -> list[Finished]:
+        """Those that became finished, within a time, by default any; none when it is over or nothing runs."""
 
     @abstractmethod
     def close(self) -> None:
@@ -96,7 +96,7 @@ class Here(Executor):
         value = function(*arguments)
         self._finished.append(Finished(piece, lambda: value))
 
-    def wait(self, timeout_s: float) -> list[Finished]:
+    def wait(self, timeout_s: float | None = None) -> list[Finished]:
         del timeout_s
         finished, self._finished = self._finished, []
         return finished
@@ -131,7 +131,7 @@ class Processes(Executor):
 
     def submit(self, piece: Hashable, function: Callable[..., Any], *arguments: Any) -> None:
         place = self._free.pop()
-        with interrupts_blocked():
+        with _interrupts_blocked():
             try:
                 future = self._pools[place].submit(function, *arguments)
             except BrokenProcessPool:  # its process died, at its last piece or idle
@@ -140,7 +140,7 @@ class Processes(Executor):
                 future = self._pools[place].submit(function, *arguments)
         self._running[future] = piece, place
 
-    def wait(self, timeout_s: float) -> list[Finished]:
+    def wait(self, timeout_s: float | None = None) -> list[Finished]:
         finished = []
         for future in wait(self._running, timeout=timeout_s, return_when=FIRST_COMPLETED).done:
             piece, place = self._running.pop(future)
@@ -155,7 +155,7 @@ class Processes(Executor):
         self._reader.close()
 
     def _pool(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(1, mp_context=self._context, initializer=end_with, initargs=(self._reader,))
+        return ProcessPoolExecutor(1, mp_context=self._context, initializer=_end_with, initargs=(self._reader,))
 
 
 class Ray(Executor):
@@ -194,7 +194,7 @@ class Ray(Executor):
         # Ray would quietly run a lost piece again; whoever gave it wants to say so, and not for ever.
         self._running[self._ray.remote(num_cpus=1, max_retries=0)(function).remote(*arguments)] = piece
 
-    def wait(self, timeout_s: float) -> list[Finished]:
+    def wait(self, timeout_s: float | None = None) -> list[Finished]:
         if not self._running:
             return []
         done, _ = self._ray.wait(list(self._running), num_returns=1, timeout=timeout_s)
@@ -247,7 +247,7 @@ def _result_of(future: Future[Any]) -> Callable[[], Any]:
     return result
 
 
-def end_with(reader: Connection) -> None:
+def _end_with(reader: Connection) -> None:
     """Let this process end when the other end of a pipe, of which the main process has the only copy, is closed."""
 
     def watch() -> None:
@@ -258,7 +258,7 @@ def end_with(reader: Connection) -> None:
 
 
 @contextmanager
-def interrupts_blocked() -> Iterator[None]:
+def _interrupts_blocked() -> Iterator[None]:
     """Processes that start meanwhile never see Ctrl-C, not even while they import; here it comes a little later."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

@@ -149,6 +149,7 @@ class ShardGenerator(ABC):
             executor: Where they run: `processes` of this machine, or a `ray` cluster that shares the folder.
         Raises:
             ConfigError: the folder holds data of other settings, workers is negative, or a sample kills its workers.
+            DataError: too many samples are bad, or all.
             MissingLibraryError: Ray is not installed.
         """
         with new_executor(executor, workers) as running:
@@ -185,6 +186,11 @@ class ShardGenerator(ABC):
             count = _count_samples(folder / split / shard_name(shard))
             if count:  # else every sample was bad
                 splits[split].append((shard_name(shard), count))
+        if shards and not any(splits.values()):
+            raise DataError(
+                f"{folder}: every one of the {sum(self.splits.values())} samples was bad, each is named above; give "
+                "other arguments, or another source, and delete the folder"
+            )
         blind = None
         if self.schema.has_questions and self.splits.get(FIT_SPLIT) and self.splits.get(MEASURE_SPLIT):
             blind = blind_accuracy(_annotations(folder / FIT_SPLIT), _annotations(folder / MEASURE_SPLIT))

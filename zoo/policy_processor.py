@@ -142,8 +142,8 @@ class PolicyProcessor:
             seed: Of what is drawn about the window later on.
         """
         arrays, embodiment = episode.arrays, episode.record["embodiment"]
-        actions = arrays["actions"].astype(np.int64)
-        previous = np.concatenate(([self.action_ids.start], actions[:-1]))
+        made = arrays["actions"].astype(np.int64)
+        previous = np.concatenate(([self.action_ids.start], made[:-1]))
         numbers = np.full(EMBODIMENT_SIZE, np.nan) if embodiment is None else np.array(embodiment)
         return PolicyExample(
             key=episode.key,
@@ -151,7 +151,7 @@ class PolicyProcessor:
             goal=goal,
             seed=seed,
             frames=frames,
-            actions=torch.from_numpy(actions[steps]),
+            actions=torch.from_numpy(episode.labels[steps].astype(np.int64)),
             previous_actions=torch.from_numpy(previous[steps]),
             time_ids=torch.from_numpy(np.asarray(steps, np.int64) + time_offset),
             in_hand=torch.from_numpy(arrays["in_hand"][steps].astype(np.int64)),

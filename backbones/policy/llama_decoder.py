@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from zoo.backbones.policy.goal import Goal
 from zoo.backbones.policy.key_values import KeyValueCache
 from zoo.backbones.policy.post_norm import StepAttention
-from zoo.backbones.policy.temporal_decoder import TemporalDecoder
+from zoo.backbones.policy.temporal_decoder import AttentionDecoder
 
 NORM_EPS = 1e-5
 WIDTH_STEP = 256
@@ -135,7 +135,7 @@ class GoalBlock(LlamaBlock):
         return states + self.dropout(self.feed_forward(self.cross_ffn_norm(states)))
 
 
-class LlamaDecoder(TemporalDecoder):
+class LlamaDecoder(AttentionDecoder):
     """Blocks, a final norm and a linear output.
 
     Args:
@@ -163,16 +163,6 @@ class LlamaDecoder(TemporalDecoder):
         for layer in self.layers:
             states = layer(states, goal)
         return self.output(self.norm(states))
-
-    def new_cache(self, *, num_slots: int, max_steps: int) -> KeyValueCache:
-        return KeyValueCache(
-            num_slots=num_slots,
-            max_steps=max_steps,
-            num_layers=len(self.layers),
-            num_heads=self.num_heads,
-            head_dim=self.hidden_size // self.num_heads,
-            like=self.output.weight,
-        )
 
     def step(self, states: Tensor, goal: Goal, cache: KeyValueCache, slots: Sequence[int]) -> Tensor:
         place = cache.place(slots)

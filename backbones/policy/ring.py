@@ -57,16 +57,13 @@ def ring_tiny(
         cameras: Names, alphabetical.
         dropout: Share that is zeroed in training.
     """
-    sizes = SpocSizes(
+    sizes = SpocSizes.of_one_depth(
+        num_layers,
+        num_heads,
         patch_channels=patch_channels,
         text_channels=text_channels,
         has_pooled_token=has_pooled_token,
         hidden_size=hidden_size,
-        fusion_layers=num_layers,
-        fusion_heads=num_heads,
-        decoder_layers=num_layers,
-        decoder_heads=num_heads,
-        intermediate_size=4 * hidden_size,
         grid=tuple(grid),
     )
     return _ring(sizes, cameras, goal_in_decoder, dropout)

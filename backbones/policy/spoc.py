@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from zoo.backbones.policy.fusion import POOLED_GRID, ConvolutionalFusion, Fusion, Grid, TransformerFusion
 from zoo.backbones.policy.fusion_trunk import FusionTrunk
@@ -65,6 +65,26 @@ class SpocSizes:
     def __post_init__(self) -> None:
         for name in ("fusion_heads", "decoder_heads"):
             check_heads(self.hidden_size, getattr(self, name), name)
+
+    @classmethod
+    def of_one_depth(cls, num_layers: int, num_heads: int, *, hidden_size: int, **others: Any) -> SpocSizes:
+        """As deep and with as many heads over cameras as over steps; feed-forward networks are four times as wide.
+
+        Args:
+            num_layers: Of the fusion, and as many over steps.
+            num_heads: Of each.
+            hidden_size: Channels.
+            **others: Further sizes by name.
+        """
+        return cls(
+            hidden_size=hidden_size,
+            fusion_layers=num_layers,
+            fusion_heads=num_heads,
+            decoder_layers=num_layers,
+            decoder_heads=num_heads,
+            intermediate_size=4 * hidden_size,
+            **others,
+        )
 
 
 def check_heads(hidden_size: int, num_heads: int, name: str) -> None:
@@ -322,16 +342,13 @@ def spoc_tiny(
         cameras: Names, alphabetical.
         dropout: Share that is zeroed in training.
     """
-    sizes = SpocSizes(
+    sizes = SpocSizes.of_one_depth(
+        num_layers,
+        num_heads,
         patch_channels=patch_channels,
         text_channels=text_channels,
         has_pooled_token=has_pooled_token,
         hidden_size=hidden_size,
-        fusion_layers=num_layers,
-        fusion_heads=num_heads,
-        decoder_layers=num_layers,
-        decoder_heads=num_heads,
-        intermediate_size=4 * hidden_size,
         grid=tuple(grid),
     )
     return spoc(sizes=sizes, variant=variant, cameras=cameras, dropout=dropout)

@@ -41,7 +41,29 @@ class TemporalDecoder(nn.Module, ABC):
         """(rows, 1, channels) of the next step of each slot to (rows, 1, hidden_size)."""
 
 
-class TransformerDecoder(TemporalDecoder):
+class AttentionDecoder(TemporalDecoder):
+    """A decoder of layers that attend over steps, whose keys and values are kept.
+
+    Attributes:
+        num_heads: Attention heads of each layer; they divide the channels.
+        layers: In their order.
+    """
+
+    num_heads: int
+    layers: nn.ModuleList
+
+    def new_cache(self, *, num_slots: int, max_steps: int) -> KeyValueCache:
+        return KeyValueCache(
+            num_slots=num_slots,
+            max_steps=max_steps,
+            num_layers=len(self.layers),
+            num_heads=self.num_heads,
+            head_dim=self.hidden_size // self.num_heads,
+            like=next(self.parameters()),
+        )
+
+
+class TransformerDecoder(AttentionDecoder):
     """torch's transformer decoder without a final norm, whose memory are the goal's tokens.
 
     Args:
@@ -75,16 +97,6 @@ class TransformerDecoder(TemporalDecoder):
         for layer in self.layers:
             states = layer(states, goal.tokens, goal.mask)
         return states
-
-    def new_cache(self, *, num_slots: int, max_steps: int) -> KeyValueCache:
-        return KeyValueCache(
-            num_slots=num_slots,
-            max_steps=max_steps,
-            num_layers=len(self.layers),
-            num_heads=self.num_heads,
-            head_dim=self.hidden_size // self.num_heads,
-            like=self.layers[0].linear1.weight,
-        )
 
     def step(self, states: Tensor, goal: Goal, cache: KeyValueCache, slots: Sequence[int]) -> Tensor:
         place = cache.place(slots)

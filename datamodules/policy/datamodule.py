@@ -51,6 +51,9 @@ class PolicyDataModule(ShardDataModule):
             the first.
     """
 
+    num_growing: int = 0
+    """Last ones of the training sources that have more shards in every epoch."""
+
     def __init__(
         self,
         *,
@@ -95,13 +98,19 @@ class PolicyDataModule(ShardDataModule):
 
     def sources(self, stage: Stage) -> list[Source]:
         limit = self.max_samples if stage == "train" else self.max_eval_samples
-        found = super().sources(stage)
-        return found if limit is None else [replace(s, shards=first_shards(s.shards, limit)) for s in found]
+        return [
+            replace(
+                source,
+                shards=source.shards if limit is None else first_shards(source.shards, limit),
+                check=check_policy_record,
+            )
+            for source in super().sources(stage)
+        ]
 
     def records(self, stage: Stage) -> Iterator[dict[str, Any]]:
         for source in self.sources(stage):
             for shard in source.shards:
-                for sample in read_shard(shard.path, suffixes=(), report=ignore_error, check=check_policy_record):
+                for sample in read_shard(shard.path, suffixes=(), report=ignore_error, check=source.check):
                     yield sample.record
 
     def samples(self, stage: Stage, keys: Collection[str]) -> dict[str, Sample]:
@@ -111,7 +120,7 @@ class PolicyDataModule(ShardDataModule):
             for source in self.sources(stage)
             for shard in source.shards
             for sample in read_shard(
-                shard.path, wanted=lambda _, key: key in wanted, report=ignore_error, check=check_policy_record
+                shard.path, wanted=lambda _, key: key in wanted, report=ignore_error, check=source.check
             )
         }
 
@@ -133,14 +142,19 @@ class PolicyDataModule(ShardDataModule):
                 num_batches=num_batches,
                 total_batches=self._total_batches(num_batches),
                 shuffle_buffer=self.shuffle_buffer,
-                # `trainer.current_epoch` lags by one in what is saved at an epoch's end.
-                first_epoch=0 if trainer is None else trainer.fit_loop.epoch_progress.current.processed,
+                first_epoch=self.next_epoch(),
                 same_epoch=trainer is not None and trainer.overfit_batches > 0,
+                num_growing=self.num_growing,
             )
         )
         if trainer is not None:
             made.starts_epoch = lambda: trainer.fit_loop.batch_idx < 0
         return made
+
+    def next_epoch(self) -> int:
+        """Number of the epoch that the trainer is in, or begins."""
+        # `trainer.current_epoch` lags by one in what is saved at an epoch's end.
+        return 0 if self.trainer is None else self.trainer.fit_loop.epoch_progress.current.processed
 
     def _total_batches(self, num_batches: int) -> int | None:
         """Batches of the whole training on each rank, where the trainer says."""

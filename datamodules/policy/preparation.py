@@ -15,7 +15,7 @@ import numpy as np
 from zoo.datamodules.policy.reading import RejectionCounter
 from zoo.datamodules.policy.windows import WindowRule
 from zoo.errors import DataError
-from zoo.goal_texts import goal_text
+from zoo.goal_texts import TEMPLATES, goal_text
 from zoo.policy_batch import PolicyExample
 from zoo.policy_processor import PolicyProcessor
 from zoo.shards.decode import decode_video
@@ -96,13 +96,13 @@ class WindowPreparation:
 
 
 def spoken_goal(episode: PolicyEpisode, generator: np.random.Generator, *, where: str = "sample") -> str:
-    """The goal in words drawn anew; as recorded where nothing but its words was recorded.
+    """The goal in words drawn anew; as recorded where only its words are, and of tasks that CHORES does not have.
 
     Raises:
         EpisodeFault: the specification cannot be put into words.
     """
     specification = episode.record["goal_spec"]
-    if not specification:
+    if specification.get("task_type") not in TEMPLATES:
         return episode.record["goal"]
     try:
         return goal_text(specification, generator)
@@ -139,7 +139,7 @@ def window_pictures(
             raise EpisodeFault(
                 f"{where} {episode.key!r}: camera {name} has pictures of {clip.shape[1:3]} pixels (height, width), the "
                 f"record speaks of {size}",
-                reason="bad_record",
+                reason="frame_size",
             )
         pictures[name] = clip
     return pictures

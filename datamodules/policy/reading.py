@@ -6,14 +6,14 @@ Source: sheet spoc_ring_holodeck_graspmolmo 1.9 (mixing). Differs: turns are tak
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
-from zoo.datamodules.sources import UNREAD, MixedReader, Source, SourceReader
+from zoo.datamodules.sources import MixedReader, Source
 from zoo.errors import DataError
 from zoo.shards.faults import FaultCounter, OnBadSample
-from zoo.shards.policy_episode import EpisodeFault, check_policy_record
-from zoo.shards.reader import Sample, read_again, read_shard
+from zoo.shards.policy_episode import EpisodeFault
+from zoo.shards.reader import Sample
 
 Mixing = Literal["turns", "weights"]
 
@@ -54,43 +54,11 @@ class RejectionCounter(FaultCounter):
         self.reasons = Counter(reasons)
 
 
-class EpisodeSourceReader(SourceReader):
-    """A `SourceReader` of records that are episodes."""
-
-    @property
-    def pass_number(self) -> int:
-        """Of the pass over the shards that the sample drawn last belongs to."""
-        return self._number
-
-    def _read(self) -> Iterator[Sample]:
-        while self._turn < len(self._order):
-            path = self.source.shards[self._order[self._turn]].path
-            done = self._byte  # the sample there was read before
-            for sample in read_shard(
-                path,
-                suffixes=self.suffixes,
-                start=max(done, 0),
-                report=self.faults.report,
-                check=check_policy_record,
-            ):
-                if sample.offset != done:
-                    self._byte = sample.offset
-                    yield sample
-            self._turn, self._byte = self._turn + 1, UNREAD
-
-    def read_again(self, places: Sequence[tuple[int, int]]) -> list[Sample]:
-        paths = [self.source.shards[shard].path for shard, _ in places]
-        return [
-            read_again(path, {byte}, suffixes=self.suffixes, check=check_policy_record)[byte]
-            for path, (_, byte) in zip(paths, places, strict=True)
-        ]
-
-
 class EpisodeReader(MixedReader):
     """Endless episodes of all sources, with the pass over its source that each belongs to; an iterator.
 
     Args:
-        sources: One for each task, or what else is mixed.
+        sources: One for each task, or what else is mixed; their `check` is that of episodes.
         mixing: `turns` takes an episode of each source, one after the other, so that all give equally many and small
             ones are passed over more often; `weights` draws the source.
         seed: Of the stream.
@@ -113,18 +81,17 @@ class EpisodeReader(MixedReader):
         shuffle_buffer: int,
         faults: FaultCounter,
     ) -> None:
-        dealt: dict[str, Any] = {
-            "reader": reader,
-            "readers": readers,
-            "shuffle_buffer": shuffle_buffer,
-            "suffixes": EPISODE_FILES,
-            "faults": faults,
-        }
-        super().__init__(sources, seed=seed, epoch=epoch, **dealt)
+        super().__init__(
+            sources,
+            seed=seed,
+            epoch=epoch,
+            reader=reader,
+            readers=readers,
+            shuffle_buffer=shuffle_buffer,
+            suffixes=EPISODE_FILES,
+            faults=faults,
+        )
         self.mixing = mixing
-        self._readers = [
-            EpisodeSourceReader(source, seed=(seed, epoch, number), **dealt) for number, source in enumerate(sources)
-        ]
 
     def __next__(self) -> tuple[Sample, int]:
         if self.mixing == "turns":

@@ -12,8 +12,6 @@ from zoo.datamodules.policy.reading import EPISODE_FILES, EpisodeReader, Mixing,
 from zoo.datamodules.policy.windows import WindowRule
 from zoo.datamodules.stream import Cursor, Delivery, EvalStream, StreamSpec, TrainStream
 from zoo.errors import DataError
-from zoo.shards.policy_episode import check_policy_record
-from zoo.shards.reader import Sample, read_shard
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +28,7 @@ class WindowTrainStream(TrainStream):
         shuffle_buffer: Episodes, still encoded, among which the next one is drawn; 1 keeps the order of the shards.
         first_epoch: Number of the first epoch; above 0 when a run continues.
         same_epoch: Repeat one epoch for ever, to overfit on purpose.
+        num_growing: Last sources that have more shards in every epoch, and in one that is resumed those that it had.
     Raises:
         ConfigError: fewer shards than readers.
     """
@@ -45,6 +44,7 @@ class WindowTrainStream(TrainStream):
         shuffle_buffer: int = 1,
         first_epoch: int = 0,
         same_epoch: bool = False,
+        num_growing: int = 0,
     ) -> None:
         super().__init__(
             spec,
@@ -56,10 +56,14 @@ class WindowTrainStream(TrainStream):
         self.rule = rule
         self.mixing = mixing
         self.total_batches = total_batches
+        self.num_growing = num_growing
 
     def settings(self) -> dict[str, Any]:
         # Not how long the training is: a run may be made longer, and then goes on with windows of the new length.
-        return super().settings() | {"window": asdict(self.rule), "mixing": self.mixing}
+        own = {"window": asdict(self.rule), "mixing": self.mixing}
+        found = super().settings()
+        # What is saved at the end of an epoch is compared with the next one.
+        return found | own | {"sources": found["sources"][: len(found["sources"]) - self.num_growing]}
 
     def progress(self, epoch: int, worker: int, done: int) -> float:
         """How much of the training is done, 0 to 1, when a worker begins a batch.
@@ -125,24 +129,10 @@ class WindowEvalStream(EvalStream):
         preparation = WindowPreparation(
             processor=spec.processor, rule=self.rule, faults=faults, seed=spec.seed, epoch=0, training=False
         )
-        episodes = ((sample, 0) for sample in self._dealt(reader, faults))
+        episodes = ((sample, 0) for sample in self._dealt(reader, faults, suffixes=EPISODE_FILES))
         while group := preparation.group(episodes, spec.batch_size):
             yield Delivery(spec.processor.collate(group), worker, epoch, None)
         if faults.num_bad:
             logger.warning("evaluation, worker %d: %s", worker, faults.summary())
         if reader < sum(source.num_samples for source in spec.sources) and not faults.num_good:
             raise DataError(f"{spec.sources[0].folder}: no episode to evaluate; {faults.summary()}")
-
-    def _dealt(self, reader: int, faults: RejectionCounter) -> Iterator[Sample]:
-        before = 0
-        for source in self.spec.sources:
-            for shard in source.shards:
-                first = (reader - before) % self.spec.readers
-                yield from read_shard(
-                    shard.path,
-                    suffixes=EPISODE_FILES,
-                    wanted=lambda index, key, first=first: index % self.spec.readers == first,
-                    report=faults.report,
-                    check=check_policy_record,
-                )
-                before += shard.num_samples

@@ -23,6 +23,7 @@ from zoo.envs.data_engine.sample import policy_sample
 from zoo.envs.data_engine.sight import RecordingEnv
 from zoo.envs.episodes.schema import Episode
 from zoo.envs.experts.expert import Expert
+from zoo.envs.sampling.chores.chore import ChoreSampler
 from zoo.envs.sampling.sampler import RejectedError, TaskSampler
 from zoo.envs.simulation.houses import House, house
 from zoo.errors import ConfigError
@@ -113,9 +114,9 @@ class PolicyEpisodes(ShardGenerator):
         if not self.tasks:
             yield "task names none, expected one or more: --task object_nav_type"
         if self.image_size is not None and (min(self.image_size) < 2 or any(side % 2 for side in self.image_size)):
-            yield f"image_size is {self.image_size}, expected even width and height, as 224 128: H.264 has no odd ones"
+            yield f"image_size is {self.image_size}, expected even numbers, as '[224,128]': H.264 has no odd ones"
         if self.num_rooms is not None and not 1 <= self.num_rooms[0] <= self.num_rooms[1]:
-            yield f"num_rooms is {self.num_rooms}, expected the fewest and the most, as 3 6"
+            yield f"num_rooms is {self.num_rooms}, expected the fewest and the most, as '[3,6]'"
         if not 0 <= self.crf <= 51:
             yield f"crf is {self.crf}, expected 0 (lossless) to 51 (worst)"
         if self.seed >= MAX_HOUSES // HOUSES_OF_SEED:
@@ -238,6 +239,13 @@ class _Cache:
     def parts(self, generator: PolicyEpisodes, task: str) -> tuple[TaskSampler, Expert]:
         """Sampler and expert of a task."""
         if task not in self._parts:
+            if not issubclass(registry.load("task_sampler", task), ChoreSampler):
+                able = [name for name in registry.names("task_sampler") if name in registry.names("expert")]
+                chores = [n for n in able if issubclass(registry.load("task_sampler", n), ChoreSampler)]
+                raise ConfigError(
+                    f"{generator.name}: task {task!r} is for robots that are commanded by joints; what is recorded are "
+                    f"SPOC's actions: {', '.join(chores)}"
+                )
             sampler = registry.build("task_sampler", task, **generator.sampler_arguments())
             self._parts[task] = sampler, registry.build("expert", task)
         return self._parts[task]

@@ -20,6 +20,7 @@ from zoo.envs.navigation.metrics import path_length_m
 from zoo.envs.navigation.paths import NoRouteError
 from zoo.envs.sampling.sampler import RejectedError
 from zoo.envs.simulation.simulation import UnstableError
+from zoo.errors import ConfigError
 from zoo.navigation_actions import SpocAction
 from zoo.shards.policy_episode import NO_ROOM
 
@@ -90,7 +91,10 @@ def _run(
     for _ in range(max_steps):
         move = expert.act()
         action = move.action
-        assert action is not None, f"{type(expert).__name__} commands joints, recordings are of discrete actions"
+        if action is None:
+            raise ConfigError(
+                f"{type(expert).__name__} commands joints, and SPOC's actions are recorded; its moves must state theirs"
+            )
         is_strict = env.task.strict_success()
         if action == SpocAction.DONE and not is_strict:
             raise RejectedError(NOT_STRICT if env.task.is_success() else GAVE_UP)
@@ -98,7 +102,7 @@ def _run(
             raise RejectedError(AT_START)
         for camera in env.cameras:
             recording.frames[camera].append(observation[camera])
-        recording.add(_before(env, observation, info, rooms))
+        recording.add(before_action(env, observation, info, rooms))
         recording.add({"actions": int(action), "is_recovery": move.is_recovery, "strict_success": is_strict})
         observation, _, _, _, info = env.step(np.array([action]))
         recording.add({"action_success": bool(observation["last_action_success"][0]) or action == SpocAction.DONE})
@@ -108,7 +112,7 @@ def _run(
     raise RejectedError(TOO_LONG)
 
 
-def _before(
+def before_action(
     env: RecordingEnv, observation: Mapping[str, np.ndarray], info: Mapping[str, Any], rooms: Mapping[str, int]
 ) -> dict[str, Any]:
     """What is measured before an action."""

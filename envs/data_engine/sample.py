@@ -12,7 +12,7 @@ from zoo.envs.episodes.schema import Episode
 from zoo.envs.robots.ring_body import RingBody
 from zoo.envs.simulation.simulation import Simulation
 from zoo.shards.encode import encode_frames
-from zoo.shards.policy_episode import ARRAYS, FPS, POLICY_SCHEMA, POLICY_VERSION, PolicyEpisode
+from zoo.shards.policy_episode import ARRAYS, FPS, OPTIONAL_ARRAYS, POLICY_SCHEMA, POLICY_VERSION, PolicyEpisode
 
 GOP = 10
 """Frames between two key frames: a window of an episode begins anywhere."""
@@ -72,7 +72,8 @@ def policy_sample(
         "success": True,
         "meta": dict(meta),
     }
-    arrays = {name: np.array(recording.rows[name], column.dtype) for name, column in ARRAYS.items()}
+    columns = {name: c for name, c in {**ARRAYS, **OPTIONAL_ARRAYS}.items() if name in recording.rows}
+    arrays = {name: np.array(recording.rows[name], column.dtype) for name, column in columns.items()}
     media = {
         name: encode_frames(frames, fps=FPS, crf=crf, gop=GOP, preset="ultrafast")
         for name, frames in recording.frames.items()

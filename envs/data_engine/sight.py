@@ -7,8 +7,7 @@ with hundreds of geoms a handful. The pixels are those that the whole picture wo
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,50 +68,60 @@ class SightRig(CameraRig):
         return self.seen(name, root).pixels
 
     def seen(self, name: str, root: int) -> Seen:
-        """What a camera's picture shows of a root body; at most one small picture for each until something moves."""
+        """What a camera's picture shows of a root body; see `seen_all`."""
+        return self.seen_all(name, [root])[0]
+
+    def seen_all(self, name: str, roots: Sequence[int]) -> list[Seen]:
+        """What a camera's picture shows of root bodies; at most one small picture for all of them.
+
+        What was asked before is told again until something moves.
+        """
         assert self._data is not None
         if not np.array_equal(self._seen_at, self._data.qpos):
             self._seen_at, self._seen = self._data.qpos.copy(), {}
-        if (name, root) not in self._seen:
-            self._seen[name, root] = self._look(name, root)
-        return self._seen[name, root]
+        if new := [root for root in roots if (name, root) not in self._seen]:
+            self._seen |= {(name, root): seen for root, seen in self._look(name, new).items()}
+        return [self._seen[name, root] for root in roots]
 
-    def _look(self, name: str, root: int) -> Seen:
+    def _look(self, name: str, roots: Sequence[int]) -> dict[int, Seen]:
+        in_view, seen = self._in_view(self._camera(name)), dict.fromkeys(roots, NOTHING)
+        found = {root: mask for root in roots if (mask := self._before(name, root, in_view)) is not None}
+        if not found:
+            return seen
+        ids = self._drawn(name, np.logical_or.reduce(list(found.values()))).geom_ids()
+        owners = np.where(ids >= 0, self._roots[ids], -1)
+        for root in found:
+            rows, columns = np.nonzero(owners == root)
+            if len(rows):
+                box = int(columns.min()), int(rows.min()), int(columns.max()), int(rows.max())
+                seen[root] = Seen(len(rows), box)
+        return seen
+
+    def _before(self, name: str, root: int, in_view: np.ndarray) -> np.ndarray | None:
+        """(geoms,) bool: of those in view, all that may lie between a camera and a root body, which is among them.
+
+        None where the picture shows nothing of it.
+        """
+        model, whole = self._model, self._views.get(name)
+        assert model is not None
+        geoms = np.flatnonzero(in_view & (self._roots == root) & (model.geom_group < COLLISION_GROUP))
+        if not len(geoms):
+            return None
+        if whole is None:
+            return in_view
+        pyramid = _pyramid_to(_corners(model, self._data, geoms).reshape(-1, 3), *self._frame(name), whole)
+        return None if pyramid is None else self._within(pyramid, in_view, self._frame(name))
+
+    def _within(self, pyramid: Pyramid, shown: np.ndarray, frame: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+        """(geoms,) bool: those of some that reach into a pyramid."""
         model, data = self._model, self._data
         assert model is not None and data is not None
-        pyramid = self._views.get(name)
-        geoms = np.flatnonzero((self._roots == root) & (model.geom_group < COLLISION_GROUP))
-        if pyramid is not None and len(geoms):
-            pyramid = _pyramid_to(_corners(model, data, geoms).reshape(-1, 3), *self._frame(name), pyramid)
-            if pyramid is None:
-                return NOTHING
-        with self._shown_only(name, pyramid):
-            ids = self._drawn(name).geom_ids()
-        rows, columns = np.nonzero(np.where(ids >= 0, self._roots[ids], -1) == root)
-        if not len(rows):
-            return NOTHING
-        return Seen(len(rows), (int(columns.min()), int(rows.min()), int(columns.max()), int(rows.max())))
-
-    @contextmanager
-    def _shown_only(self, name: str, pyramid: Pyramid | None) -> Iterator[None]:
-        """Hide geoms outside of a pyramid from the next update of the scene; none without one."""
-        if pyramid is None:
-            yield
-            return
-        model = self._model
-        assert model is not None and self._data is not None
-        groups = model.geom_group.copy()
-        near = np.flatnonzero((groups < COLLISION_GROUP) & ~self._planes)
-        frame = self._frame(name)
-        near = near[spheres_reach_into(self._data.geom_xpos[near], model.geom_rbound[near], *frame, pyramid)]
-        near = near[boxes_reach_into(_corners(model, self._data, near), *frame, pyramid)]
-        is_out = ~self._planes  # a plane has neither sphere nor box around it
-        is_out[near] = False
-        model.geom_group[is_out] = COLLISION_GROUP  # which pictures leave out
-        try:
-            yield
-        finally:
-            model.geom_group[:] = groups
+        near = np.flatnonzero(shown & (model.geom_group < COLLISION_GROUP) & ~self._planes)
+        near = near[spheres_reach_into(data.geom_xpos[near], model.geom_rbound[near], *frame, pyramid)]
+        near = near[boxes_reach_into(_corners(model, data, near), *frame, pyramid)]
+        within = self._planes & shown  # a plane has neither sphere nor box around it
+        within[near] = True
+        return within
 
     def _frame(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Position and rotation of a camera, which looks along its -z."""
@@ -135,6 +144,10 @@ class RecordingEnv(EpisodeEnv):
     def seen(self, camera: str, root: int) -> Seen:
         """What a camera of the episode shows of a root body now."""
         return self._rig.seen(camera, root)
+
+    def seen_all(self, camera: str, roots: Sequence[int]) -> list[Seen]:
+        """The same of several, for the price of one."""
+        return self._rig.seen_all(camera, roots)
 
 
 def _picture_of(model: mujoco.MjModel, camera: int, aspect: float) -> Pyramid | None:

@@ -75,8 +75,7 @@ def look(env: RecordingEnv, cameras: Sequence[str], targets: Sequence[str]) -> t
             near.append((world.root(name), distance))
     for place, camera in enumerate(cameras):
         found = []
-        for root, distance in near:
-            seen = env.seen(camera, root)
+        for seen, (_, distance) in zip(env.seen_all(camera, [root for root, _ in near]), near, strict=True):
             if seen.pixels:
                 found.append(best_box(seen, size, distance))
                 pixels[place] += seen.pixels

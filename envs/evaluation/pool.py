@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -34,7 +34,7 @@ from zoo.envs.evaluation.rollout import Driver, RolloutSettings, failed, run_epi
 from zoo.envs.robots.robot import Clocks
 from zoo.envs.simulation.environment import EpisodeEnv
 from zoo.errors import ConfigError, ZooError
-from zoo.policy import Policy, stack_observations
+from zoo.policy import Observation, Policy, stack_observations
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +49,8 @@ FAILURES: Mapping[str, FailureReason] = {
 """What an episode is counted as, by why its worker is given up."""
 NEVER = 10**9
 MAX_ENVS = 4  # of one worker
+
+Asker = TypeVar("Asker")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -212,7 +214,7 @@ class EpisodePool:
                     yield worker, (kind, content)
             elif time.monotonic() - worker.heard > self.silence_s:
                 yield worker, ("silent", f"nothing was heard of it for {self.silence_s:g} s")
-        for group in _alike(asking):
+        for group in alike(asking):
             yield from self._answer(group)
 
     def _answer(self, asking: Sequence[tuple[_Worker, Mapping[str, np.ndarray]]]) -> Iterator[tuple[_Worker, Any]]:
@@ -279,12 +281,16 @@ def _stop(worker: _Worker) -> None:
     worker.process.close()
 
 
-def _alike(asking: Sequence[tuple[_Worker, Mapping[str, np.ndarray]]]) -> list[list[tuple[_Worker, Mapping[str, Any]]]]:
-    """Those whose observations have the same names and shapes together: robots and cameras differ between episodes."""
-    groups: dict[tuple[tuple[str, tuple[int, ...]], ...], list[tuple[_Worker, Mapping[str, Any]]]] = {}
-    for worker, observation in asking:
+def alike(asking: Sequence[tuple[Asker, Observation]]) -> list[list[tuple[Asker, Observation]]]:
+    """Those whose observations have the same names and shapes together: robots and cameras differ between episodes.
+
+    Args:
+        asking: Who asks, and with which observation.
+    """
+    groups: dict[tuple[tuple[str, tuple[int, ...]], ...], list[tuple[Asker, Observation]]] = {}
+    for asker, observation in asking:
         shapes = tuple((name, value.shape) for name, value in sorted(observation.items()))
-        groups.setdefault(shapes, []).append((worker, observation))
+        groups.setdefault(shapes, []).append((asker, observation))
     return list(groups.values())
 
 

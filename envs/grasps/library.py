@@ -13,7 +13,6 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -29,6 +28,7 @@ from zoo.envs.grasps.surface import collision_geoms, pieces_of
 from zoo.envs.simulator import mujoco
 from zoo.envs.spawned import spread
 from zoo.errors import ConfigError, DataError, UnknownNameError
+from zoo.executor import WorkerLostError
 from zoo.registry import near
 
 logger = logging.getLogger(__name__)
@@ -286,13 +286,15 @@ def _work_off(
         return
     died: list[str] = []
     assets = (library.asset(uid) for uid in uids)
-    for number, future in spread(partial(_make, folder=folder, settings=settings), assets, num_workers=workers):
-        if isinstance(future.exception(), BrokenProcessPool):
+    for number, result in spread(partial(_make, folder=folder, settings=settings), assets, num_workers=workers):
+        try:
+            outcome = result()
+        except WorkerLostError:
             died.append(uids[number])
             if len(died) == MOST_DEATHS:
                 break
         else:
-            yield future.result()
+            yield outcome
     if died:
         raise DataError(
             f"a worker process ended without an answer (killed, or out of memory) at {', at '.join(died)}. What is "

@@ -81,6 +81,8 @@ class DiscreteMover:
         self._tool_from_carried = np.zeros(7)
         self._solid = collides(model)
         self._is_own = np.isin(np.arange(model.ngeom), view.geom_ids)
+        self._shapes = self._sorted_shapes()
+        self._addresses = {name: view.qpos_addresses(name) for name in (("base",) if arm is None else ("base", arm))}
 
     @property
     def carried(self) -> int | None:
@@ -103,6 +105,7 @@ class DiscreteMover:
             tool = self.view.tcp_pose(self.arm, in_world=True)
             self._tool_from_carried = compose(invert(tool), pose7(data.xpos[body], data.xquat[body]))
         self._carried = body
+        self._shapes = self._sorted_shapes()
 
     def move(self, effect: Effect, *, rng: np.random.Generator | None = None) -> Outcome:
         """Bring an effect about, or leave everything as it was.
@@ -115,19 +118,22 @@ class DiscreteMover:
         start = self._positions()
         end = self._after(start, effect)
         number = max(1, math.ceil(_steps_between(start, end) - 1e-9))
+        surroundings: _Surroundings | None = None
         for step in range(1, number + 1):
-            self._place({name: start[name] + (end[name] - start[name]) * step / number for name in start})
-            obstacle = self._blocking(start)
+            self._pass({name: start[name] + (end[name] - start[name]) * step / number for name in start})
+            if surroundings is None:
+                surroundings = self._surroundings(start, end)
+            obstacle = self._blocking(start, surroundings)
             if obstacle is not None:
                 self._place(start)
                 self._finish()
                 return Outcome(moved=False, blocked_by=obstacle)
+        self.view.set_qpos(end)
         self._finish()
         return Outcome(moved=_counts(start, end))
 
     def _positions(self) -> dict[str, Array]:
-        names = ["base"] if self.arm is None else ["base", self.arm]
-        return {name: self.view.qpos(name) for name in names}
+        return {name: self.view.data.qpos[addresses] for name, addresses in self._addresses.items()}
 
     def _after(self, start: Mapping[str, Array], effect: Effect) -> dict[str, Array]:
         """Positions at the end, within limits."""
@@ -144,8 +150,15 @@ class DiscreteMover:
         return end
 
     def _place(self, positions: Mapping[str, Array]) -> None:
+        """Be at positions and at rest."""
+        self.view.set_qpos(positions)
+        self._pass(positions)
+
+    def _pass(self, positions: Mapping[str, Array]) -> None:
+        """Come through positions; speeds and actuators are left as they are."""
         view = self.view
-        view.set_qpos(positions)
+        for name, values in positions.items():
+            view.data.qpos[self._addresses[name]] = values
         mujoco.mj_kinematics(view.model, view.data)
         if self._carried is not None:
             pose = compose(view.tcp_pose(self.arm, in_world=True), self._tool_from_carried)
@@ -160,9 +173,35 @@ class DiscreteMover:
         mujoco.mj_comPos(self.view.model, self.view.data)
         mujoco.mj_camlight(self.view.model, self.view.data)
 
-    def _blocking(self, start: Mapping[str, Array]) -> int | None:
+    def _sorted_shapes(self) -> _Shapes:
+        """What moves now, and what that may run into."""
+        model = self.view.model
+        moving = self._is_own.copy()
+        if self._carried is not None:
+            moving |= model.body_rootid[model.geom_bodyid] == model.body_rootid[self._carried]
+        own, others = np.flatnonzero(self._solid & moving), np.flatnonzero(self._solid & ~moving)
+        types, affinities = model.geom_contype, model.geom_conaffinity
+        meets = (types[own][:, None] & affinities[others]) | (types[others] & affinities[own][:, None])
+        is_plane = model.geom_type[others] == int(mujoco.mjtGeom.mjGEOM_PLANE)
+        return _Shapes(own, others, meets != 0, (meets != 0).any(axis=0), is_plane)
+
+    def _surroundings(self, start: Mapping[str, Array], end: Mapping[str, Array]) -> _Surroundings:
+        """What the robot may meet on a move, from somewhere along which this is asked."""
+        shapes, (model, data) = self._shapes, (self.view.model, self.view.data)
+        places, radii = data.geom_xpos[shapes.own], model.geom_rbound[shapes.own]
+        middle = places.mean(axis=0)
+        around = float(np.max(np.linalg.norm(places - middle, axis=1) + radii))
+        axis = data.xpos[self.view.base_id, :2]
+        reach = float(np.max(np.hypot(*(places[:, :2] - axis).T) + radii))
+        radius = around + _farthest(start, end, reach)
+        apart = data.geom_xpos[shapes.others] - middle
+        is_near = np.square(apart).sum(axis=1) <= np.square(radius + model.geom_rbound[shapes.others])
+        near = _Surroundings.of(shapes, data, model, np.flatnonzero((is_near | shapes.is_plane) & shapes.is_met))
+        return near.only(near.reached(middle[None], np.array([radius]))[0])
+
+    def _blocking(self, start: Mapping[str, Array], surroundings: _Surroundings) -> int | None:
         """A geom that is deeper in the robot than it was at the start, or None."""
-        for own, other, depth in self._overlaps():
+        for own, other, depth in self._overlaps(surroundings):
             here = self._positions()
             self._place(start)
             before = -_distance(self.view, own, other)
@@ -171,35 +210,90 @@ class DiscreteMover:
                 return other
         return None
 
-    def _overlaps(self) -> list[tuple[int, int, float]]:
+    def _overlaps(self, surroundings: _Surroundings) -> list[tuple[int, int, float]]:
         """Pairs of own and other geoms that overlap, and by how much (m)."""
-        model, data = self.view.model, self.view.data
-        moving = self._is_own.copy()
-        if self._carried is not None:
-            moving |= model.body_rootid[model.geom_bodyid] == model.body_rootid[self._carried]
-        own, others = np.flatnonzero(self._solid & moving), np.flatnonzero(self._solid & ~moving)
-        places, radii = data.geom_xpos[own], model.geom_rbound[own]
-        middle = places.mean(axis=0)
-        around = float(np.max(np.linalg.norm(places - middle, axis=1) + radii))
-        others = others[self._near(middle[None], np.array([around]), others)[0]]
-        types, affinities = model.geom_contype, model.geom_conaffinity
-        meets = (types[own][:, None] & affinities[others]) | (types[others] & affinities[own][:, None])
+        own = self._shapes.own
+        reached = surroundings.reached(self.view.data.geom_xpos[own], self.view.model.geom_rbound[own])
         found = []
-        for k, g in np.argwhere(self._near(places, radii, others) & (meets != 0)):
-            depth = -_distance(self.view, int(own[k]), int(others[g]))
+        for k, g in np.argwhere(reached & surroundings.meets):
+            pair = int(own[k]), int(surroundings.others[g])
+            depth = -_distance(self.view, *pair)
             if depth > TOUCH_M:
-                found.append((int(own[k]), int(others[g]), depth))
+                found.append((*pair, depth))
         return found
 
-    def _near(self, centres: Array, radii: Array, others: np.ndarray) -> np.ndarray:
-        """(spheres, others) bool: spheres of these centres (n, 3) and radii (n,) reach into the box around a geom."""
-        model, data = self.view.model, self.view.data
-        offset = centres[:, None] - data.geom_xpos[others]
-        axes = data.geom_xmat[others].reshape(-1, 3, 3)
-        box = model.geom_aabb[others]
-        beyond = np.abs((offset[:, :, None] @ axes)[:, :, 0] - box[:, :3]) - box[:, 3:]
-        reaches = np.square(np.maximum(beyond, 0)).sum(axis=2) <= np.square(radii)[:, None]
-        return reaches | (model.geom_type[others] == int(mujoco.mjtGeom.mjGEOM_PLANE))  # a plane has no box around it
+
+@dataclass(frozen=True, slots=True)
+class _Shapes:
+    """Geoms by who moves.
+
+    Args:
+        own: (own,) of the robot and its load.
+        others: (others,) that collide.
+        meets: (own, others) bool: pairs that collide with each other.
+        is_met: (others,) bool: collide with any own.
+        is_plane: (others,) bool.
+    """
+
+    own: np.ndarray
+    others: np.ndarray
+    meets: np.ndarray
+    is_met: np.ndarray
+    is_plane: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class _Surroundings:
+    """Some of what stands still during a move.
+
+    Args:
+        others: (others,) geoms.
+        meets: (own, others) bool, as of `_Shapes`.
+        is_plane: (others,) bool.
+        places_m: (others, 3) in the world.
+        axes: (others, 3, 3).
+        boxes_m: (others, 6) middle and half extents of the box around each, along its axes.
+    """
+
+    others: np.ndarray
+    meets: np.ndarray
+    is_plane: np.ndarray
+    places_m: Array
+    axes: Array
+    boxes_m: Array
+
+    @classmethod
+    def of(cls, shapes: _Shapes, data: mujoco.MjData, model: mujoco.MjModel, chosen: np.ndarray) -> _Surroundings:
+        """Those others whose places in the list are given."""
+        others = shapes.others[chosen]
+        return cls(
+            others,
+            shapes.meets[:, chosen],
+            shapes.is_plane[chosen],
+            data.geom_xpos[others],
+            data.geom_xmat[others].reshape(-1, 3, 3),
+            model.geom_aabb[others],
+        )
+
+    def only(self, chosen: np.ndarray) -> _Surroundings:
+        """Those of a mask (others,)."""
+        parts = self.is_plane, self.places_m, self.axes, self.boxes_m
+        return _Surroundings(self.others[chosen], self.meets[:, chosen], *(part[chosen] for part in parts))
+
+    def reached(self, centres_m: Array, radii_m: Array) -> np.ndarray:
+        """(spheres, others) bool: spheres of centres (n, 3) and radii (n,) that reach into the box around a geom."""
+        offset = np.einsum("soi,oij->soj", centres_m[:, None] - self.places_m, self.axes)
+        beyond = np.abs(offset - self.boxes_m[:, :3]) - self.boxes_m[:, 3:]
+        reaches = np.square(np.maximum(beyond, 0)).sum(axis=2) <= np.square(radii_m)[:, None]
+        return reaches | self.is_plane  # a plane has no box around it
+
+
+def _farthest(start: Mapping[str, Array], end: Mapping[str, Array], reach_m: float) -> float:
+    """How far no point of a robot comes in a move, if none is farther than so much from its axis (m)."""
+    base = end["base"] - start["base"]
+    arms = [np.abs(end[name] - start[name]) for name in start if name != "base"]
+    straight = float(np.linalg.norm(base[:2])) + sum(float(arm[:-1].sum()) for arm in arms)
+    return straight + (abs(float(base[2])) + sum(float(arm[-1]) for arm in arms)) * (reach_m + straight)
 
 
 def _distance(view: RobotView, first: int, second: int) -> float:

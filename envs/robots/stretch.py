@@ -161,6 +161,7 @@ class StretchActions(DiscreteActions):
         self._radius_m = view.robot.magnet_radius_m
         self._pickupable = [int(b) for b in pickupable if view.model.body_subtreemass[b] <= MAX_CARRIED_KG]
         self._magnet = int(view.model.equality(f"{view.prefix}magnet").id)
+        self._hand = int(view.model.body(f"{view.prefix}hand").id)
 
     def step(self, action: SpocAction, *, rng: np.random.Generator | None = None) -> Outcome:
         if action in (SpocAction.DONE, SpocAction.SUB_DONE):
@@ -177,8 +178,8 @@ class StretchActions(DiscreteActions):
 
     def proprioception(self) -> np.ndarray:
         """(4,) float32: wrist in the robot's frame, without the lift's offset (m), and its position (degrees)."""
-        hand = self.view.model.body(f"{self.view.prefix}hand").id
-        place = compose(invert(self.view.base_pose()), self._pose(hand))[:3]
+        data, base = self.view.data, self.view.base_id
+        place = data.xmat[base].reshape(3, 3).T @ (data.xpos[self._hand] - data.xpos[base])
         place[2] -= LIFT_OFFSET_M
         return np.array([*place, math.degrees(self.view.qpos("arm")[-1])], np.float32)
 

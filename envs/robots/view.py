@@ -62,6 +62,10 @@ class RobotView:
         """Joint positions of a group: a copy."""
         return self.data.qpos[self._index(self._qpos, group)]
 
+    def qpos_addresses(self, group: str) -> np.ndarray:
+        """Where the joint positions of a group lie in `data.qpos`."""
+        return self._index(self._qpos, group)
+
     def qvel(self, group: str) -> Array:
         """Joint velocities of a group: a copy."""
         return self.data.qvel[self._index(self._dof, group)]

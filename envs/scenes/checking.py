@@ -6,9 +6,7 @@ Source: sheet molmospaces section 12 for the gates; the walk is ours.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -25,6 +23,7 @@ from zoo.envs.scenes.sources import OpenedScene, SceneSources, SpecifiedScene
 from zoo.envs.scenes.specification import Scene
 from zoo.envs.spawned import spread
 from zoo.errors import ConfigError, DataError
+from zoo.executor import WorkerLostError
 
 WALKER_RADIUS_M = 0.3
 
@@ -131,10 +130,10 @@ def check_scenes(names: Sequence[str], *, mend: bool = False, num_workers: int =
         for name in names:
             yield check_scene(sources.open(name), mend=mend)
         return
-    done: dict[int, Future[SceneCheck]] = {}
+    done: dict[int, Callable[[], SceneCheck]] = {}
     following = 0
-    for number, future in spread(partial(_open_and_check, mend=mend), names, num_workers=num_workers):
-        done[number] = future
+    for number, result in spread(partial(_open_and_check, mend=mend), names, num_workers=num_workers):
+        done[number] = result
         while following in done:
             yield _found(done.pop(following), names[following])
             following += 1
@@ -144,10 +143,10 @@ def _open_and_check(name: str, *, mend: bool) -> SceneCheck:
     return check_scene(SceneSources().open(name), mend=mend)  # anew each time, 0.05 s
 
 
-def _found(future: Future[SceneCheck], name: str) -> SceneCheck:
+def _found(result: Callable[[], SceneCheck], name: str) -> SceneCheck:
     try:
-        return future.result()
-    except BrokenProcessPool as error:
+        return result()
+    except WorkerLostError as error:
         raise DataError(
             f"the process that checked scene {name!r} ended without an answer (killed, or out of memory); look at that "
             f"one alone: zoo scene check {name}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from zoo import registry
@@ -57,6 +57,11 @@ def _house(planner: type[Any], dataset: str, split: str, index: int) -> House:
     return house_of(replace(scene, dataset=dataset, split=split, index=index))  # what finds it again
 
 
+def forget_houses() -> None:
+    """Make the next ones anew, as in a process that has seen none; libraries and planners stay."""
+    _house.cache_clear()
+
+
 @lru_cache(maxsize=KEPT_PARTS)
 def _built(kind: str, name: str, component: type[Any]) -> Any:
     """A planner or a library; each costs as much as a house to make."""
@@ -71,8 +76,18 @@ def house_of(scene: Scene) -> House:
         UnknownNameError: it names an asset library, or an asset, that is not there.
     """
     names = sorted({item.library for item in scene.objects})
-    libraries = {name: _built("asset_library", name, registry.load("asset_library", name)) for name in names}
-    return House(scene=scene, objects=_objects(scene, libraries), build=lambda: build_spec(scene, libraries))
+    libraries = {name: library(name) for name in names}
+    built = cache(lambda: build_spec(scene, libraries))  # a copy costs a tenth of it
+    return House(scene=scene, objects=_objects(scene, libraries), build=lambda: built().copy())
+
+
+def library(name: str) -> AssetLibrary:
+    """An asset library; the last ones are kept.
+
+    Raises:
+        UnknownNameError: there is none of this name.
+    """
+    return _built("asset_library", name, registry.load("asset_library", name))
 
 
 def _objects(scene: Scene, libraries: Mapping[str, AssetLibrary]) -> dict[str, ObjectFacts]:

@@ -8,13 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 from deadly import die_of_even
 from interruptible import start_interruptible
 
 from zoo.envs.spawned import spread
+from zoo.executor import WorkerLostError
 
 
 def answers(function, pieces, num_workers=2):
@@ -23,7 +23,7 @@ def answers(function, pieces, num_workers=2):
 
 def test_every_piece_is_answered_by_its_number():
     found = answers(math.factorial, [3, 5, 4, 2, 6])
-    assert {number: future.result() for number, future in found.items()} == {0: 6, 1: 120, 2: 24, 3: 2, 4: 720}
+    assert {number: result() for number, result in found.items()} == {0: 6, 1: 120, 2: 24, 3: 2, 4: 720}
     assert not multiprocessing.active_children()
     assert answers(math.factorial, []) == {}
 
@@ -31,15 +31,17 @@ def test_every_piece_is_answered_by_its_number():
 def test_an_exception_is_that_of_its_piece():
     found = answers(math.factorial, [3, -1, 4])
     with pytest.raises(ValueError, match="not defined for negative values"):
-        found[1].result()
-    assert (found[0].result(), found[2].result()) == (6, 24)
+        found[1]()
+    assert (found[0](), found[2]()) == (6, 24)
 
 
 @pytest.mark.parametrize("num_workers", [1, 2])
 def test_a_process_that_dies_costs_its_piece_and_is_replaced(num_workers):
     found = answers(die_of_even, [1, 2, 3, 4, 5], num_workers)
-    assert [type(found[number].exception()) for number in (1, 3)] == [BrokenProcessPool] * 2
-    pids = {found[number].result() for number in (0, 2, 4)}
+    for number in (1, 3):
+        with pytest.raises(WorkerLostError):
+            found[number]()
+    pids = {found[number]() for number in (0, 2, 4)}
     assert os.getpid() not in pids
     assert num_workers == 2 or len(pids) == 3
 

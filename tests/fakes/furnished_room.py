@@ -21,6 +21,22 @@ SIDE_M = 5.0
 TABLE_M = 0.75  # height of dining_table_0
 
 
+def walls_around(room: str, corners: Sequence[tuple[float, float]]) -> tuple[Wall, ...]:
+    """Walls of a room that has no neighbours, from each corner to the next."""
+    return tuple(
+        Wall(
+            name=f"wall_{index}",
+            start_m=start,
+            end_m=corners[(index + 1) % len(corners)],
+            height_m=2.5,
+            thickness_m=0.1,
+            rooms=(room, None),
+            materials=(PLAIN, PLAIN),
+        )
+        for index, start in enumerate(corners)
+    )
+
+
 def furnished(things: Mapping[str, tuple[str, Sequence[float]]]) -> House:
     """A square room.
 
@@ -28,18 +44,7 @@ def furnished(things: Mapping[str, tuple[str, Sequence[float]]]) -> House:
         things: Asset of the primitives and position, by name; yaw is 0.
     """
     corners = ((0.0, 0.0), (SIDE_M, 0.0), (SIDE_M, SIDE_M), (0.0, SIDE_M))
-    walls = tuple(
-        Wall(
-            name=f"wall_{index}",
-            start_m=corners[index],
-            end_m=corners[(index + 1) % 4],
-            height_m=2.5,
-            thickness_m=0.1,
-            rooms=("room", None),
-            materials=(PLAIN, PLAIN),
-        )
-        for index in range(4)
-    )
+    walls = walls_around("room", corners)
     room = Room(name="room", room_type="kitchen", polygon_m=corners, floor=PLAIN, ceiling=PLAIN)
     objects = tuple(
         Placement(name=name, asset=asset, position_m=tuple(map(float, place)), room="room")

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
+from zoo.datamodules.sources import Source
 from zoo.shards.encode import encode_mp4
-from zoo.shards.policy_episode import MISSING_BOX, POLICY_SAMPLES, POLICY_SCHEMA, POLICY_VERSION
+from zoo.shards.policy_episode import MISSING_BOX, POLICY_SAMPLES, POLICY_SCHEMA, POLICY_VERSION, check_policy_record
+from zoo.shards.reader import read_split
 from zoo.shards.writer import ShardWriter, shard_name, write_index
 
 CAMERAS = ("manipulation", "navigation")
@@ -93,3 +95,8 @@ def write_episodes(root: Path, **splits) -> Path:
             listing[split].append((shard_name(number), len(episodes)))
     write_index(root, splits=listing, generator={"name": "test"}, blind=None, schema=POLICY_SAMPLES)
     return root
+
+
+def episode_source(folder: Path, split: str = "train") -> Source:
+    """A split of such a data set, as a stream reads it."""
+    return Source(folder=str(folder), shards=tuple(read_split(folder, split)), check=check_policy_record)

@@ -92,6 +92,24 @@ def test_files_are_read_back():
     assert found.cameras == ("manipulation_camera", "navigation_camera")
 
 
+def test_labels_are_the_expert_s_where_somebody_else_acted():
+    np.testing.assert_array_equal(example().labels, example().arrays["actions"])
+    labels = np.array([SpocAction.DONE, 2, SpocAction.DONE, SpocAction.DONE], np.int8)  # done anywhere: it was not made
+    episode = with_array("expert_actions", labels)
+    episode.check()
+    found = read_policy_sample(episode.files())
+    np.testing.assert_array_equal(found.labels, labels)
+    np.testing.assert_array_equal(found.arrays["actions"], example().arrays["actions"])
+
+
+def test_a_task_that_chores_does_not_have_may_be_about_rooms():
+    spec = {"task_type": "leave_room", "synsets": [], "broad_synset_to_object_ids": {}, "room_ids": ["room_0"]}
+    changed(task="leave_room", goal_spec=spec).check()
+    with pytest.raises(EpisodeFault, match="room_9 is in the house") as caught:
+        changed(task="leave_room", goal_spec=spec | {"room_ids": ["room_9"]}).check()
+    assert caught.value.reason == "house_without_target"
+
+
 def test_a_shard_of_episodes_is_written_and_read(tmp_path):
     path = tmp_path / "shard-000000.tar"
     episodes = [example(f"train-000000-{number:05d}") for number in range(2)]
@@ -130,6 +148,13 @@ FAULTY = {
     "unknown action": (
         with_array("actions", np.array([0, 20, 0, 4], np.int8)), "unknown_action", "action 20 at step 1, known are"),
     "negative action": (with_array("actions", np.array([-1, 0, 0, 4], np.int8)), "unknown_action", "action -1 at"),
+    "unknown label": (
+        with_array("expert_actions", np.array([0, 1, 2, 99], np.int8)), "unknown_action", "expert_actions: action 99"),
+    "too few labels": (
+        with_array("expert_actions", np.zeros(3, np.int8)), "length_mismatch", "expert_actions has 3 rows"),
+    "labels of another type": (
+        with_array("expert_actions", np.zeros(STEPS)), "bad_arrays", "expert_actions is float64"),
+    "an array that nobody knows": (with_array("mood", np.zeros(STEPS)), "bad_arrays", "unknown: .'mood'"),
     "done inside": (with_array("actions", np.array([0, 4, 0, 4], np.int8)), "early_done", "done is said at step 1"),
     "another length": (
         with_array("actions", np.array([0, 0, 4], np.int8)), "length_mismatch", "3 rows"),

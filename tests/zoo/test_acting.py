@@ -184,3 +184,26 @@ def test_a_goal_outside_the_vocabulary_runs(module):
     policy = module.policy()
     policy.reset({0: {"instruction": "örtä 見つけて 🛏", "seed": 0}})
     assert policy.act(observations(1), [0]).shape == (1, 1, 1)
+
+
+def test_what_was_done_instead_is_what_was_done(module):
+    """Told of the action that was made, a policy goes on as one that chose it; at the start there is none."""
+    told, other = module.policy(), module.policy()
+    for policy in (told, other):
+        policy.reset({0: task(0)})
+    seen = observations(1)
+    first = int(other.act(seen, [0])[0, 0, 0])
+    told.act({**seen, "last_action": np.array([[-1]])}, [0])
+    made = (first + 1) % 20
+    other._episodes[0].previous_action = made
+    shown = []
+    choose = module.model.head.choose
+    module.model.head.choose = lambda logits, draws: shown.append(logits) or choose(logits, draws)
+    told.act({**seen, "last_action": np.array([[made]])}, [0])
+    other.act(seen, [0])
+    torch.testing.assert_close(shown[0], shown[1], rtol=0, atol=0)
+    alone = module.policy()
+    alone.reset({0: task(0)})
+    for _ in range(2):
+        alone.act(seen, [0])
+    assert not torch.equal(shown[-1], shown[0])

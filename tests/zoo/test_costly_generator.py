@@ -109,6 +109,13 @@ def finish(path: Path) -> bytes:
     return path.read_bytes()
 
 
+def test_a_data_set_of_nothing_is_none(tmp_path, notes):
+    generator = CostlyLetters(notes=str(notes), train=2, size=1, lost=0)
+    with pytest.raises(DataError, match="every one of the 2 samples was bad"):
+        generator.generate(tmp_path / "data", workers=0)
+    assert not (tmp_path / "data" / "dataset.json").exists()
+
+
 def test_cut_tails_are_dropped(tmp_path):
     expected = finish(tmp_path / "whole.tar")
     path = tmp_path / "d.tar"

@@ -16,13 +16,13 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Literal
 
 import torch
 from tqdm import tqdm
 
 from zoo import registry
 from zoo.bench.policy_cost import PICTURES, EncoderCost, PolicyCost, StepCost, TrunkCost
+from zoo.bench.trunks import Device, Dtype, device_of
 from zoo.errors import ConfigError
 from zoo.frames import Frames
 from zoo.layout import TokenLayout
@@ -42,8 +42,6 @@ GRID = (7, 12)
 TEXT_TOKENS = 64
 INSTRUCTION = "find a mug and pick it up"
 
-Device = Literal["auto", "cpu", "cuda"]
-
 
 def measure_policy(
     trunks: Sequence[str] = TRUNKS,
@@ -54,7 +52,7 @@ def measure_policy(
     recomputed_rounds: int = 1,
     max_recomputed: int = 1000,
     device: Device = "auto",
-    dtype: Literal["float32", "bfloat16"] = "float32",
+    dtype: Dtype = "float32",
 ) -> PolicyCost:
     """Time steps of policy trunks with a cache and without, and the encoders in front of them.
 
@@ -76,7 +74,7 @@ def measure_policy(
             f"bench: trunks {list(trunks)}, steps {list(steps)}, rows {list(rows)}, {rounds} rounds, "
             f"{recomputed_rounds} of them recomputed; expected one trunk or more, and 1 or more of each"
         )
-    place, numbers = _found(device), getattr(torch, dtype)
+    place, numbers = device_of(device), getattr(torch, dtype)
     built = {name: built_trunk(name).to(place, numbers).eval() for name in trunks}
     bar = tqdm(total=len(built) * len(rows) * rounds, desc="rounds", leave=False, file=sys.stderr, disable=None)
     costs, encoders = [], {}
@@ -221,10 +219,3 @@ def encoder_cost(vision: str, text: str, *, rounds: int, device: torch.device, d
         (cost.pictures if turn else StepCost()).add(partial(encoder, pixels, layout), device)
         (cost.instruction if turn else StepCost()).add(partial(reader.read, [INSTRUCTION]), device)
     return cost
-
-
-def _found(device: Device) -> torch.device:
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device is cuda, and PyTorch sees no GPU here; zoo doctor says what it sees, or type cpu")
-    has_gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())
-    return torch.device("cuda" if has_gpu else "cpu")

@@ -126,6 +126,10 @@ class Seconds:
     wall: float
     cpu: float
 
+    def less(self, part: Seconds) -> Seconds:
+        """Without a part of the work."""
+        return Seconds(self.wall - part.wall, self.cpu - part.cpu)
+
 
 def measure_simulation(
     task: str,
@@ -199,14 +203,14 @@ def policy_rows(episode: Episode, *, steps: int, rounds: int) -> list[Row]:
             sides = [(_act, env, actions), (_BareLoop.run, bare, controls)]
             for place in range(0, steps, SEGMENT_STEPS):
                 for run, side, told in sides[:: 1 if (number + place // SEGMENT_STEPS) % 2 else -1]:
-                    taken.setdefault(run, []).append(_timed(run, side, told[place : place + SEGMENT_STEPS]))
+                    taken.setdefault(run, []).append(timed(run, side, told[place : place + SEGMENT_STEPS]))
             ours.append(taken[_act])
             theirs.append(taken[_BareLoop.run])
             assert np.array_equal(env.simulation.data.qpos, bare.data.qpos), "the two sides did different things"
     finally:
         bare.close()
         env.close()
-    own, least = _quickest(ours), _quickest(theirs)
+    own, least = quickest(ours), quickest(theirs)
     return [
         Row(
             what=f"policy step, two pictures of {size[0]}",
@@ -262,12 +266,12 @@ def navigation_row(episode: Episode, *, steps: int, rounds: int) -> Row:
     try:
         places = range(0, len(moves), len(MOVES))
         turns = [
-            [_timed(walk, moves[place : place + len(MOVES)]) for place in places]
+            [timed(walk, moves[place : place + len(MOVES)]) for place in places]
             for _ in tqdm(range(rounds), desc="navigation steps", unit="round", leave=False)
         ]
     finally:
         rig.close()
-    taken = _quickest(turns)
+    taken = quickest(turns)
     return Row(
         what=f"navigation step, one picture of {width}",
         value=len(moves) / taken.wall,
@@ -389,13 +393,14 @@ def _roomiest(simulation: Simulation) -> np.ndarray:
     return planar_pose7(float(x), float(y), 0.0)
 
 
-def _timed(run: Callable[..., None], *told: Any) -> Seconds:
+def timed(run: Callable[..., None], *told: Any) -> Seconds:
+    """What a call took."""
     wall, cpu = time.perf_counter(), time.process_time()
     run(*told)
     return Seconds(time.perf_counter() - wall, time.process_time() - cpu)
 
 
-def _quickest(turns: Sequence[Sequence[Seconds]]) -> Seconds:
+def quickest(turns: Sequence[Sequence[Seconds]]) -> Seconds:
     """Sum over segments of the quickest round of each, by either clock."""
     segments = list(zip(*turns, strict=True))
     return Seconds(

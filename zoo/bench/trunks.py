@@ -61,7 +61,7 @@ def dense_module(
     """
     if width_divisor not in DIVISORS:
         raise ConfigError(f"width_divisor is {width_divisor}; Molmo2-4B's heads divide by {DIVISORS}")
-    with torch.device(_found(device)):  # the weights of a large model are drawn where they stay
+    with torch.device(device_of(device)):  # the weights of a large model are drawn where they stay
         encoder = _molmo2_vision(width_divisor) if vision is None else _built("vision_encoder", vision)
         decoder = _molmo2_language(width_divisor) if language is None else _built("language_model", language)
         module = ZooModule(
@@ -74,10 +74,17 @@ def dense_module(
         )
     for unit in module.model.units() if is_compiled else ():
         unit.mlp.compile(dynamic=True)
-    return module.to(device=_found(device), dtype=getattr(torch, dtype))
+    return module.to(device=device_of(device), dtype=getattr(torch, dtype))
 
 
-def _found(device: Device) -> torch.device:
+def device_of(device: Device) -> torch.device:
+    """Where something is measured.
+
+    Args:
+        device: auto takes a GPU where there is one.
+    Raises:
+        ConfigError: this machine has no GPU.
+    """
     if device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device is cuda, and PyTorch sees no GPU here; zoo doctor says what it sees, or type cpu")
     has_gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())

@@ -1,14 +1,11 @@
 """The policy that a module is, scored in the simulator while it trains."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 
 from zoo.envs.episodes.benchmark import Benchmark, find_benchmark
 from zoo.envs.episodes.statistics import as_table, summary
@@ -16,7 +13,7 @@ from zoo.envs.evaluation.pool import EpisodePool, WorkerSettings, with_wishes
 from zoo.envs.evaluation.rollout import RolloutSettings
 from zoo.envs.evaluation.runs import VIDEOS, evaluate_in, first_of_each_task
 from zoo.errors import ConfigError
-from zoo.policy import ActingModule, Observation, Policy
+from zoo.policy_in_training import acting, check_can_act
 from zoo.report.files import SIMULATOR_FOLDER
 from zoo.report.rollouts import write_rollout_report
 
@@ -81,13 +78,9 @@ class SimulatorEvaluation(Callback):
         self._last_step = 0
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not isinstance(pl_module, ActingModule):
-            raise ConfigError(f"simulator_evaluation: {type(pl_module).__name__} has no policy(), so it cannot act")
-        if not isinstance(trainer.strategy, (SingleDeviceStrategy, DDPStrategy)):
-            raise ConfigError(
-                f"simulator_evaluation: under {type(trainer.strategy).__name__} no process holds all weights; train "
-                "with --trainer.strategy=ddp, or leave the callback out and run zoo evaluate"
-            )
+        check_can_act(
+            trainer, pl_module, who="simulator_evaluation", instead="leave the callback out and run zoo evaluate"
+        )
         self._last_step = trainer.global_step
 
     def on_train_batch_end(
@@ -106,15 +99,12 @@ class SimulatorEvaluation(Callback):
             self._pool = None
 
     def _evaluate(self, trainer: Trainer, pl_module: LightningModule, step: int) -> None:
-        acting = _Acting(pl_module.policy(), trainer)
-        if self._pool is None:
-            settings = with_wishes(self.settings, acting)
-            self._pool = EpisodePool(settings, num_workers=self.workers, policy=acting)
-        self._pool.policy = acting
         folder = Path(trainer.log_dir or trainer.default_root_dir) / SIMULATOR_FOLDER / f"step_{step:07d}"
-        was_training = pl_module.training
-        pl_module.eval()
-        try:
+        with acting(trainer, pl_module) as policy:
+            if self._pool is None:
+                settings = with_wishes(self.settings, policy)
+                self._pool = EpisodePool(settings, num_workers=self.workers, policy=policy)
+            self._pool.policy = policy
             scored = evaluate_in(
                 self._pool,
                 self.benchmark,
@@ -123,8 +113,6 @@ class SimulatorEvaluation(Callback):
                 max_seconds=self.max_seconds,
                 is_quiet=True,
             )
-        finally:
-            pl_module.train(was_training)
         told = summary(scored.run)
         videos = {int(file.stem): file for file in (folder / VIDEOS).glob("*.mp4")}
         write_rollout_report(folder, told, [one.to_json() for one in scored.run.results.values()], videos)
@@ -133,21 +121,6 @@ class SimulatorEvaluation(Callback):
         pl_module.log_dict(metrics, logger=False, rank_zero_only=True)  # for checkpoints that watch one of them
         for own in trainer.loggers:  # by ourselves: Lightning would write the values of this step at later steps too
             own.log_metrics(metrics, step=step)
-
-
-class _Acting(Policy):
-    """A module's policy without gradients and in the run's precision, which torch knows by thread."""
-
-    def __init__(self, policy: Policy, trainer: Trainer) -> None:
-        self._policy, self._precision = policy, trainer.precision_plugin
-        self.cameras, self.image_size = policy.cameras, policy.image_size
-
-    def reset(self, tasks: Mapping[int, Mapping[str, Any]]) -> None:
-        self._policy.reset(tasks)
-
-    def act(self, observation: Observation, slots: Sequence[int]) -> np.ndarray:
-        with torch.no_grad(), self._precision.forward_context():
-            return self._policy.act(observation, slots)
 
 
 def _metrics(told: dict[str, Any]) -> dict[str, float]:

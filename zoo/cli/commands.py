@@ -96,6 +96,11 @@ COMMANDS = (
         summary="Time the simulator against a bare MuJoCo loop, navigation steps, and two workers against one",
     ),
     Command(
+        name="bench generation",
+        target="zoo.cli.simulating:generation",
+        summary="Time recording experts against the bare simulator: zoo bench generation --width 384 --height 224",
+    ),
+    Command(
         name="evaluate",
         target="zoo.cli.evaluating:evaluate",
         summary="Score a policy in the simulator: zoo evaluate --policy expert --benchmark sampled --task pick",

@@ -14,6 +14,7 @@ WINDOW_SHARE = 0.03  # of a series, for the running mean
 PANELS: tuple[tuple[str, str], ...] = (
     ("Loss", r"^(train|val)/(.*/)?loss$"),
     ("Validation accuracy", r"^val/(.*/)?accuracy"),
+    ("Rounds of rollouts", r"^rollouts/(success|wrong_done|finished|expert_moves)$"),
     ("Learning rate", r"^(lr-|learning_rate)"),
     ("Gradient norm", r"^gradient_norm/"),
     ("Tokens per second", r"tokens_per_s$"),

@@ -41,9 +41,6 @@ NO_ROOM = -1
 NOT_COUNTED = -1
 """In `visible`, where nobody counted."""
 
-ROOM_TASKS = ("room_nav", "room_visit")
-"""Tasks that are about rooms, not about objects."""
-
 Reason = Literal[
     "bad_record",
     "bad_arrays",
@@ -174,6 +171,12 @@ ARRAYS: Mapping[str, _Column] = {
 }
 """Arrays of the npz file; each has `num_steps` rows."""
 
+EXPERT_ACTIONS = "expert_actions"
+OPTIONAL_ARRAYS: Mapping[str, _Column] = {
+    EXPERT_ACTIONS: _Column("int8"),  # what an expert would have done, where somebody else chose `actions`
+}
+"""Arrays that not every recording has."""
+
 
 @dataclass(frozen=True, slots=True)
 class PolicyEpisode:
@@ -181,7 +184,7 @@ class PolicyEpisode:
 
     Args:
         record: Of `POLICY_EPISODE`.
-        arrays: Of `ARRAYS`.
+        arrays: Of `ARRAYS`, and maybe of `OPTIONAL_ARRAYS`.
         media: Bytes of each camera's mp4.
     """
 
@@ -204,6 +207,11 @@ class PolicyEpisode:
         """Names, in the order of `boxes` and `visible`."""
         return tuple(camera["name"] for camera in self.record["cameras"])
 
+    @property
+    def labels(self) -> np.ndarray:
+        """(T,) what is to be learnt: the expert's actions, whoever chose those that were made."""
+        return self.arrays.get(EXPERT_ACTIONS, self.arrays["actions"])
+
     def check(self) -> None:
         """Refuse what cannot be learned from; pictures are counted, not decoded.
 
@@ -218,7 +226,8 @@ class PolicyEpisode:
         """Bytes by suffix (`json`, `npz`, `<camera>.mp4`), in the order in which a shard holds them."""
         text = json.dumps(self.record, separators=(",", ":"), allow_nan=False)
         videos = {f"{name}.mp4": self.media[name] for name in self.cameras}
-        return {**videos, "json": text.encode(), "npz": npz_bytes({name: self.arrays[name] for name in ARRAYS})}
+        named = {name: self.arrays[name] for name in (*ARRAYS, *OPTIONAL_ARRAYS) if name in self.arrays}
+        return {**videos, "json": text.encode(), "npz": npz_bytes(named)}
 
 
 def read_policy_sample(files: Mapping[str, bytes], *, where: str = "sample") -> PolicyEpisode:
@@ -298,11 +307,12 @@ def check_arrays(record: Mapping[str, Any], arrays: Mapping[str, np.ndarray], *,
     """
     named = f"{where} {record['key']!r}"
     steps, cameras = record["num_steps"], len(record["cameras"])
-    if arrays.keys() != ARRAYS.keys():
-        missing, extra = sorted(ARRAYS.keys() - arrays.keys()), sorted(arrays.keys() - ARRAYS.keys())
+    known = {**ARRAYS, **OPTIONAL_ARRAYS}
+    missing, extra = sorted(ARRAYS.keys() - arrays.keys()), sorted(arrays.keys() - known.keys())
+    if missing or extra:
         raise EpisodeFault(f"{named}: arrays missing: {missing}, unknown: {extra}", reason="bad_arrays")
-    for name, column in ARRAYS.items():
-        array = arrays[name]
+    for name, array in arrays.items():
+        column = known[name]
         row = tuple(cameras if size == "cameras" else size for size in column.row)
         if array.dtype != column.dtype or array.ndim != 1 + len(row) or array.shape[1:] != row:
             raise EpisodeFault(
@@ -364,12 +374,11 @@ def _check_header(record: Any, where: str) -> None:
 
 def _goal_fault(record: Mapping[str, Any]) -> str | None:
     """Why this house cannot have the goal; None where it can, or where the specification does not say."""
-    spec, task = record["goal_spec"], record["task"]
-    if task not in ROOM_TASKS:
-        objects = spec.get("broad_synset_to_object_ids")
-        if isinstance(objects, Mapping) and not any(objects.values()):
-            return f"no object of the house is a target ({', '.join(map(str, objects)) or 'no category'})"
-        return None
+    spec = record["goal_spec"]
+    objects = spec.get("broad_synset_to_object_ids")
+    if (spec.get("synsets") or objects) and isinstance(objects, Mapping):
+        missing = ", ".join(map(str, objects)) or "no category"
+        return None if any(objects.values()) else f"no object of the house is a target ({missing})"
     rooms, wanted = {room["id"] for room in record["house"]["rooms"]}, spec.get("room_ids") or ()  # none: any will do
     if wanted and rooms and not rooms.intersection(map(str, wanted)):
         return f"none of the rooms {', '.join(map(str, wanted))} is in the house"
@@ -378,12 +387,12 @@ def _goal_fault(record: Mapping[str, Any]) -> str | None:
 
 def _content_faults(record: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Iterator[tuple[str, Reason]]:
     actions = arrays["actions"]
-    unknown = np.flatnonzero((actions < 0) | (actions >= len(SpocAction)))
-    if len(unknown):
-        yield (
-            f"action {actions[unknown[0]]} at step {unknown[0]}, known are 0 to {len(SpocAction) - 1}",
-            "unknown_action",
-        )
+    for name in ("actions", EXPERT_ACTIONS):
+        indices = arrays.get(name, actions)
+        unknown = np.flatnonzero((indices < 0) | (indices >= len(SpocAction)))
+        if len(unknown):
+            fault = f"action {indices[unknown[0]]} at step {unknown[0]}, known are 0 to {len(SpocAction) - 1}"
+            yield fault if name == "actions" else f"{name}: {fault}", "unknown_action"
     early = np.flatnonzero(actions[:-1] == SpocAction.DONE)
     if len(early):
         yield f"done is said at step {early[0]} of {len(actions)}, expected at the last one or never", "early_done"

@@ -143,7 +143,7 @@ class SpocTrajectories(Reader):
         given = group.json(layout.SPECIFICATION)
         spec = specification.from_public(given)
         kept = _record_of_ours(spec)
-        media, sizes = self._videos(entry, group.num_states)
+        media, sizes = self._videos(entry, group.num_states, has_record=kept is not None)
         cameras = tuple(camera["name"] for camera in kept["cameras"]) if kept else tuple(media)
         if set(cameras) != set(media):
             raise EpisodeFault(f"videos of {', '.join(media)}, expected {', '.join(cameras)}", reason="missing_frames")
@@ -155,8 +155,10 @@ class SpocTrajectories(Reader):
         episode.check()
         return episode
 
-    def _videos(self, entry: Entry, num_states: int) -> tuple[dict[str, bytes], dict[str, tuple[int, int]]]:
-        """Videos without their last frames, and (height, width), by camera."""
+    def _videos(
+        self, entry: Entry, num_states: int, *, has_record: bool
+    ) -> tuple[dict[str, bytes], dict[str, tuple[int, int]]]:
+        """Videos without their last frames, and (height, width), by camera; our record says of which size they are."""
         folder, number = Path(entry.media.name).parent, entry.more["episode"]
         paths = {camera: folder / layout.video_file(camera, number) for camera in layout.CAMERAS}
         paths = {camera: path for camera, path in paths.items() if path.is_file()}
@@ -165,7 +167,7 @@ class SpocTrajectories(Reader):
         for camera, path in paths.items():
             try:
                 video = videos.opened(path.read_bytes())
-                self._check_video(video, num_states)
+                self._check_video(video, num_states, any_size=has_record or self.release == "ring")
                 media[camera] = videos.without_last_frame(video.data)
             except EpisodeFault as fault:
                 raise EpisodeFault(f"{path.name} {fault}", reason=fault.reason) from fault
@@ -174,14 +176,15 @@ class SpocTrajectories(Reader):
             sizes[camera] = (video.height, video.width)
         return media, sizes
 
-    def _check_video(self, video: videos.Opened, num_states: int) -> None:
+    def _check_video(self, video: videos.Opened, num_states: int, *, any_size: bool) -> None:
         if video.num_frames != num_states:
             reason: Reason = "missing_frames" if video.num_frames < num_states else "length_mismatch"
             raise EpisodeFault(f"has {video.num_frames} frames, {num_states} states were recorded", reason=reason)
-        if self.release == "spoc" and (video.height, video.width) != layout.FRAME_SIZE:
+        if not any_size and (video.height, video.width) != layout.FRAME_SIZE:
             expected = " x ".join(map(str, layout.FRAME_SIZE))
             raise EpisodeFault(
-                f"has frames of {video.height} x {video.width}, expected {expected}", reason="frame_size"
+                f"has frames of {video.height} x {video.width}, expected {expected}; --release ring takes any size",
+                reason="frame_size",
             )
 
     def _record(

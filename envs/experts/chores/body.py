@@ -11,7 +11,7 @@ import numpy as np
 
 from zoo.envs.kinematics.poses import Array, planar_pose7
 from zoo.envs.navigation.occupancy import OccupancyMap, build_map
-from zoo.envs.navigation.paths import RouteCost
+from zoo.envs.navigation.paths import RouteCost, Router
 from zoo.envs.robots.robot import Robot
 from zoo.envs.scenes.physics import collides
 from zoo.envs.scenes.specification import Scene
@@ -106,6 +106,11 @@ class Floor:
 
     def __init__(self, occupancy: OccupancyMap, body: Body) -> None:
         self.occupancy, self.body = occupancy, body
+
+    @cached_property
+    def router(self) -> Router:
+        """Ways for the middle of the body, by the radii that it may be taken for."""
+        return Router(occupancy=self.occupancy, radii_m=self.body.radii_m, factor=ROUTE_FACTOR, cost=COST)
 
     def is_free(self, poses: Array) -> Array:
         """(...) bool for (..., 3) x, y, yaw."""

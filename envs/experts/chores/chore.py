@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -18,6 +19,8 @@ from zoo.envs.kinematics.poses import Array
 from zoo.envs.navigation.paths import RouteGrid
 from zoo.envs.navigation.walker import arm_step
 from zoo.envs.simulation.environment import EpisodeEnv
+from zoo.envs.simulation.simulation import Simulation
+from zoo.envs.simulator import mujoco
 from zoo.envs.tasks.chores import Chore
 from zoo.navigation_actions import SpocAction
 
@@ -25,26 +28,35 @@ MAX_PLANS = 12  # after which it gives up
 ARM_OUT_M, WRIST_OFF_DEG = 0.06, 20.0  # from home, before which the arm is folded again
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A floor, and the scene that it was made from.
+
+    Args:
+        model: Of the scene with its robot.
+        others: Joint positions of all but the robot.
+        floor: Of them.
+    """
+
+    model: mujoco.MjModel
+    others: Array
+    floor: Floor
+
+
 class ChoreExpert(Expert):
     """Acts by what it proposes from the state as it is; says done when it has succeeded or given up."""
 
     robots: ClassVar[tuple[str, ...]] = ("stretch", "ring_body")
+    _known: _Known | None = None
 
     def reset(self, env: EpisodeEnv, rng: np.random.Generator) -> None:
         """Make the map of the floor; nothing is drawn."""
         assert isinstance(env.task, Chore), env.task
         self.env, self.task, self.world = env, env.task, env.simulation.world
         simulation = env.simulation
-        self.body = Body.of(simulation.robot)
         self.robot_name = simulation.model.body(self.world.robot_root).name
-        occupancy = floor_map(
-            simulation.model,
-            simulation.data,
-            simulation.house.scene,
-            height_m=self.body.height_m,
-            skip_bodies=(self.robot_name,),
-        )
-        self.pilot = Pilot(Floor(occupancy, self.body))
+        self.pilot = Pilot(self._floor_of(simulation))
+        self.body = self.pilot.floor.body
         self.phase = "start"
         self._plans, self._has_course = 0, False
         self._home = {group.name: np.array(group.home) for group in simulation.robot.groups if group.kind == "arm"}
@@ -94,6 +106,23 @@ class ChoreExpert(Expert):
     @abstractmethod
     def goals(self, grid: RouteGrid, start: np.ndarray) -> np.ndarray:
         """(cells, 2) of a grid that one may go to, reached from the cell of the start; none where nothing is left."""
+
+    def _floor_of(self, simulation: Simulation) -> Floor:
+        """The map of the floor; the last one, if nothing but the robot is in another place."""
+        own = np.concatenate([simulation.view.qpos_addresses(group.name) for group in simulation.robot.groups])
+        others = np.delete(simulation.data.qpos, own)
+        known = self._known
+        if known is None or known.model is not simulation.model or not np.array_equal(known.others, others):
+            body = Body.of(simulation.robot)
+            occupancy = floor_map(
+                simulation.model,
+                simulation.data,
+                simulation.house.scene,
+                height_m=body.height_m,
+                skip_bodies=(self.robot_name,),
+            )
+            known = self._known = _Known(simulation.model, others, Floor(occupancy, body))
+        return known.floor
 
     def drive(self, pose: Array) -> SpocAction | None:
         """The next action on the way to the nearest goal; None on arrival, done where no goal can be reached."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from zoo.envs.experts.chores.body import COST, ROUTE_FACTOR, Floor, positions_along
+from zoo.envs.experts.chores.body import Floor, positions_along
 from zoo.envs.kinematics.poses import Array, wrapped
 from zoo.envs.navigation.paths import NoRouteError, RouteGrid, Router, RouteTree
 from zoo.envs.navigation.walker import has_moved, is_at, step_towards, turn_towards
@@ -82,9 +82,7 @@ class Pilot:
     _leg: int = field(default=1, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._router = Router(
-            occupancy=self.floor.occupancy, radii_m=self.floor.body.radii_m, factor=ROUTE_FACTOR, cost=COST
-        )
+        self._router = self.floor.router
 
     def grids(self) -> list[RouteGrid]:
         """To plan on, the roomiest first."""

@@ -7,6 +7,7 @@ Differs: the goal is any place well inside of the room, not its middle.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,9 +31,9 @@ class RoomsExpert(ChoreExpert):
     def begin(self) -> None:
         self._inset_m = INSETS_M[0]
 
+    @abstractmethod
     def rooms_left(self) -> Sequence[Room]:
         """To go into."""
-        raise NotImplementedError
 
     def goals(self, grid: RouteGrid, start: np.ndarray) -> np.ndarray:
         part = int(grid.parts[tuple(start)])

@@ -31,7 +31,7 @@ from zoo.envs.sampling.chores.site import Scout, Site, Ways
 from zoo.envs.sampling.chores.vocabulary import check_categories
 from zoo.envs.sampling.sampler import RejectedError, TaskSampler
 from zoo.envs.sampling.stage import Stage
-from zoo.envs.simulation.houses import House
+from zoo.envs.simulation.houses import House, library
 from zoo.envs.tasks.chores import NAVIGATION_CAMERA
 from zoo.errors import ConfigError
 from zoo.goal_texts import goal_text
@@ -161,8 +161,17 @@ class ChoreSampler(TaskSampler):
             scene_modifications=SceneModifications(object_poses=site.stage.poses()),
             task=record,
             task_relevant_objects=tuple(choice.targets),
-            language=Language(task_description=goal_text(record.to_json(), rng)),
+            language=Language(task_description=self.instruction(record, rng)),
         )
+
+    def instruction(self, record: ChoresTask, rng: np.random.Generator) -> str:
+        """What the robot is told; a task that CHORES does not have words it itself.
+
+        Args:
+            record: Of the episode.
+            rng: Of the words.
+        """
+        return goal_text(record.to_json(), rng)
 
     def site(self, place: House) -> Site:
         """The settled house.
@@ -173,7 +182,7 @@ class ChoreSampler(TaskSampler):
         if self._site is None or self._site.stage.place is not place:
             self._site = self._scout = None  # the old one goes before the new one comes
             for name in sorted({item.library for item in place.scene.objects} - self._libraries.keys()):
-                self._libraries[name] = registry.build("asset_library", name)
+                self._libraries[name] = library(name)
             self._check_categories()
             self._site = Site(Stage(place, self.robot, self._libraries))
         return self._site

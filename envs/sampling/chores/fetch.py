@@ -53,7 +53,7 @@ class FetchTypeSampler(ChoreSampler):
 
 
 class PickupTypeSampler(FetchTypeSampler):
-    """The same from near by."""
+    """Any thing of a category that one hand can lift; the robot starts near one."""
 
     task: ClassVar[str] = "pickup_type"
     usual_path_m: ClassVar[tuple[float, float]] = (0.0, 2.0)

@@ -11,12 +11,12 @@ from math import ceil
 
 import numpy as np
 
-from zoo.envs.experts.chores.body import COST, ROUTE_FACTOR, Body, Floor, floor_map
+from zoo.envs.experts.chores.body import Body, Floor, floor_map
 from zoo.envs.experts.chores.chore import cells_within
 from zoo.envs.experts.chores.viewpoints import Eye, Viewpoints
 from zoo.envs.kinematics.poses import Array
 from zoo.envs.navigation.occupancy import OccupancyMap
-from zoo.envs.navigation.paths import RouteGrid, Router
+from zoo.envs.navigation.paths import RouteGrid
 from zoo.envs.navigation.success import VISIBLE_M
 from zoo.envs.sampling.chores.vocabulary import NOT_SOUGHT, counts_as
 from zoo.envs.sampling.stage import Stage
@@ -112,8 +112,7 @@ class Scout:
 
     def __init__(self, site: Site, body: Body, eye: Eye) -> None:
         self.site, self.floor = site, Floor(site.plan(body.height_m), body)
-        router = Router(occupancy=self.floor.occupancy, radii_m=body.radii_m, factor=ROUTE_FACTOR, cost=COST)
-        self.grids = [router.grid(radius) for radius in body.radii_m]
+        self.grids = [self.floor.router.grid(radius) for radius in body.radii_m]
         self._views = Viewpoints(site.stage.world, eye)
         self._good: dict[tuple[float, str], np.ndarray] = {}
 

@@ -71,8 +71,9 @@ def test_goals_are_worded_anew(window_processor):
     assert texts == {f"{verb} a mug" for verb in GO_TO}
 
 
-def test_a_goal_without_a_specification_is_said_as_recorded():
-    assert spoken_goal(episode(goal_spec={}), np.random.default_rng(0)) == GOAL
+@pytest.mark.parametrize("spec", [{}, {"task_type": "leave_room", "room_ids": ["1"]}], ids=["none", "other_task"])
+def test_a_goal_that_chores_has_no_words_for_is_said_as_recorded(spec):
+    assert spoken_goal(episode(goal_spec=spec), np.random.default_rng(0)) == GOAL
 
 
 def test_a_goal_that_cannot_be_worded_names_the_episode():
@@ -90,7 +91,7 @@ def test_only_the_asked_steps_of_the_asked_cameras_are_decoded():
 def test_pictures_of_another_size_than_recorded_are_refused():
     with pytest.raises(EpisodeFault, match=r"'k': camera manipulation has pictures of \(16, 24\) pixels") as caught:
         window_pictures(episode(size=(16, 32)), CAMERAS, np.arange(2))
-    assert caught.value.reason == "bad_record"
+    assert caught.value.reason == "frame_size"
 
 
 def test_a_video_that_does_not_decode_is_refused():
@@ -116,7 +117,7 @@ def damaged(sample, kind):
         case "bad_arrays":
             files["npz"] = b"no npz"
         case "bad_record":
-            made = made | {"goal_spec": {"task_type": "juggle"}}
+            made = made | {"goal_spec": SPECIFICATION | {"synsets": []}}
     return Sample(sample.key, sample.shard, made, files, sample.offset)
 
 

@@ -1,15 +1,14 @@
 """Mixing of tasks: in turns, or by weight; passes are told apart."""
 
 from collections import Counter
+from dataclasses import replace
 from itertools import islice
 
 import pytest
-from recorded_episodes import episode_files, write_episodes
+from recorded_episodes import episode_files, episode_source, write_episodes
 
 from zoo.datamodules.policy.reading import UNREADABLE, EpisodeReader, RejectionCounter
-from zoo.datamodules.sources import Source
 from zoo.errors import DataError
-from zoo.shards.reader import read_split
 
 
 class Reading:
@@ -17,8 +16,7 @@ class Reading:
 
     def __init__(self, *folders, mixing="turns", weights=(1.0, 1.0), **changes):
         sources = [
-            Source(folder=str(folder), shards=tuple(read_split(folder, "train")), weight=weight)
-            for folder, weight in zip(folders, weights, strict=False)
+            replace(episode_source(folder), weight=weight) for folder, weight in zip(folders, weights, strict=False)
         ]
         arguments = {"mixing": mixing, "seed": 3, "epoch": 0, "reader": 0, "readers": 1, "shuffle_buffer": 3}
         self.faults = RejectionCounter("skip")

@@ -8,21 +8,19 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from recorded_episodes import episode_files, write_episodes
+from recorded_episodes import episode_files, episode_source, write_episodes
 
 from zoo.datamodules.loader import loader
 from zoo.datamodules.policy.streams import WindowEvalStream, WindowTrainStream
 from zoo.datamodules.policy.windows import WindowRule
-from zoo.datamodules.sources import Source
 from zoo.datamodules.stream import StreamSpec
 from zoo.errors import ConfigError, DataError
-from zoo.shards.reader import read_split
 
 RULE = WindowRule(length=6, last_probability=0.5, reduce_redundancy=True)
 
 
 def spec_of(processor, *folders, split="train", **arguments):
-    sources = tuple(Source(folder=str(folder), shards=tuple(read_split(folder, split))) for folder in folders)
+    sources = tuple(episode_source(folder, split) for folder in folders)
     return StreamSpec(**({"sources": sources, "processor": processor, "batch_size": 3, "seed": 5} | arguments))
 
 

@@ -64,9 +64,12 @@ def test_small_pictures_agree_with_whole_ones(monkeypatch):
             for camera in cameras:
                 ids = env._rig._drawn(camera).geom_ids()  # the whole picture
                 roots = np.where(ids >= 0, world.model.body_rootid[world.model.geom_bodyid[ids]], -1)
-                for name in world.objects:
+                together = env.seen_all(camera, [world.root(name) for name in world.objects])
+                for name, one in zip(world.objects, together, strict=True):
                     rows, columns = np.nonzero(roots == world.root(name))
+                    env._rig._seen.clear()
                     seen = env.seen(camera, world.root(name))
+                    assert seen == one
                     assert seen.pixels == len(rows)
                     if len(rows):
                         shown += 1

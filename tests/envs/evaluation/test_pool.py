@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from zoo.envs.evaluation.pool import MAX_ENVS, EpisodePool, WorkerSettings, _alike, _env_for, with_wishes
+from zoo.envs.evaluation.pool import MAX_ENVS, EpisodePool, WorkerSettings, _env_for, alike, with_wishes
 from zoo.envs.evaluation.rollout import RolloutSettings
 from zoo.errors import ConfigError, DataError
 from zoo.policy import Policy
@@ -58,9 +58,9 @@ def test_a_policy_in_the_main_process_acts_for_all_workers(episode):
 def test_observations_that_fit_into_no_batch_come_in_calls_of_their_own():
     arm, base = {"state": np.zeros(8)}, {"state": np.zeros(24)}
     seeing = {"state": np.zeros(8), "exo": np.zeros((4, 6, 3))}
-    groups = _alike([("a", arm), ("b", base), ("c", arm), ("d", seeing)])
+    groups = alike([("a", arm), ("b", base), ("c", arm), ("d", seeing)])
     assert [[worker for worker, _ in group] for group in groups] == [["a", "c"], ["b"], ["d"]]
-    assert _alike([]) == []
+    assert alike([]) == []
 
 
 def test_a_policy_that_is_done(episode):

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from corner_episode import corner_episode
+from furnished_room import walls_around
 from two_rooms import DEPTH_M, PLAIN, mobile_episode, start, two_rooms
 from wheeled import find, wheeled_env
 
@@ -17,7 +18,7 @@ from zoo.envs.experts.driving import SPEED, TURN_SPEED, Drive
 from zoo.envs.navigation.paths import NoRouteError
 from zoo.envs.navigation.waypoints import poses_along
 from zoo.envs.robots.stretch import REACH_M
-from zoo.envs.scenes.specification import Leaf, Light, Placement, Room, Scene, Wall
+from zoo.envs.scenes.specification import Leaf, Light, Placement, Room, Scene
 from zoo.envs.simulation import simulation
 from zoo.envs.simulation.environment import EpisodeEnv
 from zoo.envs.simulation.houses import house_of
@@ -31,18 +32,7 @@ CHAIR = {"chair": ("chair_0", (DEPTH_M + 3.0, 0.8, 0.0))}
 
 def corridor():
     corners = ((0.0, 0.0), (LENGTH_M, 0.0), (LENGTH_M, WIDTH_M), (0.0, WIDTH_M))
-    walls = tuple(
-        Wall(
-            name=f"wall_{index}",
-            start_m=corners[index],
-            end_m=corners[(index + 1) % 4],
-            height_m=2.5,
-            thickness_m=0.1,
-            rooms=("corridor", None),
-            materials=(PLAIN, PLAIN),
-        )
-        for index in range(4)
-    )
+    walls = walls_around("corridor", corners)
     room = Room(name="corridor", room_type="corridor", polygon_m=corners, floor=PLAIN, ceiling=PLAIN)
     chair = Placement(name="chair", asset="chair_0", position_m=(CHAIR_X, WIDTH_M / 2, 0.0), room="corridor")
     lamp = Light(name="lamp", position_m=(LENGTH_M / 2, WIDTH_M / 2, 2.4))

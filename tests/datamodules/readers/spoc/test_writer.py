@@ -29,7 +29,7 @@ CAMERAS = ("navigation_camera", "manipulation_camera")
 TARGETS = {"mug.n.01": ["mug_1", "mug_2"]}
 
 
-def episode_of(key, *, house=7, steps=6, seed=0, cameras=CAMERAS, **changes):
+def episode_of(key, *, house=7, steps=6, seed=0, cameras=CAMERAS, size=(224, 384), **changes):
     """One of ours, with numbers in every place."""
     rng = np.random.default_rng(seed)
     actions = rng.integers(0, 4, steps).astype(np.int8)
@@ -65,7 +65,7 @@ def episode_of(key, *, house=7, steps=6, seed=0, cameras=CAMERAS, **changes):
             "broad_synset_to_object_ids": TARGETS,
             "room_types": [],
         },
-        "cameras": [{"name": name, "width": 384, "height": 224, "fovy_deg": 60.5} for name in cameras],
+        "cameras": [{"name": name, "width": size[1], "height": size[0], "fovy_deg": 60.5} for name in cameras],
         "fps": 5.0,
         "num_steps": steps,
         "robot": "stretch",
@@ -83,7 +83,7 @@ def episode_of(key, *, house=7, steps=6, seed=0, cameras=CAMERAS, **changes):
         "success": True,
         "meta": {"seed": 5},
     }
-    frames = pictures(steps, shift=seed)
+    frames = pictures(steps, height=size[0], width=size[1], shift=seed)
     media = {name: encode_mp4(frames[:, :, :: 1 - 2 * place], fps=5) for place, name in enumerate(cameras)}
     return PolicyEpisode(record | changes, arrays, media)
 
@@ -276,6 +276,12 @@ def test_a_house_of_other_episodes_is_left_alone(data, episodes, tmp_path):
     other = write_shards(tmp_path / "other", episodes[:1])
     with pytest.raises(ConfigError, match="000007 holds other episodes"):
         trajectories(other, out=tmp_path / "public")
+
+
+def test_our_record_says_which_size_pictures_have(tmp_path):
+    episode = episode_of("small", size=(64, 112))
+    trajectories(write_shards(tmp_path / "data", [episode]), out=tmp_path / "public")
+    assert_same(read_back(tmp_path / "public", tmp_path / "again")["small"], episode)
 
 
 def test_ring_with_one_camera(tmp_path):

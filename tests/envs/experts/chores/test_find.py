@@ -89,3 +89,22 @@ def test_what_cannot_be_reached_is_given_up_at_once(monkeypatch):
     assert run.actions == [SpocAction.DONE]
     assert not env.judgement.success
     env.close()
+
+
+@pytest.mark.render
+def test_it_maps_the_floor_again_only_where_a_thing_has_moved(monkeypatch):
+    env, expert = wheeled_env(monkeypatch, two_rooms(THINGS), wanted()), FindExpert()
+    floors = []
+    for base, shift in ((BASE, 0.0), ((1.2, 0.7, 0.5), 0.0), (BASE, 0.4)):
+        poses = {name: env.simulation.world.pose7(name).tolist() for name in env.simulation.free_joints()}
+        if shift:
+            poses["near"][0] += shift
+        episode = wanted(base)
+        changes = replace(episode.scene_modifications, object_poses=poses)
+        env.reset(options={"episode": replace(episode, scene_modifications=changes)})
+        expert.reset(env, np.random.default_rng(0))
+        floors.append(expert.pilot.floor)
+    assert floors[0] is floors[1]
+    assert floors[1] is not floors[2]
+    assert (floors[1].occupancy.blocked != floors[2].occupancy.blocked).any()
+    env.close()

@@ -92,6 +92,15 @@ def test_the_instruction_is_worded_from_the_fields(sampler, drawn):
         assert all(word.replace("_", " ") in episode.language.task_description for word in named)
 
 
+def test_a_sampler_from_elsewhere_words_its_goal_itself(home):
+    class Tour(RoomVisitSampler):
+        def instruction(self, record, rng):
+            return f"show me all {record.num_rooms_in_house} rooms"
+
+    told = Tour().sample(home, np.random.default_rng(0)).language.task_description
+    assert told == "show me all 3 rooms"
+
+
 def test_a_house_with_nothing_in_it(sampler, bare):
     if sampler.task in ("room_nav", "room_visit"):
         assert sampler.sample(bare, np.random.default_rng(0)).task_relevant_objects == ()
