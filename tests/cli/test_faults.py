@@ -35,7 +35,7 @@ FLAGS = [
 NESTED = [
     (
         ["--model.optimiser.visoin.learning_rate=1"],
-        "no option 'model.optimiser.visoin.learning_rate'. Near: vision. OptimiserSettings takes method, vision",
+        "no option 'model.optimiser.visoin.learning_rate'. Near: vision. OptimiserSettings takes method, betas",
     ),
     (
         ["--model.optimiser.vision.learning_rat=1"],  # the beginning of a name is not the name

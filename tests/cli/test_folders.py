@@ -144,7 +144,7 @@ def test_a_folder_for_another_model_is_refused_in_one_sentence(mistake, folder, 
     assert "made does not fit the model: other sizes" in said
     recipe.write_text("model: {class_path: regression, init_args: {encoder: small}}\ndata: numbers\n")
     said = mistake("validate", "--config", recipe, f"--ckpt_path={folder}")
-    assert "is for a video-language model, this is a Regression" in said
+    assert "is for a module of molmo-zoo's, this is a Regression" in said
 
 
 def test_a_foreign_class_is_refused_in_one_sentence(mistake, folder, data):

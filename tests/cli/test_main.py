@@ -59,7 +59,7 @@ def test_every_command_answers_help(zoo, command):
 
 def test_group_lists_its_commands(zoo, mistake):
     assert "bench data" in zoo("bench", "--help").out
-    assert mistake("bench") == "zoo bench wants one of: data, inputs, packing, molmo2, pruning, sim"
+    assert mistake("bench") == "zoo bench wants one of: data, inputs, packing, molmo2, policy, pruning, sim, generation"
 
 
 @pytest.mark.parametrize(
