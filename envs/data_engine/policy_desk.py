@@ -7,7 +7,9 @@ process, a `PolicyAtDesk` in whichever process makes an episode.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import queue
+import socket
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -50,6 +52,7 @@ class PolicyDesk:
         self.address = ""
         self._asked: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
         self._slots: set[int] = set()  # of workers that are there
+        self._heard: list[tuple[threading.Thread, Connection]] = []
         self._lock = threading.Lock()
         self._fault: Exception | None = None
         self._is_open = True
@@ -70,6 +73,11 @@ class PolicyDesk:
         self._asked.put(None)
         for thread in self._threads:
             thread.join()
+        for thread, connection in self._heard:
+            with self._lock:  # or it could be closed meanwhile
+                if not connection.closed:
+                    _hang_up(connection)
+            thread.join()
         self._listener.close()
         if self._fault is not None:
             raise self._fault
@@ -84,7 +92,9 @@ class PolicyDesk:
             if not self._is_open:
                 connection.close()
                 return
-            threading.Thread(target=self._hear, args=(connection,), daemon=True).start()
+            thread = threading.Thread(target=self._hear, args=(connection,), daemon=True)
+            self._heard = [one for one in self._heard if one[0].is_alive()] + [(thread, connection)]
+            thread.start()
 
     def _hear(self, connection: Connection) -> None:
         with self._lock:
@@ -96,7 +106,7 @@ class PolicyDesk:
         except (EOFError, OSError):  # it has ended, one way or the other
             with self._lock:
                 self._slots.remove(slot)
-            connection.close()
+                connection.close()
 
     def _answer(self) -> None:
         """Act for all who wait; those who come within a moment share a call."""
@@ -128,6 +138,12 @@ class PolicyDesk:
             self._fault = self._fault or error
             for one in asked:
                 _tell(one, PolicyFaultError(f"{type(error).__name__}: {error}"))
+
+
+def _hang_up(connection: Connection) -> None:
+    """End what waits at a connection; to close it would not wake who reads."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as end:
+        end.shutdown(socket.SHUT_RDWR)
 
 
 class PolicyAtDesk:
