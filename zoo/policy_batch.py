@@ -12,11 +12,10 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
+from zoo.shards.policy_episode import NUM_EMBODIMENT
+
 NO_TIME = -1
 """Time of steps that are padding."""
-
-EMBODIMENT_SIZE = 19
-"""Numbers that describe a body of RING (sheet 2.2)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,8 +102,8 @@ class PolicyBatch:
                 f"frames {tuple(self.frames.shape)} and boxes {tuple(self.boxes.shape)} must both begin with (batch, "
                 f"time, cameras) and have 6 and 5 axes; batch and time are {shape}"
             )
-        if self.embodiment.shape != (shape[0], EMBODIMENT_SIZE):
-            raise ValueError(f"embodiment {tuple(self.embodiment.shape)} must be {(shape[0], EMBODIMENT_SIZE)}")
+        if self.embodiment.shape != (shape[0], NUM_EMBODIMENT):
+            raise ValueError(f"embodiment {tuple(self.embodiment.shape)} must be {(shape[0], NUM_EMBODIMENT)}")
 
     def __len__(self) -> int:
         return len(self.keys)

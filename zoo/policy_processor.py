@@ -16,17 +16,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo.errors import ConfigError, DataError
-from zoo.policy_batch import EMBODIMENT_SIZE, NO_TIME, PolicyBatch, PolicyExample
+from zoo.policy_batch import NO_TIME, PolicyBatch, PolicyExample
 from zoo.policy_head import IGNORED
-from zoo.policy_trunk import IN_HAND_PADDING, MISSING_BOX, ActionIds
+from zoo.policy_trunk import IN_HAND_PADDING, ActionIds
+from zoo.shards.policy_episode import BOXES_PER_CAMERA, MISSING_BOX, NUM_EMBODIMENT
 
 if TYPE_CHECKING:
     from zoo.shards.policy_episode import PolicyEpisode
 
 Resize = Literal["bicubic", "pad"]
-
-BOXES_OF_A_CAMERA = 2
-"""Recorded for every picture; the second one is always missing (sheet 1.6)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,8 +60,8 @@ class PolicyProcessor:
             )
         if len(self.image_size) != 2 or min(self.image_size) < 1:
             faults.append(f"image_size {self.image_size}, expected (height, width) of 1 pixel or more")
-        if not 0 <= self.boxes_per_camera <= BOXES_OF_A_CAMERA:
-            faults.append(f"boxes_per_camera {self.boxes_per_camera}, expected 0 to {BOXES_OF_A_CAMERA}")
+        if not 0 <= self.boxes_per_camera <= BOXES_PER_CAMERA:
+            faults.append(f"boxes_per_camera {self.boxes_per_camera}, expected 0 to {BOXES_PER_CAMERA}")
         if self.resize not in get_args(Resize):
             faults.append(f"resize {self.resize!r}, expected one of {', '.join(get_args(Resize))}")
         if self.crop_columns < 0:
@@ -144,7 +142,7 @@ class PolicyProcessor:
         arrays, embodiment = episode.arrays, episode.record["embodiment"]
         made = arrays["actions"].astype(np.int64)
         previous = np.concatenate(([self.action_ids.start], made[:-1]))
-        numbers = np.full(EMBODIMENT_SIZE, np.nan) if embodiment is None else np.array(embodiment)
+        numbers = np.full(NUM_EMBODIMENT, np.nan) if embodiment is None else np.array(embodiment)
         return PolicyExample(
             key=episode.key,
             task=episode.record["task"],

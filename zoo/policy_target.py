@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.policy_processor import PolicyProcessor
-from zoo.policy_trunk import MISSING_BOX
+from zoo.shards.policy_episode import MISSING_BOX
 
 CHANNELS = 64
 """In which patch and goal meet."""

@@ -21,9 +21,6 @@ from zoo.text_encoder import TextFeatures
 IN_HAND_PADDING = 2
 """Stands on padding, beside 0 (nothing in the hand) and 1."""
 
-MISSING_BOX = (1000.0, 1000.0, 1000.0, 1000.0, 0.0)
-"""x1, y1, x2, y2 in pixels and area of an object that is not in view (sheet 1.6)."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ActionIds:
@@ -64,8 +61,8 @@ class PolicySteps:
         previous_actions: (batch, time) int64, numbered by the trunk's `ActionIds`.
         time_ids: (batch, time) int64, steps since the episode began.
         in_hand: (batch, time) int64: 0, 1 or `IN_HAND_PADDING`.
-        boxes: (batch, time, cameras, boxes, 5) float: x1, y1, x2, y2 in pixels, and area; `MISSING_BOX` where nothing
-            is in view.
+        boxes: (batch, time, cameras, boxes, 5) float: x1, y1, x2, y2 in pixels, and area; where nothing is in
+            view `zoo.shards.policy_episode.MISSING_BOX`.
         valid_mask: (batch, time) bool, True on real steps; None where all are.
     Raises:
         ValueError: shapes disagree, or, where it costs no wait for a device, a real step stands behind padding.

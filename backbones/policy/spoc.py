@@ -18,10 +18,10 @@ from zoo.backbones.policy.temporal_decoder import RecurrentDecoder, TemporalDeco
 from zoo.errors import ConfigError
 from zoo.navigation_actions import SpocAction
 from zoo.policy_trunk import ActionIds, TrunkInputs
+from zoo.shards.policy_episode import BOXES_PER_CAMERA
 
 CAMERAS = ("manipulation_camera", "navigation_camera")
 """Of stretch, and of bodies with two cameras."""
-BOXES_PER_CAMERA = 2
 RECURRENT_LAYERS = 3
 FUSION_HEADS = 8
 NUM_ACTIONS = len(SpocAction)

@@ -9,7 +9,7 @@ the middle. Every shard has houses of its own; where a house gives no episode th
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -25,7 +25,7 @@ from zoo.envs.episodes.schema import Episode
 from zoo.envs.experts.expert import Expert
 from zoo.envs.sampling.chores.chore import ChoreSampler
 from zoo.envs.sampling.sampler import RejectedError, TaskSampler
-from zoo.envs.simulation.houses import House, house
+from zoo.envs.simulation.houses import house
 from zoo.errors import ConfigError
 from zoo.generator import GeneratedSample, GivenUpError, ShardGenerator
 from zoo.shards.policy_episode import POLICY_SAMPLES
@@ -35,7 +35,6 @@ HOUSES_IN_ROW = 64  # tried one after the other for the same episodes
 DRAWS_IN_HOUSE = 10  # of a sample, after which its next house is tried
 HOUSES_OF_SEED = 2**23  # so that seeds do not share houses
 MAX_HOUSES = 2**32
-KEPT_HOUSES = 2
 NEVER = 10**9  # environments count no steps, the recorder does
 EXPERT_STREAM = 0x6578  # tells an expert's draws from its sampler's
 
@@ -205,14 +204,24 @@ class PolicyEpisodes(ShardGenerator):
         Raises:
             RejectedError: either did not work.
         """
-        sampler, expert = self._cache.parts(self, task)
-        draws = [*seeds, crc32(task.encode())]
-        episode = sampler.sample(self._cache.house(self.dataset, split, index), np.random.default_rng(draws))
-        env = self._cache.env_for(episode, noise=self.noise)
-        rng = np.random.default_rng([*draws, EXPERT_STREAM])
+        env, episode, expert, rng = self._set_up(task, split, index, seeds)
         recording = record(env, episode, expert, rng, max_steps=self.max_steps, index=number)
         done = replace(episode, task=replace(episode.task, expert_length=recording.num_steps))
         return done, recording
+
+    def _set_up(
+        self, task: str, split: str, index: int, seeds: Sequence[int]
+    ) -> tuple[RecordingEnv, Episode, Expert, np.random.Generator]:
+        """Draw an episode: its environment, itself, who does it, and draws for that.
+
+        Raises:
+            RejectedError: the draw made none.
+        """
+        sampler, expert = self._cache.parts(self, task)
+        draws = [*seeds, crc32(task.encode())]
+        episode = sampler.sample(house(self.dataset, split, index), np.random.default_rng(draws))
+        env = self._cache.env_for(episode, noise=self.noise)
+        return env, episode, expert, np.random.default_rng([*draws, EXPERT_STREAM])
 
     def sampler_arguments(self) -> dict[str, Any]:
         """What the samplers are built with."""
@@ -231,7 +240,6 @@ class _Cache:
 
     def __init__(self) -> None:
         self._parts: dict[str, tuple[TaskSampler, Expert]] = {}
-        self._houses: OrderedDict[tuple[str, str, int], House] = OrderedDict()
         self._rooms: dict[tuple[str, str, int], int] = {}
         self.env: RecordingEnv | None = None
         self._env_key: Any = None
@@ -250,22 +258,13 @@ class _Cache:
             self._parts[task] = sampler, registry.build("expert", task)
         return self._parts[task]
 
-    def house(self, dataset: str, split: str, index: int) -> House:
-        """A house; the last ones are kept, and samplers know them again."""
-        key = dataset, split, index
-        if key not in self._houses:
-            self._houses[key] = house(dataset, split, index)
-            while len(self._houses) > KEPT_HOUSES:
-                self._houses.popitem(last=False)
-        return self._houses[key]
-
     def has_rooms(self, dataset: str, split: str, index: int, wanted: tuple[int, int] | None) -> bool:
         """Whether a house has a number of rooms."""
         if wanted is None:
             return True
         key = dataset, split, index
         if key not in self._rooms:
-            self._rooms[key] = len(self.house(dataset, split, index).scene.rooms)
+            self._rooms[key] = len(house(dataset, split, index).scene.rooms)
         return wanted[0] <= self._rooms[key] <= wanted[1]
 
     def env_for(self, episode: Episode, *, noise: bool) -> RecordingEnv:

@@ -13,12 +13,11 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
-from zlib import crc32
 
 import numpy as np
 
 from zoo.envs.data_engine.corrections import CorrectedRecording, record_corrected
-from zoo.envs.data_engine.generator import EXPERT_STREAM, HOUSES_OF_SEED, PolicyEpisodes
+from zoo.envs.data_engine.generator import HOUSES_OF_SEED, PolicyEpisodes
 from zoo.envs.data_engine.policy_desk import PolicyAtDesk, PolicyDesk
 from zoo.envs.episodes.schema import Episode
 from zoo.errors import ConfigError
@@ -231,17 +230,14 @@ class ExpertCorrections(PolicyEpisodes, RolloutRounds):
         Raises:
             RejectedError: nothing could be learnt from it.
         """
-        sampler, expert = self._cache.parts(self, task)
-        draws = [*seeds, crc32(task.encode())]
-        episode = sampler.sample(self._cache.house(self.dataset, split, index), np.random.default_rng(draws))
-        env = self._cache.env_for(episode, noise=self.noise)
+        env, episode, expert, rng = self._set_up(task, split, index, seeds)
         assert self._actor is not None
         self._recorded = record_corrected(
             env,
             episode,
             expert,
             _Looking(self._actor, env.cameras, self._policy_cameras),
-            np.random.default_rng([*draws, EXPERT_STREAM]),
+            rng,
             expert_share=self.share,
             max_steps=self.max_steps,
             index=number,

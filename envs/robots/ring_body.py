@@ -33,6 +33,7 @@ from zoo.envs.scenes.physics import COLLISION_GROUP
 from zoo.envs.simulator import mujoco
 from zoo.errors import ConfigError, UnknownNameError
 from zoo.navigation_actions import NAVIGATION_ACTIONS, SpocAction
+from zoo.shards.policy_episode import NUM_EMBODIMENT
 
 WIDTH_M, HEIGHT_M = (0.2, 0.5), (0.3, 1.5)  # of the box; its depth is drawn as its width
 OFFSET_SHARE = 1 / 2.5  # of the box, for pivot and cameras: the release's, where paper and text have 1/2 and 1/3
@@ -42,7 +43,6 @@ LOW_CAMERA_M, LOW_PITCH_DEG = 0.5, 40  # a second camera that is lower than this
 FOV_DEG, HORIZONTAL_FOV_DEG = (40, 100), (40, 120)
 FIXED_SIDE_PX, OTHER_SIDE_PX = 224, (112, 448)  # upper bound exclusive
 FLOOR_GAP_M = 0.02
-VECTOR_SIZE = 19
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,7 +121,7 @@ class EmbodimentParams:
         0-1 vertical fields of view; 2-5 pitch and yaw of each camera, degrees; 6-11 their x, y, z; 12-13 picture width
         and height; 14-15 pivot x, z; 16-18 box x, y, z.
         """
-        numbers = np.zeros(VECTOR_SIZE, np.float32)
+        numbers = np.zeros(NUM_EMBODIMENT, np.float32)
         for index, camera in enumerate(self.cameras):
             numbers[index] = camera.fovy_deg
             numbers[2 + 2 * index : 4 + 2 * index] = camera.pitch_deg, camera.yaw_deg

@@ -11,7 +11,8 @@ from zoo.optimisation import Group, PolicyOptimiserSettings
 from zoo.policy_batch import NO_TIME, PolicyBatch
 from zoo.policy_head import IGNORED
 from zoo.policy_module import PolicyModule
-from zoo.policy_trunk import IN_HAND_PADDING, MISSING_BOX
+from zoo.policy_trunk import IN_HAND_PADDING
+from zoo.shards.policy_episode import MISSING_BOX
 
 GOALS = ("find a bed", "navigate to an armchair", "find a bed", "go to the sink")
 FAST = Group(learning_rate=3e-3, warmup_steps=0)

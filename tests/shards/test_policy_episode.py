@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoo import policy_trunk
 from zoo.errors import DataError
 from zoo.navigation_actions import SpocAction
 from zoo.shards.encode import encode_mp4
@@ -74,10 +73,6 @@ def changed(**fields) -> PolicyEpisode:
 def with_array(name: str, values: np.ndarray) -> PolicyEpisode:
     episode = example()
     return replace(episode, arrays=episode.arrays | {name: values})
-
-
-def test_a_missing_box_is_the_trunks():
-    assert MISSING_BOX == policy_trunk.MISSING_BOX
 
 
 def test_files_are_read_back():

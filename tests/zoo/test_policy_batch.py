@@ -5,7 +5,8 @@ from dataclasses import fields, replace
 import pytest
 import torch
 
-from zoo.policy_batch import EMBODIMENT_SIZE, PolicyBatch
+from zoo.policy_batch import PolicyBatch
+from zoo.shards.policy_episode import NUM_EMBODIMENT
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def batch():
         frames=torch.zeros(*shape, 1, 3, 4, 6, dtype=torch.uint8),
         in_hand=torch.zeros(shape, dtype=torch.int64),
         boxes=torch.zeros(*shape, 1, 2, 5),
-        embodiment=torch.full((2, EMBODIMENT_SIZE), torch.nan),
+        embodiment=torch.full((2, NUM_EMBODIMENT), torch.nan),
         valid_mask=torch.ones(shape, dtype=torch.bool),
         seeds=(1, 2),
         **ints,

@@ -14,8 +14,8 @@ from zoo.errors import ConfigError, DataError
 from zoo.policy_batch import NO_TIME
 from zoo.policy_head import IGNORED
 from zoo.policy_processor import PolicyProcessor, padded_to_square
-from zoo.policy_trunk import IN_HAND_PADDING, MISSING_BOX, ActionIds
-from zoo.shards.policy_episode import PolicyEpisode
+from zoo.policy_trunk import IN_HAND_PADDING, ActionIds
+from zoo.shards.policy_episode import MISSING_BOX, PolicyEpisode
 
 IDS = ActionIds(num_actions=20, start=20, padding=21)
 RING_IDS = ActionIds(num_actions=20, start=21, padding=20)

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from zoo.policy_processor import PolicyProcessor
 from zoo.policy_target import PRIOR, TargetHead, cell_shares, in_view, is_missing, target_loss
-from zoo.policy_trunk import MISSING_BOX, ActionIds
+from zoo.policy_trunk import ActionIds
+from zoo.shards.policy_episode import MISSING_BOX
 
 IDS = ActionIds(num_actions=20, start=20, padding=21)
 NONE = torch.tensor(False)

@@ -35,7 +35,7 @@ NUM_EMBODIMENT = 19
 BOXES_PER_CAMERA = 2
 BOX_VALUES = 5
 MISSING_BOX = (1000.0, 1000.0, 1000.0, 1000.0, 0.0)
-"""x1, y1, x2, y2 in pixels and area where nothing is in view (sheet 1.6); that of `zoo.policy_trunk`, without torch."""
+"""x1, y1, x2, y2 in pixels and area where nothing is in view (sheet 1.6)."""
 NO_ROOM = -1
 """In `room`, of a base that stands in none, or of a recording that does not say."""
 NOT_COUNTED = -1

@@ -10,7 +10,6 @@ import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -31,6 +30,7 @@ from zoo.envs.sampling.chores.site import Scout, Site, Ways
 from zoo.envs.sampling.chores.vocabulary import check_categories
 from zoo.envs.sampling.sampler import RejectedError, TaskSampler
 from zoo.envs.sampling.stage import Stage
+from zoo.envs.simulation.environment import NO_ARGUMENTS
 from zoo.envs.simulation.houses import House, library
 from zoo.envs.tasks.chores import NAVIGATION_CAMERA
 from zoo.errors import ConfigError
@@ -39,7 +39,6 @@ from zoo.goal_texts import goal_text
 TOO_NEAR, TOO_FAR = "target too near", "target too far"
 NO_PLACE = "no free place for the robot"
 WITHOUT = "house without target"
-NO_ARGUMENTS: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,7 +11,8 @@ from zoo.backbones.policy import ring, spoc
 from zoo.backbones.policy.box_tokens import BoxTokens
 from zoo.backbones.policy.sinusoid import sinusoid
 from zoo.backbones.policy.step_embedding import StepEmbedding
-from zoo.policy_trunk import MISSING_BOX, TrunkInputs
+from zoo.policy_trunk import TrunkInputs
+from zoo.shards.policy_episode import MISSING_BOX
 
 INPUTS = TrunkInputs(patch_channels=2, text_channels=2, cameras=("manipulation", "navigation"), actions=spoc.ACTION_IDS)
 
