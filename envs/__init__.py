@@ -18,12 +18,14 @@ COMPONENTS: dict[str, dict[str, str]] = {
     },
     "asset_library": {
         "primitives": "zoo.envs.assets.primitives:PrimitiveLibrary",
+        "varied_primitives": "zoo.envs.assets.varied:VariedLibrary",
         "molmospaces": "zoo.envs.assets.molmospaces:MolmoSpacesAssets",
         "robosuite": "zoo.envs.assets.external:RobosuiteObjects",
     },
     "scene_planner": {
         "procedural": "zoo.envs.houses.generator:ProceduralHouses",
         "homes": "zoo.envs.houses.generator:Homes",
+        "varied_homes": "zoo.envs.houses.varied:VariedHomes",
         "mini": "zoo.envs.houses.frozen:MiniHouses",
         "nav100": "zoo.envs.houses.frozen:Nav100Houses",
     },

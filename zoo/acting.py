@@ -151,13 +151,15 @@ class ModulePolicy(Policy):
             return torch.tensor(list(numbers), device=device).unsqueeze(1)
 
         frames = self.processor.frames({name: observation[name] for name in self.cameras if name in observation})
+        patches, text = self.model.see(frames.to(device)).unsqueeze(1), stacked([one.text for one in episodes])
         return PolicySteps(
-            patches=self.model.see(frames.to(device)).unsqueeze(1),
-            text=stacked([episode.text for episode in episodes]),
+            patches=patches,
+            text=text,
             previous_actions=column([episode.previous_action for episode in episodes]),
             time_ids=column([episode.time for episode in episodes]),
             in_hand=column(self._in_hand(observation)) if wanted.has_in_hand else None,
             boxes=self._boxes(observation).to(device) if wanted.boxes_per_camera else None,
+            target_map=self.model.target_map(patches, text.pooled),
         )
 
     @staticmethod
@@ -206,4 +208,5 @@ def rows_of(steps: PolicySteps, rows: Sequence[int]) -> PolicySteps:
         time_ids=steps.time_ids[chosen],
         in_hand=cut(steps.in_hand),
         boxes=cut(steps.boxes),
+        target_map=cut(steps.target_map),
     )

@@ -68,6 +68,16 @@ def goal_text(spec: Fields, rng: np.random.Generator) -> str:
     return TEMPLATES[task](spec, rng)
 
 
+def category_asked(spec: Fields) -> str | None:
+    """The synset of which any thing meets a goal; None where a goal asks for more, or for something else.
+
+    Args:
+        spec: As in `goal_text`.
+    """
+    synsets = spec.get("synsets") or ()
+    return synsets[0] if spec.get("task_type") == "object_nav_type" and len(synsets) == 1 else None
+
+
 def _go_to(rng: np.random.Generator) -> str:
     return GO_TO[int(rng.integers(len(GO_TO)))]
 

@@ -34,6 +34,10 @@ class PolicyExample:
         in_hand: (time,) int64, 1 where an object is held.
         boxes: (time, cameras, boxes, 5) float32: x1, y1, x2, y2 in pixels of the recorded picture, and area.
         embodiment: (19,) float32, nan where the body is not described.
+        shows: (time, cameras, 8, 14) int64, bit k set where a cell of a picture shows category k; None where that was
+            not recorded.
+        categories: Names of the categories of `shows`, in the order of their bits.
+        category: The one that the goal asks for; None where it asks for another thing, or for one of them alone.
     """
 
     key: str
@@ -47,6 +51,9 @@ class PolicyExample:
     in_hand: Tensor
     boxes: Tensor
     embodiment: Tensor
+    shows: Tensor | None = None
+    categories: tuple[str, ...] = ()
+    category: str | None = None
 
     def __len__(self) -> int:
         return len(self.actions)
@@ -69,6 +76,9 @@ class PolicyBatch:
         embodiment: (batch, 19) float32, nan where the body is not described.
         valid_mask: (batch, time) bool, True on real steps.
         seeds: One integer a row, of what is drawn about it later on; empty where nothing will be.
+        shows: (batch, time, cameras, 8, 14) int64, as in the examples, 0 on padding; None where a row has none.
+        categories: Of each row; empty where `shows` is None.
+        category: Of each row, what its goal asks for; empty where `shows` is None.
     Raises:
         ValueError: shapes disagree.
     """
@@ -85,6 +95,9 @@ class PolicyBatch:
     embodiment: Tensor
     valid_mask: Tensor
     seeds: tuple[int, ...] = ()
+    shows: Tensor | None = None
+    categories: tuple[tuple[str, ...], ...] = ()
+    category: tuple[str | None, ...] = ()
 
     def __post_init__(self) -> None:
         shape = tuple(self.valid_mask.shape)
@@ -101,6 +114,15 @@ class PolicyBatch:
             raise ValueError(
                 f"frames {tuple(self.frames.shape)} and boxes {tuple(self.boxes.shape)} must both begin with (batch, "
                 f"time, cameras) and have 6 and 5 axes; batch and time are {shape}"
+            )
+        if self.shows is not None and (
+            self.shows.ndim != 5
+            or self.shows.shape[:3] != self.frames.shape[:3]
+            or not len(self.categories) == len(self.category) == shape[0]
+        ):
+            raise ValueError(
+                f"shows {tuple(self.shows.shape)} of {len(self.categories)} rows' categories and "
+                f"{len(self.category)} goals'; expected (batch, time, cameras, rows, columns) and one of each a row"
             )
         if self.embodiment.shape != (shape[0], NUM_EMBODIMENT):
             raise ValueError(f"embodiment {tuple(self.embodiment.shape)} must be {(shape[0], NUM_EMBODIMENT)}")

@@ -33,8 +33,9 @@ class PolicyOutputs:
 
     Args:
         logits: (batch, time, actions) float32.
-        target_logits: (batch, time, cameras, rows, columns), that the target is seen there; None where nothing is
-            taught about it.
+        target_logits: (batch, goals, time, cameras, rows, columns), that a patch shows what a goal names: the row's
+            own goal alone, or, where the batch says what pictures show, its `distinct` goals; None where nothing is
+            taught.
     """
 
     logits: Tensor
@@ -51,8 +52,8 @@ class PolicyModel(nn.Module):
         text: Instructions to token states.
         trunk: Steps to states.
         head: States to actions.
-        teaches_target: Have a layer that tells where the target is seen, which teaches the encoders; acting leaves it
-            out.
+        teaches_target: Have a layer that tells where the target is seen, which teaches the encoders, and the trunk
+            where it asks for it; else acting leaves it out.
     Raises:
         ConfigError: parts of different sizes.
     """
@@ -75,8 +76,16 @@ class PolicyModel(nn.Module):
         )
         wrong = [f"{what} {given} {unit}, model.trunk wants {wanted}" for what, given, unit, wanted in pairs
                  if given != wanted]  # fmt: skip
+        asked = trunk.inputs.target_grid
+        if asked is not None and asked != tuple(vision.grid):
+            wrong.append(f"model.vision has a grid of {tuple(vision.grid)} patches, model.trunk.target_grid is {asked}")
         if wrong:
             raise ConfigError(f"policy: {'; '.join(wrong)}; make the parts' sizes agree")
+        if asked is not None and not teaches_target:
+            raise ConfigError(
+                "policy: model.trunk is to be shown where the target is, and nothing teaches that; give "
+                "model.target_weight above 0, or leave model.trunk.target_grid out"
+            )
         self.vision = vision
         self.text = text
         self.trunk = trunk
@@ -125,18 +134,44 @@ class PolicyModel(nn.Module):
 
     def read(self, goals: Sequence[str]) -> TextFeatures:
         """Encode instructions, each different one once."""
-        places = {goal: place for place, goal in enumerate(dict.fromkeys(goals))}
+        firsts, places = distinct(goals)
         with torch.set_grad_enabled(torch.is_grad_enabled() and is_trained(self.text)):
-            text = self.text.read(list(places))
-        rows = torch.tensor([places[goal] for goal in goals], device=text.states.device)
+            text = self.text.read([goals[first] for first in firsts])
+        rows = torch.tensor(places, device=text.states.device)
         return TextFeatures(
             states=text.states[rows], attention_mask=text.attention_mask[rows], pooled=text.pooled[rows]
         )
+
+    def target_map(self, patches: Tensor, pooled_goal: Tensor) -> Tensor | None:
+        """What the trunk is shown of the target.
+
+        Args:
+            patches: (batch, time, cameras, channels, rows, columns).
+            pooled_goal: (batch, channels).
+        Returns:
+            (batch, time, cameras, rows, columns) in [0, 1]; None where it is shown nothing.
+        """
+        if self.trunk.inputs.target_grid is None:
+            return None
+        return self.target(patches, pooled_goal.unsqueeze(1)).squeeze(1).sigmoid()
+
+    def _ask(self, patches: Tensor, batch: PolicyBatch, pooled_goals: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of all goals that the batch tells about, and of each row's own (without the axis of goals)."""
+        if batch.shows is None:
+            own = self.target(patches, pooled_goals.unsqueeze(1))
+            return own, own.squeeze(1)
+        firsts, places = distinct(batch.goals)
+        logits = self.target(patches, pooled_goals[list(firsts)].expand(len(batch), -1, -1))
+        return logits, logits[range(len(batch)), list(places)]
 
     def forward(self, batch: PolicyBatch) -> PolicyOutputs:
         text = self.read(batch.goals)
         patches = self.see_windows(batch.frames, batch.valid_mask)
         wanted = self.trunk.inputs
+        target_logits = target_map = None
+        if self.target is not None:
+            target_logits, own = self._ask(patches, batch, text.pooled)
+            target_map = None if wanted.target_grid is None else own.sigmoid()
         steps = PolicySteps(
             patches=patches,
             text=text,
@@ -144,16 +179,21 @@ class PolicyModel(nn.Module):
             time_ids=batch.time_ids,
             in_hand=batch.in_hand if wanted.has_in_hand else None,
             boxes=batch.boxes[..., : wanted.boxes_per_camera, :] if wanted.boxes_per_camera else None,
+            target_map=target_map,
             valid_mask=batch.valid_mask,
         )
-        logits = self.head(self.trunk(steps))
-        return PolicyOutputs(
-            logits=logits, target_logits=None if self.target is None else self.target(patches, text.pooled)
-        )
+        return PolicyOutputs(logits=self.head(self.trunk(steps)), target_logits=target_logits)
 
     def units(self) -> tuple[nn.Module, ...]:
         """Modules that run one after the other through their own `forward`; sharded training gathers one at a time."""
         return self.vision.units()
+
+
+def distinct(goals: Sequence[str]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The row of each different goal that has it first, and for each row the number of its goal among these."""
+    numbers = {goal: number for number, goal in enumerate(dict.fromkeys(goals))}
+    places = tuple(numbers[goal] for goal in goals)
+    return tuple(places.index(number) for number in range(len(numbers))), places
 
 
 def is_trained(module: nn.Module) -> bool:

@@ -20,9 +20,9 @@ from zoo.errors import ConfigError
 from zoo.optimisation import Component, PolicyOptimiserSettings
 from zoo.policy_batch import PolicyBatch
 from zoo.policy_head import IGNORED, PolicyHead
-from zoo.policy_model import PolicyModel, PolicyOutputs
+from zoo.policy_model import PolicyModel, PolicyOutputs, distinct
 from zoo.policy_processor import PolicyProcessor, Resize
-from zoo.policy_target import cell_shares, in_view, is_missing, target_loss
+from zoo.policy_target import cell_shares, in_view, is_missing, shown_shares, target_loss
 from zoo.policy_trunk import PolicyTrunk
 from zoo.portable import Portable
 from zoo.text_encoder import TextEncoder
@@ -122,7 +122,10 @@ class PolicyModule(ComponentModule):
         )
         with torch.device("cpu"):  # also where the weights are only shapes: counts are no weights
             self.metrics = nn.ModuleDict({stage: head.metrics() for stage in STAGES})
-            self.losses = nn.ModuleDict({stage: MeanMetric() for stage in STAGES})
+            terms = ("loss", "action_loss", *(["target_loss"] if target_weight else []))
+            self.losses = nn.ModuleDict(
+                {stage: nn.ModuleDict({term: MeanMetric() for term in terms}) for stage in STAGES}
+            )
 
     # -- components ---------------------------------------------------------------------------------------------------
 
@@ -159,13 +162,27 @@ class PolicyModule(ComponentModule):
         total = terms.pop("loss")
         terms = {"action_loss": total, **terms}
         if outputs.target_logits is not None:
-            boxes = batch.boxes[:, :, :, 0]
-            shares = cell_shares(
-                in_view(boxes, self.picture_size, self.processor), is_missing(boxes), self.model.vision.grid
-            )
-            terms["target_loss"] = target_loss(outputs.target_logits, shares, batch.valid_mask, total_steps)
+            shares, asked = self._shown(batch)
+            terms["target_loss"] = target_loss(outputs.target_logits, shares, batch.valid_mask, total_steps, asked)
             total = total + self.target_weight * terms["target_loss"]
         return total, terms
+
+    def _shown(self, batch: PolicyBatch) -> tuple[Tensor, Tensor | None]:
+        """What patches show of the goals that they were asked for, and of which of these that is known.
+
+        Where pictures tell of several categories, a goal that names none of them is not asked about.
+        """
+        grid = tuple(self.model.vision.grid)
+        if batch.shows is None:
+            boxes = batch.boxes[:, :, :, 0]
+            shares = cell_shares(in_view(boxes, self.picture_size, self.processor), is_missing(boxes), grid)
+            return shares.unsqueeze(1), None
+        firsts, _ = distinct(batch.goals)
+        bits = torch.tensor(
+            [[_bit(own, batch.category[first]) for first in firsts] for own in batch.categories],
+            device=batch.shows.device,
+        )
+        return shown_shares(batch.shows, bits, grid), bits >= 0
 
     def training_step(self, batch: PolicyBatch, batch_idx: int) -> Tensor:
         outputs = self(batch)
@@ -180,15 +197,17 @@ class PolicyModule(ComponentModule):
 
     def _evaluate(self, batch: PolicyBatch, stage: str) -> None:
         outputs = self(batch)
-        loss, _ = self._losses(outputs, batch)
-        self.losses[stage].update(loss, (batch.actions != IGNORED).sum())
+        loss, terms = self._losses(outputs, batch)
+        for name, mean in self.losses[stage].items():
+            mean.update(loss if name == "loss" else terms[name], (batch.actions != IGNORED).sum())
         self.metrics[stage].update(outputs.logits.argmax(-1), batch.actions)
 
     def _log_metrics(self, stage: str) -> None:
         """Log what all processes counted; each calls this once, whatever its share of the batches was."""
-        scores = {"loss": self.losses[stage].compute(), **self.metrics[stage].compute()}
-        self.losses[stage].reset()
-        self.metrics[stage].reset()
+        losses = {name: mean.compute() for name, mean in self.losses[stage].items()}
+        scores = {**losses, **self.metrics[stage].compute()}
+        for counted in (*self.losses[stage].values(), self.metrics[stage]):
+            counted.reset()
         for name, value in scores.items():
             self.log(f"{stage}/{name}", value, prog_bar=name in ("loss", "f1_weighted"))
 
@@ -228,3 +247,8 @@ class PolicyModule(ComponentModule):
             max_steps: Steps that an episode can have.
         """
         return ModulePolicy(self.model, self.processor, picture_size=self.picture_size, max_steps=max_steps)
+
+
+def _bit(categories: tuple[str, ...], category: str | None) -> int:
+    """Number of a category among those of a row; negative where it is none of them."""
+    return categories.index(category) if category in categories else -1

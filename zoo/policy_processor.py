@@ -7,7 +7,7 @@ Source: sheet spoc_ring_holodeck_graspmolmo 1.5 (sizes and camera order), 1.8 (a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
@@ -16,15 +16,23 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo.errors import ConfigError, DataError
+from zoo.goal_texts import category_asked
+from zoo.navigation_actions import SpocAction
 from zoo.policy_batch import NO_TIME, PolicyBatch, PolicyExample
 from zoo.policy_head import IGNORED
 from zoo.policy_trunk import IN_HAND_PADDING, ActionIds
-from zoo.shards.policy_episode import BOXES_PER_CAMERA, MISSING_BOX, NUM_EMBODIMENT
+from zoo.shards.policy_episode import BOXES_PER_CAMERA, MISSING_BOX, NUM_EMBODIMENT, SHOWS
 
 if TYPE_CHECKING:
     from zoo.shards.policy_episode import PolicyEpisode
 
 Resize = Literal["bicubic", "pad"]
+
+_SIDES = ((SpocAction.ROTATE_LEFT, SpocAction.ROTATE_RIGHT),
+          (SpocAction.ROTATE_LEFT_SMALL, SpocAction.ROTATE_RIGHT_SMALL))  # fmt: skip
+_SWAPPED = {int(a): int(b) for pair in _SIDES for a, b in (pair, pair[::-1])}
+MIRRORED = np.array([_SWAPPED.get(number, number) for number in range(len(SpocAction) + 2)])
+"""What an action is in a mirror, by its number; start and padding stay."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,6 +136,7 @@ class PolicyProcessor:
         goal: str,
         time_offset: int = 0,
         seed: int = 0,
+        is_mirrored: bool = False,
     ) -> PolicyExample:
         """A window of a recorded episode.
 
@@ -138,24 +147,54 @@ class PolicyProcessor:
             goal: What the robot is told.
             time_offset: Steps added to the times.
             seed: Of what is drawn about the window later on.
+            is_mirrored: Show it as in a mirror: left is right in pictures, boxes and actions. True of cameras that look
+                straight ahead, and of robots whose body says nothing.
         """
         arrays, embodiment = episode.arrays, episode.record["embodiment"]
         made = arrays["actions"].astype(np.int64)
         previous = np.concatenate(([self.action_ids.start], made[:-1]))
         numbers = np.full(NUM_EMBODIMENT, np.nan) if embodiment is None else np.array(embodiment)
+        labels = episode.labels[steps].astype(np.int64)
+        boxes, shows = self._boxes(episode, steps), self._shows(episode, steps)
+        if is_mirrored:
+            frames, labels, previous = frames.flip(-1), MIRRORED[labels], MIRRORED[previous]
+            boxes = self._mirrored_boxes(boxes, episode)
+            shows = None if shows is None else shows.flip(-1)
         return PolicyExample(
             key=episode.key,
             task=episode.record["task"],
             goal=goal,
             seed=seed,
             frames=frames,
-            actions=torch.from_numpy(episode.labels[steps].astype(np.int64)),
+            actions=torch.from_numpy(labels),
             previous_actions=torch.from_numpy(previous[steps]),
             time_ids=torch.from_numpy(np.asarray(steps, np.int64) + time_offset),
             in_hand=torch.from_numpy(arrays["in_hand"][steps].astype(np.int64)),
-            boxes=self._boxes(episode, steps),
+            boxes=boxes,
             embodiment=torch.from_numpy(numbers.astype(np.float32)),
+            shows=shows,
+            categories=() if shows is None else tuple(episode.record["categories"]),
+            category=None if shows is None else category_asked(episode.record["goal_spec"]),
         )
+
+    def _shows(self, episode: PolicyEpisode, steps: np.ndarray) -> Tensor | None:
+        """(time, cameras, rows, columns) int64; None where it was not recorded, or pictures are cut or padded."""
+        if SHOWS not in episode.arrays or self.crop_columns or self.resize == "pad":
+            return None
+        recorded = torch.from_numpy(episode.arrays[SHOWS][steps].astype(np.int64))
+        own = recorded.new_zeros(len(steps), len(self.cameras), *recorded.shape[2:])
+        for place, name in enumerate(self.cameras):
+            if name in episode.cameras:
+                own[:, place] = recorded[:, episode.cameras.index(name)]
+        return own
+
+    def _mirrored_boxes(self, boxes: Tensor, episode: PolicyEpisode) -> Tensor:
+        widths = {camera["name"]: camera["width"] for camera in episode.record["cameras"]}
+        last = boxes.new_tensor([widths.get(name, 1) - 1 for name in self.cameras])[:, None]
+        mirrored = boxes.clone()
+        mirrored[..., 0], mirrored[..., 2] = last - boxes[..., 2], last - boxes[..., 0]
+        is_there = boxes[..., 4] > MISSING_BOX[4]
+        return torch.where(is_there.unsqueeze(-1), mirrored, boxes)
 
     def _boxes(self, episode: PolicyEpisode, steps: np.ndarray) -> Tensor:
         boxes = missing_boxes(len(steps), len(self.cameras), self.boxes_per_camera)
@@ -197,7 +236,22 @@ class PolicyProcessor:
             for name in ("frames", "actions", "previous_actions", "time_ids", "in_hand", "boxes"):
                 getattr(batch, name)[real] = getattr(example, name)
             pixels[row, len(example) :] = 0
+        return with_shown(batch, examples)
+
+
+def with_shown(batch: PolicyBatch, examples: Sequence[PolicyExample]) -> PolicyBatch:
+    """A batch with what its pictures show, where all examples say so."""
+    if any(example.shows is None for example in examples):
         return batch
+    shows = torch.zeros(*batch.frames.shape[:3], *examples[0].shows.shape[2:], dtype=torch.int64)
+    for row, example in enumerate(examples):
+        shows[row, : len(example)] = example.shows
+    return replace(
+        batch,
+        shows=shows,
+        categories=tuple(example.categories for example in examples),
+        category=tuple(example.category for example in examples),
+    )
 
 
 def missing_boxes(*shape: int) -> Tensor:

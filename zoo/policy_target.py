@@ -1,9 +1,11 @@
 """Where the target is seen: what teaches encoders that begin from nothing to tell things apart.
 
-An action says little about a picture: of a hundred steps of an episode most go ahead, whatever is in view. A box says
-in which patches of which camera the thing is that the instruction names. A recorder knows it, so every patch is asked
-whether it shows the target, and answers through the goal alone: patch and goal meet in one product, so what is learnt
-lies in the encoders, which the trunk reads, and not in this layer. Acting leaves it out. No published policy has it.
+An action says little about a picture: of a hundred steps of an episode most go ahead, whatever is in view. A recorder
+knows what every picture shows, so every patch is asked whether it shows the target, and answers through the goal alone:
+patch and goal meet in one product, so what is learnt lies in the encoders and not in this layer. Where episodes say
+what their pictures show of several categories, every patch of a batch is asked by every goal of the batch that names
+one; where they do not, by its own goal, and the answer is the recorded box. A trunk may read the answers; else acting
+leaves them out. No published policy has this.
 """
 
 from __future__ import annotations
@@ -38,24 +40,54 @@ class TargetHead(nn.Module):
         self.goal = nn.Sequential(nn.LayerNorm(goal_channels), nn.Linear(goal_channels, CHANNELS))
         self.bias = nn.Parameter(torch.tensor([math.log(PRIOR / (1 - PRIOR))]))
 
-    def forward(self, patches: Tensor, pooled_goal: Tensor) -> Tensor:
-        """(batch, time, cameras, channels, rows, columns) and (batch, channels) to logits without the channels."""
+    def forward(self, patches: Tensor, pooled_goals: Tensor) -> Tensor:
+        """Ask patches.
+
+        Args:
+            patches: (batch, time, cameras, channels, rows, columns).
+            pooled_goals: (batch, goals, channels), what each row's patches are asked for.
+        Returns:
+            (batch, goals, time, cameras, rows, columns) float32 logits.
+        """
         asked = self.patch(patches.movedim(3, -1))  # (batch, time, cameras, rows, columns, CHANNELS)
-        goal = self.goal(pooled_goal) / math.sqrt(CHANNELS)
-        return torch.einsum("btcrwk,bk->btcrw", asked, goal.to(asked.dtype)).float() + self.bias
+        goals = self.goal(pooled_goals) / math.sqrt(CHANNELS)
+        met = torch.einsum("btcrwk,bgk->bgtcrw", asked, goals.to(asked.dtype))
+        return met.float() + self.bias
 
 
-def target_loss(logits: Tensor, shares: Tensor, valid_mask: Tensor, total_steps: Tensor) -> Tensor:
-    """Cross-entropy of a picture's patches, summed over the patches of a picture and averaged over pictures.
+def target_loss(
+    logits: Tensor, shares: Tensor, valid_mask: Tensor, total_steps: Tensor, asked: Tensor | None = None
+) -> Tensor:
+    """Cross-entropy of a picture's patches, summed over its patches and averaged over goals and pictures.
 
     Args:
-        logits: (batch, time, cameras, rows, columns).
-        shares: Of the same shape, of `cell_shares`.
+        logits: (batch, goals, time, cameras, rows, columns).
+        shares: Of the same shape, in [0, 1]: how much of a patch shows what the goal names.
         valid_mask: (batch, time) bool, True on real steps.
         total_steps: Scalar, by which the sum over steps is divided.
+        asked: (batch, goals) bool, of which goals the shares are known; None: of all.
     """
     each = F.binary_cross_entropy_with_logits(logits, shares, reduction="none").sum((-2, -1)).mean(-1)
+    if asked is None:
+        each = each.mean(1)
+    else:
+        each = (each * asked.unsqueeze(-1)).sum(1) / asked.sum(1).clamp(min=1).unsqueeze(-1)
     return each.masked_fill(~valid_mask, 0).sum() / total_steps.clamp(min=1)
+
+
+def shown_shares(shows: Tensor, bits: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Which cells of a grid show what goals name.
+
+    Args:
+        shows: (batch, time, cameras, rows, columns) int64, bit k set where a recorded cell shows category k.
+        bits: (batch, goals) int64, the category of each goal as this row counts them; negative where it has none.
+        grid: (rows, columns) of the answer; a cell of it shows what any recorded cell in it shows.
+    Returns:
+        (batch, goals, time, cameras, *grid) float32, 0 or 1.
+    """
+    found = shows.unsqueeze(1) >> bits.clamp(min=0)[:, :, None, None, None, None] & 1
+    pooled = F.adaptive_max_pool2d(found.float().flatten(0, 3), grid)
+    return pooled.unflatten(0, found.shape[:4])
 
 
 def in_view(boxes: Tensor, picture_size: tuple[int, int], processor: PolicyProcessor) -> Tensor:

@@ -63,6 +63,7 @@ class PolicySteps:
         in_hand: (batch, time) int64: 0, 1 or `IN_HAND_PADDING`.
         boxes: (batch, time, cameras, boxes, 5) float: x1, y1, x2, y2 in pixels, and area; where nothing is in
             view `zoo.shards.policy_episode.MISSING_BOX`.
+        target_map: (batch, time, cameras, rows, columns) float, how sure the policy is that a patch shows the target.
         valid_mask: (batch, time) bool, True on real steps; None where all are.
     Raises:
         ValueError: shapes disagree, or, where it costs no wait for a device, a real step stands behind padding.
@@ -74,6 +75,7 @@ class PolicySteps:
     time_ids: Tensor
     in_hand: Tensor | None = None
     boxes: Tensor | None = None
+    target_map: Tensor | None = None
     valid_mask: Tensor | None = None
 
     def __post_init__(self) -> None:
@@ -93,6 +95,13 @@ class PolicySteps:
         if self.boxes is not None and (self.boxes.ndim != 5 or self.boxes.shape[:3] != (*shape, cameras)):
             raise ValueError(
                 f"boxes {tuple(self.boxes.shape)} must be (batch, time, cameras, boxes, 5) of {(*shape, cameras)}"
+            )
+        if self.target_map is not None and (
+            self.target_map.ndim != 5 or self.target_map.shape[:3] != (*shape, cameras)
+        ):
+            raise ValueError(
+                f"target_map {tuple(self.target_map.shape)} must be (batch, time, cameras, rows, columns) of "
+                f"{(*shape, cameras)}"
             )
         mask = self.valid_mask
         if mask is not None and not mask.is_cuda and bool((mask[:, 1:] & ~mask[:, :-1]).any()):
@@ -115,6 +124,7 @@ class PolicySteps:
             time_ids=moved(self.time_ids),
             in_hand=moved(self.in_hand),
             boxes=moved(self.boxes),
+            target_map=moved(self.target_map),
             valid_mask=moved(self.valid_mask),
         )
 
@@ -130,6 +140,8 @@ class TrunkInputs:
         actions: Numbering of previous actions.
         has_in_hand: Wants to know whether something is in the hand.
         boxes_per_camera: Boxes of every camera; 0 where it takes none.
+        target_grid: (rows, columns) of the vision encoder's patches, of which it wants to know whether they show the
+            target; None where it does not.
     Raises:
         ConfigError: no camera, a camera twice, or another order.
     """
@@ -140,6 +152,7 @@ class TrunkInputs:
     actions: ActionIds
     has_in_hand: bool = True
     boxes_per_camera: int = 0
+    target_grid: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if not self.cameras or list(self.cameras) != sorted(set(self.cameras)):
@@ -161,6 +174,7 @@ class TrunkInputs:
             ("cameras", cameras, len(self.cameras)),
             ("boxes per camera", 0 if steps.boxes is None else steps.boxes.shape[3], self.boxes_per_camera),
             ("in-hand flags", int(steps.in_hand is not None), int(self.has_in_hand)),
+            ("grid of the target", grid_of(steps.target_map), self.target_grid),
         )
         wrong = [f"{given} {name}, not {wanted}" for name, given, wanted in pairs if given != wanted]
         if wrong:
@@ -168,6 +182,11 @@ class TrunkInputs:
                 f"policy trunk: {'; '.join(wrong)}. The encoders, cameras and sensors of the policy must be those that "
                 "the trunk was built for"
             )
+
+
+def grid_of(target_map: Tensor | None) -> tuple[int, int] | None:
+    """(rows, columns) of a map."""
+    return None if target_map is None else tuple(target_map.shape[-2:])
 
 
 class PolicyCache:

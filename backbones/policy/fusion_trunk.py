@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from zoo.backbones.policy.fusion import Fusion
 from zoo.backbones.policy.goal import Goal, GoalAdapter
-from zoo.backbones.policy.step_embedding import StepEmbedding
+from zoo.backbones.policy.step_embedding import AS_RELEASED, StepEmbedding, StepScales
 from zoo.backbones.policy.temporal_decoder import TemporalDecoder
 from zoo.policy_trunk import PolicyCache, PolicySteps, PolicyTrunk, TrunkInputs
 
@@ -24,13 +24,26 @@ class FusionTrunk(PolicyTrunk):
         goal: Brings the instruction to the trunk's width.
         fusion: Cameras, goal and boxes of a step to one vector.
         decoder: Vectors of the steps to states.
+        scales: Of what is added to a step.
     """
 
-    def __init__(self, *, inputs: TrunkInputs, goal: GoalAdapter, fusion: Fusion, decoder: TemporalDecoder) -> None:
+    def __init__(
+        self,
+        *,
+        inputs: TrunkInputs,
+        goal: GoalAdapter,
+        fusion: Fusion,
+        decoder: TemporalDecoder,
+        scales: StepScales = AS_RELEASED,
+    ) -> None:
         super().__init__(inputs=inputs, hidden_size=decoder.hidden_size)
         self.goal = goal
         self.fusion = fusion
-        self.step_embedding = StepEmbedding(inputs=inputs, hidden_size=decoder.hidden_size)
+        self.step_embedding = StepEmbedding(inputs=inputs, hidden_size=decoder.hidden_size, scales=scales)
+        self.target_map = None
+        if inputs.target_grid is not None:
+            rows, columns = inputs.target_grid
+            self.target_map = nn.Linear(len(inputs.cameras) * rows * columns, decoder.hidden_size)
         self.decoder = decoder
 
     def encode(self, steps: PolicySteps) -> Tensor:
@@ -47,4 +60,22 @@ class FusionTrunk(PolicyTrunk):
     def _fused(self, steps: PolicySteps) -> tuple[Tensor, Goal]:
         """(batch, time, channels) of every step by itself, and the goal."""
         goal = self.goal(steps.text)
-        return self.fusion(steps.patches, goal, steps.boxes) + self.step_embedding(steps), goal
+        fused = self._fused_steps(steps, goal) + self.step_embedding(steps)
+        if self.target_map is not None:
+            fused = fused + self.target_map(steps.target_map.flatten(2).to(fused.dtype))
+        return fused, goal
+
+    def _fused_steps(self, steps: PolicySteps, goal: Goal) -> Tensor:
+        """(batch, time, channels); padding, where a mask tells it, costs nothing and gets 0."""
+        mask = steps.valid_mask
+        if mask is None or bool(mask.all()):
+            return self.fusion(steps.patches, goal, steps.boxes)
+        rows = mask.nonzero()[:, 0]  # the row of every real step
+        goals = Goal(
+            tokens=goal.tokens[rows], mask=None if goal.mask is None else goal.mask[rows], pooled=goal.pooled[rows]
+        )
+        boxes = None if steps.boxes is None else steps.boxes[mask].unsqueeze(1)
+        real = self.fusion(steps.patches[mask].unsqueeze(1), goals, boxes).squeeze(1)
+        fused = real.new_zeros(*mask.shape, real.shape[-1])
+        fused[mask] = real
+        return fused

@@ -22,6 +22,13 @@ from torch.nn import functional as F
 from zoo.policy_trunk import PolicyCache
 
 
+def recent_mask(time: int, memory_steps: int, device: torch.device) -> Tensor:
+    """(time, time) bool: which of the steps before, itself included, each step of a window may attend to."""
+    steps = torch.arange(time, device=device)
+    ago = steps[:, None] - steps
+    return (ago >= 0) & (ago < memory_steps)
+
+
 class Run(NamedTuple):
     """Rows whose slots lie one behind the other and hold as many steps, so that one slice of a buffer is theirs.
 
@@ -70,22 +77,35 @@ def runs_of(slots: Sequence[int], lengths: Sequence[int]) -> tuple[Run, ...]:
     )
 
 
-def places_of(slots: Sequence[int], lengths: Sequence[int], device: torch.device) -> Places:
+def places_of(
+    slots: Sequence[int], lengths: Sequence[int], device: torch.device, memory_steps: int | None = None
+) -> Places:
     """The same for all slots together.
 
     Args:
         slots: One a row, one at least.
         lengths: Steps that each slot holds already.
         device: Of the tensors.
+        memory_steps: Last steps of an episode that are attended to, the new one included; None for all.
     """
     positions = torch.tensor(list(lengths), device=device)
     longest = max(lengths) + 1
-    mask = (torch.arange(longest, device=device) <= positions[:, None])[:, None, None]
+    steps = torch.arange(longest, device=device)
+    mask = steps <= positions[:, None]
+    if memory_steps is not None:
+        mask &= steps > positions[:, None] - memory_steps
+    mask = mask[:, None, None]
     return Places(torch.tensor(list(slots), device=device), positions, longest, mask)
 
 
 def attend_by_runs(
-    runs: Sequence[Run], keys: Tensor, values: Tensor, query: Tensor, key: Tensor, value: Tensor
+    runs: Sequence[Run],
+    keys: Tensor,
+    values: Tensor,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    memory_steps: int | None = None,
 ) -> Tensor:
     """Write a step's keys and values and attend to all that its slot holds, run by run.
 
@@ -96,21 +116,22 @@ def attend_by_runs(
         query: (R, H, D) of the step.
         key: (R, H, D) of the step.
         value: (R, H, D) of the step.
+        memory_steps: Last steps of an episode that are attended to, the new one included; None for all.
     Returns:
         (R, H, 1, D).
     """
     outs = []
     for rows, slots, position in runs:
-        held = []
+        held, first = [], 0 if memory_steps is None else max(0, position + 1 - memory_steps)
         for buffer, new in ((keys, key), (values, value)):
             buffer[slots, :, position] = new[rows]
-            held.append(buffer[slots, :, : position + 1].to(query.dtype))  # (rows, H, L, D)
+            held.append(buffer[slots, :, first : position + 1].to(query.dtype))  # (rows, H, L, D)
         outs.append(F.scaled_dot_product_attention(query[rows].unsqueeze(2), *held))
     return outs[0] if len(outs) == 1 else torch.cat(outs)
 
 
 def attend_together(places: Places, keys: Tensor, values: Tensor, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """The same in one kernel, over copies as long as the longest episode; arguments and result are the same."""
+    """The same in one kernel, over copies as long as the longest episode; `places` know what is attended to."""
     held = []
     for buffer, new in ((keys, key), (values, value)):
         buffer[places.slots, :, places.positions] = new.to(buffer.dtype)
@@ -128,12 +149,22 @@ class KeyValueCache(PolicyCache):
         num_heads: Heads.
         head_dim: Channels of a head.
         like: A tensor whose device and dtype the buffers take.
+        memory_steps: Last steps of an episode that a step attends to, itself included; None for all.
     """
 
     def __init__(
-        self, *, num_slots: int, max_steps: int, num_layers: int, num_heads: int, head_dim: int, like: Tensor
+        self,
+        *,
+        num_slots: int,
+        max_steps: int,
+        num_layers: int,
+        num_heads: int,
+        head_dim: int,
+        like: Tensor,
+        memory_steps: int | None = None,
     ) -> None:
         super().__init__(num_slots=num_slots, max_steps=max_steps)
+        self.memory_steps = memory_steps
         shape = (num_layers, num_slots, num_heads, max_steps, head_dim)
         self.keys = torch.zeros(shape, device=like.device, dtype=like.dtype)
         self.values = torch.zeros(shape, device=like.device, dtype=like.dtype)
@@ -146,7 +177,7 @@ class KeyValueCache(PolicyCache):
         lengths = [self.lengths[slot] for slot in slots]
         runs = runs_of(slots, lengths)
         is_together = len(runs) > 1 and not self.keys.is_cpu
-        return places_of(slots, lengths, self.keys.device) if is_together else runs
+        return places_of(slots, lengths, self.keys.device, self.memory_steps) if is_together else runs
 
     def attend(self, layer: int, place: tuple[Run, ...] | Places, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Write a step's keys and values and attend to all that its slot holds.
@@ -160,5 +191,9 @@ class KeyValueCache(PolicyCache):
         Returns:
             (R, 1, H * D).
         """
-        attend = attend_together if isinstance(place, Places) else attend_by_runs
-        return attend(place, self.keys[layer], self.values[layer], query, key, value).flatten(1).unsqueeze(1)
+        held = self.keys[layer], self.values[layer]
+        if isinstance(place, Places):
+            out = attend_together(place, *held, query, key, value)
+        else:
+            out = attend_by_runs(place, *held, query, key, value, self.memory_steps)
+        return out.flatten(1).unsqueeze(1)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.backbones.policy.goal import Goal
-from zoo.backbones.policy.key_values import KeyValueCache
+from zoo.backbones.policy.key_values import KeyValueCache, recent_mask
 from zoo.backbones.policy.post_norm import StepAttention
 from zoo.backbones.policy.temporal_decoder import AttentionDecoder
 
@@ -49,12 +49,18 @@ class Attention(nn.Module):
         return states.unflatten(-1, (self.num_heads, -1))
 
     def forward(self, states: Tensor, memory: Tensor, *, mask: Tensor | None = None, is_causal: bool = False) -> Tensor:
-        """(batch, queries, C) to (batch, keys, C), where `mask` (batch, keys) is True or keys are not later."""
+        """(batch, queries, C) to (batch, keys, C), where `mask` is True or keys are not later.
+
+        Args:
+            states: (batch, queries, C).
+            memory: (batch, keys, C).
+            mask: (batch, 1, 1, keys) or (queries, keys) bool; None for all.
+            is_causal: No query sees a later key.
+        """
         q, k, v = (
             self.heads(project(x)).transpose(1, 2)
             for project, x in ((self.wq, states), (self.wk, memory), (self.wv, memory))
         )
-        mask = None if mask is None else mask[:, None, None]
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=is_causal)
         return self.wo(out.transpose(1, 2).flatten(2))
 
@@ -99,11 +105,16 @@ class LlamaBlock(nn.Module):
         self.feed_forward = FeedForward(hidden_size=hidden_size, intermediate_size=feed_forward_size(hidden_size))
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, states: Tensor, goal: Goal, attend: StepAttention | None = None) -> Tensor:
+    def forward(
+        self, states: Tensor, goal: Goal, attend: StepAttention | None = None, *, memory_steps: int | None = None
+    ) -> Tensor:
         """(batch, time, C) to (batch, time, C); of one step, where `attend` knows those before."""
         normed = self.attention_norm(states)
         if attend is None:
-            attended = self.attention(normed, normed, is_causal=True)
+            time = states.shape[1]
+            is_short = memory_steps is None or memory_steps >= time
+            mask = None if is_short else recent_mask(time, memory_steps, states.device)
+            attended = self.attention(normed, normed, mask=mask, is_causal=is_short)
         else:
             attended = self.attention.step(normed, attend)
         return self.widen(states + self.dropout(attended), goal)
@@ -130,7 +141,8 @@ class GoalBlock(LlamaBlock):
         self.cross_ffn_norm = nn.RMSNorm(hidden_size, eps=NORM_EPS)
 
     def widen(self, states: Tensor, goal: Goal) -> Tensor:
-        crossed = self.cross_attention(self.ffn_norm(states), self.ffn_norm_kv(goal.tokens), mask=goal.mask)
+        mask = None if goal.mask is None else goal.mask[:, None, None]
+        crossed = self.cross_attention(self.ffn_norm(states), self.ffn_norm_kv(goal.tokens), mask=mask)
         states = states + self.dropout(crossed)
         return states + self.dropout(self.feed_forward(self.cross_ffn_norm(states)))
 
@@ -144,14 +156,23 @@ class LlamaDecoder(AttentionDecoder):
         num_heads: Attention heads.
         sees_goal: Blocks attend to the goal's tokens, as in the released policy.
         dropout: Share of what each part of a block adds that is zeroed in training.
+        memory_steps: Last steps that a step attends to; None for all.
     """
 
     def __init__(
-        self, *, hidden_size: int, num_layers: int, num_heads: int, sees_goal: bool = True, dropout: float = 0.1
+        self,
+        *,
+        hidden_size: int,
+        num_layers: int,
+        num_heads: int,
+        sees_goal: bool = True,
+        dropout: float = 0.1,
+        memory_steps: int | None = None,
     ) -> None:
         super().__init__()
         self.hidden_size = hidden_size
         self.num_heads = num_heads
+        self.memory_steps = memory_steps
         block = GoalBlock if sees_goal else LlamaBlock
         self.layers = nn.ModuleList(
             block(hidden_size=hidden_size, num_heads=num_heads, dropout=dropout) for _ in range(num_layers)
@@ -161,7 +182,7 @@ class LlamaDecoder(AttentionDecoder):
 
     def forward(self, states: Tensor, goal: Goal) -> Tensor:
         for layer in self.layers:
-            states = layer(states, goal)
+            states = layer(states, goal, memory_steps=self.memory_steps)
         return self.output(self.norm(states))
 
     def step(self, states: Tensor, goal: Goal, cache: KeyValueCache, slots: Sequence[int]) -> Tensor:

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.backbones.policy.key_values import recent_mask
+
 StepAttention = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Query, key and value of one step, (rows, heads, head_dim) each, to (rows, 1, channels)."""
 
@@ -25,6 +27,7 @@ def attend(
     *,
     mask: Tensor | None = None,
     is_causal: bool = False,
+    memory_steps: int | None = None,
 ) -> Tensor:
     """What torch's attention module gives.
 
@@ -34,6 +37,7 @@ def attend(
         memory: (batch, keys, C).
         mask: (batch, keys) bool, True where attended; None for all.
         is_causal: No query sees a later key.
+        memory_steps: Where it is causal, the last keys that a query sees, its own included; None for all.
     Returns:
         (batch, queries, C).
     """
@@ -44,12 +48,15 @@ def attend(
         part.unflatten(-1, shape).transpose(1, 2)  # (B, H, keys, D)
         for part in F.linear(memory, weight[channels:], bias[channels:]).chunk(2, dim=-1)
     )
+    mask = None if mask is None else mask[:, None, None]
+    if is_causal and memory_steps is not None and memory_steps < states.shape[1]:
+        mask, is_causal = recent_mask(states.shape[1], memory_steps, states.device), False
     # On a CPU the backward pass in bfloat16 takes four times as long as in float32 (800 rows, 76 tokens of 4 x 32).
     is_slow = q.dtype == torch.bfloat16 and q.device.type == "cpu" and q.requires_grad
     with torch.autocast("cpu", enabled=False) if is_slow else nullcontext():
         out = F.scaled_dot_product_attention(
             *((x.float() for x in (q, k, v)) if is_slow else (q, k, v)),
-            attn_mask=None if mask is None else mask[:, None, None],
+            attn_mask=mask,
             is_causal=is_causal,
             dropout_p=attention.dropout if attention.training else 0.0,
         )
@@ -90,7 +97,13 @@ class DecoderLayer(nn.TransformerDecoderLayer):
         super().__init__(hidden_size, num_heads, intermediate_size, dropout, batch_first=True)
 
     def forward(
-        self, states: Tensor, memory: Tensor, mask: Tensor | None, attend_step: StepAttention | None = None
+        self,
+        states: Tensor,
+        memory: Tensor,
+        mask: Tensor | None,
+        attend_step: StepAttention | None = None,
+        *,
+        memory_steps: int | None = None,
     ) -> Tensor:
         """(batch, time, C) of whole windows, or of one step where `attend_step` knows those before.
 
@@ -99,9 +112,10 @@ class DecoderLayer(nn.TransformerDecoderLayer):
             memory: (batch, tokens, C).
             mask: (batch, tokens) bool, True where attended; None for all.
             attend_step: Self-attention of one step.
+            memory_steps: Last steps that a step of a window attends to, itself included; None for all.
         """
         if attend_step is None:
-            attended = attend(self.self_attn, states, states, is_causal=True)
+            attended = attend(self.self_attn, states, states, is_causal=True, memory_steps=memory_steps)
         else:
             attended = self._attend_step(states, attend_step)
         states = self.norm1(states + self.dropout1(attended))

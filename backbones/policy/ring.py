@@ -13,6 +13,7 @@ from zoo.backbones.policy.fusion_trunk import FusionTrunk
 from zoo.backbones.policy.goal import GoalAdapter
 from zoo.backbones.policy.llama_decoder import LlamaDecoder
 from zoo.backbones.policy.spoc import CAMERAS, NUM_ACTIONS, SpocSizes
+from zoo.backbones.policy.step_embedding import AS_RELEASED, StepScales
 from zoo.policy_trunk import ActionIds, TrunkInputs
 
 ACTION_IDS = ActionIds(num_actions=NUM_ACTIONS, padding=NUM_ACTIONS, start=NUM_ACTIONS + 1)
@@ -42,6 +43,9 @@ def ring_tiny(
     goal_in_decoder: bool = True,
     cameras: Sequence[str] = CAMERAS,
     dropout: float = 0.1,
+    target_grid: Grid | None = None,
+    memory_steps: int | None = None,
+    scales: StepScales = AS_RELEASED,
 ) -> FusionTrunk:
     """RING's trunk for work on a CPU.
 
@@ -56,6 +60,10 @@ def ring_tiny(
         goal_in_decoder: Decoder blocks attend to the instruction, as in the released policy.
         cameras: Names, alphabetical.
         dropout: Share that is zeroed in training.
+        target_grid: (rows, columns) of the vision encoder's patches, where the trunk is to be shown in which of them
+            the target is seen; null where it is not.
+        memory_steps: Last steps that a step attends to, as many as a window of the training has; null for all.
+        scales: How loud what is added to a step begins.
     """
     sizes = SpocSizes.of_one_depth(
         num_layers,
@@ -65,11 +73,19 @@ def ring_tiny(
         has_pooled_token=has_pooled_token,
         hidden_size=hidden_size,
         grid=tuple(grid),
+        target_grid=None if target_grid is None else tuple(target_grid),
+        memory_steps=memory_steps,
     )
-    return _ring(sizes, cameras, goal_in_decoder, dropout)
+    return _ring(sizes, cameras, goal_in_decoder, dropout, scales)
 
 
-def _ring(sizes: SpocSizes, cameras: Sequence[str], goal_in_decoder: bool, dropout: float) -> FusionTrunk:
+def _ring(
+    sizes: SpocSizes,
+    cameras: Sequence[str],
+    goal_in_decoder: bool,
+    dropout: float,
+    scales: StepScales = AS_RELEASED,
+) -> FusionTrunk:
     return FusionTrunk(
         inputs=TrunkInputs(
             patch_channels=sizes.patch_channels,
@@ -77,6 +93,7 @@ def _ring(sizes: SpocSizes, cameras: Sequence[str], goal_in_decoder: bool, dropo
             cameras=tuple(cameras),
             actions=ACTION_IDS,
             has_in_hand=False,
+            target_grid=sizes.target_grid,
         ),
         goal=GoalAdapter(
             text_channels=sizes.text_channels,
@@ -99,5 +116,7 @@ def _ring(sizes: SpocSizes, cameras: Sequence[str], goal_in_decoder: bool, dropo
             num_heads=sizes.decoder_heads,
             sees_goal=goal_in_decoder,
             dropout=dropout,
+            memory_steps=sizes.memory_steps,
         ),
+        scales=scales,
     )

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from zoo.backbones.policy.fusion import POOLED_GRID, ConvolutionalFusion, Fusion, Grid, TransformerFusion
 from zoo.backbones.policy.fusion_trunk import FusionTrunk
 from zoo.backbones.policy.goal import GoalAdapter
+from zoo.backbones.policy.step_embedding import AS_RELEASED, StepScales
 from zoo.backbones.policy.temporal_decoder import RecurrentDecoder, TemporalDecoder, TransformerDecoder
 from zoo.errors import ConfigError
 from zoo.navigation_actions import SpocAction
@@ -47,8 +48,11 @@ class SpocSizes:
         decoder_heads: Their attention heads.
         intermediate_size: Width of all feed-forward networks.
         grid: (rows, columns) that the patches of a camera are pooled to.
+        target_grid: (rows, columns) of the vision encoder's patches where the trunk is shown in which of them the
+            target is seen; None, as published, where it is not.
+        memory_steps: Last steps that a step attends to; None, as published, for all. A GRU has no use for it.
     Raises:
-        ConfigError: heads that do not divide the channels, or an odd number of channels.
+        ConfigError: heads that do not divide the channels, an odd number of channels, or no step.
     """
 
     patch_channels: int
@@ -61,10 +65,14 @@ class SpocSizes:
     decoder_heads: int = 8
     intermediate_size: int = 2048
     grid: Grid = POOLED_GRID
+    target_grid: Grid | None = None
+    memory_steps: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("fusion_heads", "decoder_heads"):
             check_heads(self.hidden_size, getattr(self, name), name)
+        if self.memory_steps is not None and self.memory_steps < 1:
+            raise ConfigError(f"policy trunk: memory_steps is {self.memory_steps}, expected 1 or more, or null for all")
 
     @classmethod
     def of_one_depth(cls, num_layers: int, num_heads: int, *, hidden_size: int, **others: Any) -> SpocSizes:
@@ -107,6 +115,7 @@ def spoc(
     variant: Variant = "plain",
     cameras: Sequence[str] = CAMERAS,
     dropout: float = 0.1,
+    scales: StepScales = AS_RELEASED,
 ) -> FusionTrunk:
     """SPOC's trunk of any size.
 
@@ -116,6 +125,7 @@ def spoc(
             steps.
         cameras: Names, alphabetical.
         dropout: Share that is zeroed in training.
+        scales: Of what is added to a step.
     Raises:
         ConfigError: cameras in another order, or sizes that do not fit.
     """
@@ -126,6 +136,7 @@ def spoc(
         cameras=tuple(cameras),
         actions=ACTION_IDS,
         boxes_per_camera=boxes_per_camera,
+        target_grid=sizes.target_grid,
     )
     return FusionTrunk(
         inputs=inputs,
@@ -136,6 +147,7 @@ def spoc(
         ),
         fusion=_fusion(sizes, variant, inputs, dropout),
         decoder=_decoder(sizes, variant, dropout),
+        scales=scales,
     )
 
 
@@ -173,6 +185,7 @@ def _decoder(sizes: SpocSizes, variant: Variant, dropout: float) -> TemporalDeco
         num_heads=sizes.decoder_heads,
         intermediate_size=sizes.intermediate_size,
         dropout=dropout,
+        memory_steps=sizes.memory_steps,
     )
 
 
@@ -327,6 +340,9 @@ def spoc_tiny(
     variant: Variant = "plain",
     cameras: Sequence[str] = CAMERAS,
     dropout: float = 0.1,
+    target_grid: Grid | None = None,
+    memory_steps: int | None = None,
+    scales: StepScales = AS_RELEASED,
 ) -> FusionTrunk:
     """SPOC's trunk for work on a CPU.
 
@@ -341,6 +357,10 @@ def spoc_tiny(
         variant: As in `spoc`.
         cameras: Names, alphabetical.
         dropout: Share that is zeroed in training.
+        target_grid: (rows, columns) of the vision encoder's patches, where the trunk is to be shown in which of them
+            the target is seen; null where it is not.
+        memory_steps: Last steps that a step attends to, as many as a window of the training has; null for all.
+        scales: How loud what is added to a step begins.
     """
     sizes = SpocSizes.of_one_depth(
         num_layers,
@@ -350,5 +370,7 @@ def spoc_tiny(
         has_pooled_token=has_pooled_token,
         hidden_size=hidden_size,
         grid=tuple(grid),
+        target_grid=None if target_grid is None else tuple(target_grid),
+        memory_steps=memory_steps,
     )
-    return spoc(sizes=sizes, variant=variant, cameras=cameras, dropout=dropout)
+    return spoc(sizes=sizes, variant=variant, cameras=cameras, dropout=dropout, scales=scales)

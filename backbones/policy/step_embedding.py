@@ -5,6 +5,8 @@ Source: sheet spoc_ring_holodeck_graspmolmo 1.5 (embedding details) and 2.4 (RIN
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from torch import Tensor, nn
 
 from zoo.backbones.policy.sinusoid import sinusoid
@@ -14,21 +16,37 @@ TABLE_BOUND = 0.01
 """Tables begin uniform within this, as released."""
 
 
-def table(num_rows: int, channels: int) -> nn.Embedding:
-    """A learned table, nearly silent at the beginning."""
+def table(num_rows: int, channels: int, bound: float = TABLE_BOUND) -> nn.Embedding:
+    """A learned table; with the bound of the release it is nearly silent at the beginning."""
     made = nn.Embedding(num_rows, channels)
-    nn.init.uniform_(made.weight, -TABLE_BOUND, TABLE_BOUND)
+    nn.init.uniform_(made.weight, -bound, bound)
     return made
 
 
-def action_table(inputs: TrunkInputs, channels: int) -> nn.Embedding:
+def action_table(inputs: TrunkInputs, channels: int, bound: float = TABLE_BOUND) -> nn.Embedding:
     """A row for each action, for the start and for padding."""
-    return table(inputs.actions.num_actions + 2, channels)
+    return table(inputs.actions.num_actions + 2, channels, bound)
 
 
-def in_hand_table(channels: int) -> nn.Embedding:
+def in_hand_table(channels: int, bound: float = TABLE_BOUND) -> nn.Embedding:
     """A row for an empty hand, a full one and padding."""
-    return table(IN_HAND_PADDING + 1, channels)
+    return table(IN_HAND_PADDING + 1, channels, bound)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepScales:
+    """How loud a step's own facts begin beside what it sees, whose channels have a mean square of about 1.
+
+    Args:
+        table: Tables of actions and of the hand begin uniform within this.
+        time: Factor of the time's sinusoids.
+    """
+
+    table: float = TABLE_BOUND
+    time: float = 1.0
+
+
+AS_RELEASED = StepScales()
 
 
 class StepEmbedding(nn.Module):
@@ -37,16 +55,18 @@ class StepEmbedding(nn.Module):
     Args:
         inputs: Of the trunk.
         hidden_size: Channels of the trunk.
+        scales: Of its parts.
     """
 
-    def __init__(self, *, inputs: TrunkInputs, hidden_size: int) -> None:
+    def __init__(self, *, inputs: TrunkInputs, hidden_size: int, scales: StepScales = AS_RELEASED) -> None:
         super().__init__()
-        self.previous_action = action_table(inputs, hidden_size)
-        self.in_hand = in_hand_table(hidden_size) if inputs.has_in_hand else None
+        self.previous_action = action_table(inputs, hidden_size, scales.table)
+        self.in_hand = in_hand_table(hidden_size, scales.table) if inputs.has_in_hand else None
+        self.time_scale = scales.time
 
     def forward(self, steps: PolicySteps) -> Tensor:
         """(batch, time, channels)."""
         embedded = self.previous_action(steps.previous_actions)
         if self.in_hand is not None:
             embedded = embedded + self.in_hand(steps.in_hand)
-        return embedded + sinusoid(steps.time_ids, embedded.shape[-1]).to(embedded.dtype)
+        return embedded + self.time_scale * sinusoid(steps.time_ids, embedded.shape[-1]).to(embedded.dtype)

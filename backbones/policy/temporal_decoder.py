@@ -47,10 +47,13 @@ class AttentionDecoder(TemporalDecoder):
     Attributes:
         num_heads: Attention heads of each layer; they divide the channels.
         layers: In their order.
+        memory_steps: Last steps that a step attends to, itself included; None for all. What was seen longer ago than
+            any window of the training would only disturb.
     """
 
     num_heads: int
     layers: nn.ModuleList
+    memory_steps: int | None = None
 
     def new_cache(self, *, num_slots: int, max_steps: int) -> KeyValueCache:
         return KeyValueCache(
@@ -60,6 +63,7 @@ class AttentionDecoder(TemporalDecoder):
             num_heads=self.num_heads,
             head_dim=self.hidden_size // self.num_heads,
             like=next(self.parameters()),
+            memory_steps=self.memory_steps,
         )
 
 
@@ -72,6 +76,7 @@ class TransformerDecoder(AttentionDecoder):
         num_heads: Attention heads.
         intermediate_size: Width of the feed-forward networks.
         dropout: Share that is zeroed in training.
+        memory_steps: Last steps that a step attends to; None for all.
     """
 
     def __init__(
@@ -82,10 +87,12 @@ class TransformerDecoder(AttentionDecoder):
         num_heads: int,
         intermediate_size: int = 2048,
         dropout: float = 0.1,
+        memory_steps: int | None = None,
     ) -> None:
         super().__init__()
         self.hidden_size = hidden_size
         self.num_heads = num_heads
+        self.memory_steps = memory_steps
         self.layers = nn.ModuleList(
             DecoderLayer(
                 hidden_size=hidden_size, num_heads=num_heads, intermediate_size=intermediate_size, dropout=dropout
@@ -95,7 +102,7 @@ class TransformerDecoder(AttentionDecoder):
 
     def forward(self, states: Tensor, goal: Goal) -> Tensor:
         for layer in self.layers:
-            states = layer(states, goal.tokens, goal.mask)
+            states = layer(states, goal.tokens, goal.mask, memory_steps=self.memory_steps)
         return states
 
     def step(self, states: Tensor, goal: Goal, cache: KeyValueCache, slots: Sequence[int]) -> Tensor:

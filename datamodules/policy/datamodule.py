@@ -126,6 +126,12 @@ class PolicyDataModule(ShardDataModule):
 
     def train_dataloader(self) -> ShardLoader:
         spec, trainer = self._spec("train", self.batch_size), self.trainer
+        if self.window.mirror_probability and len(spec.processor.cameras) > 1:
+            raise ConfigError(
+                f"policy_shards: window.mirror_probability {self.window.mirror_probability} of a policy with cameras "
+                f"{', '.join(spec.processor.cameras)}; a picture can be mirrored where one camera looks straight "
+                "ahead. Set it to 0, or model.trunk.init_args.cameras to [navigation_camera]"
+            )
         lengths = [source.num_samples for source in spec.sources]
         samples = self.epoch_samples or (len(lengths) * max(lengths) if self.mixing == "turns" else sum(lengths))
         num_batches = samples // spec.batch_size // spec.world_size

@@ -92,6 +92,7 @@ class WindowPreparation:
             goal=goal,
             time_offset=window.time_offset,
             seed=int(generator.integers(MAX_SEED)),
+            is_mirrored=window.is_mirrored,
         )
 
 

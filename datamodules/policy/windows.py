@@ -12,7 +12,7 @@ import numpy as np
 from zoo.errors import ConfigError
 
 MAX_STEPS = 1000
-"""Times are moved so that a window drawn at the beginning of an episode ends at this step at most."""
+"""The last time that a step can be said to have."""
 
 REDUCED_SHARE = 0.75
 """Of the episodes, those that lose repeated actions where that is asked for."""
@@ -27,10 +27,12 @@ class Window:
     Args:
         steps: (time,) growing places of its steps in the episode.
         time_offset: What is added to their times.
+        is_mirrored: It is shown as in a mirror.
     """
 
     steps: np.ndarray
     time_offset: int
+    is_mirrored: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +44,8 @@ class WindowRule:
         last_probability: That a window is the end of its episode instead of any part, when training begins.
         final_last_probability: The same when training ends; between them it changes evenly.
         reduce_redundancy: Leave out most repeats of an action in three of four training episodes.
+        max_time: In training times are moved at random so that a window ends at this step at most; 1000 in SPOC.
+        mirror_probability: That a training window is shown as in a mirror; for one camera that looks straight ahead.
     Raises:
         ConfigError: no step, more than 1000, or no probability.
     """
@@ -50,14 +54,18 @@ class WindowRule:
     last_probability: float = 0.0
     final_last_probability: float = 0.0
     reduce_redundancy: bool = False
+    max_time: int = MAX_STEPS
+    mirror_probability: float = 0.0
 
     def __post_init__(self) -> None:
         faults = []
         if not 1 <= self.length <= MAX_STEPS:
             faults.append(f"length is {self.length}, expected 1 to {MAX_STEPS} steps")
+        if not self.length <= self.max_time <= MAX_STEPS:
+            faults.append(f"max_time is {self.max_time}, expected {self.length}, the length, to {MAX_STEPS} steps")
         faults += [
             f"{name} is {getattr(self, name)}, expected 0 to 1"
-            for name in ("last_probability", "final_last_probability")
+            for name in ("last_probability", "final_last_probability", "mirror_probability")
             if not 0 <= getattr(self, name) <= 1
         ]
         if faults:
@@ -77,7 +85,9 @@ class WindowRule:
         share = self.last_probability + (self.final_last_probability - self.last_probability) * progress
         start = window_start(len(steps), self.length, last_probability=share, generator=generator)
         steps = steps[start : start + self.length]
-        return Window(steps, int(generator.integers(MAX_STEPS - len(steps), endpoint=True)))
+        offset = int(generator.integers(self.max_time - len(steps), endpoint=True))
+        # Drawn only where it is wanted: without, the draws that follow are those of a rule that knows no mirror.
+        return Window(steps, offset, bool(self.mirror_probability and generator.random() < self.mirror_probability))
 
     def evaluation_window(self, num_steps: int, generator: np.random.Generator) -> Window:
         """Any part of an episode at its true times; the same one whenever the generator is the same."""

@@ -25,11 +25,13 @@ def fridge() -> Iterator[Design]:
     ):
         wall = 0.04
         main = height - freezer
-        shapes, surfaces = _shelves((depth, width, main), (0.0, 0.0, 0.0), wall, max(1, round(main / 0.45) - 1))
+        shapes, surfaces = shelved_carcass((depth, width, main), (0.0, 0.0, 0.0), wall, max(1, round(main / 0.45) - 1))
         front = (depth / 2, 0.0, GAP_M)
         doors = [door("door0", width - 0.01, main - 2 * GAP_M, front, hinge=hinge, thickness=0.04, handle_length=0.3)]
         if freezer:
-            more, freezer_surfaces = _shelves((depth, width, freezer), (0.0, 0.0, main), wall, 0, first=len(surfaces))
+            more, freezer_surfaces = shelved_carcass(
+                (depth, width, freezer), (0.0, 0.0, main), wall, 0, first=len(surfaces)
+            )
             shapes, surfaces = (*shapes, *more), (*surfaces, *freezer_surfaces)
             above = (depth / 2, 0.0, main + GAP_M)
             doors.append(
@@ -45,7 +47,7 @@ def fridge() -> Iterator[Design]:
         )
 
 
-def _shelves(
+def shelved_carcass(
     size: Vector, at: Vector, wall: float, count: int, *, first: int = 0
 ) -> tuple[tuple[Shape, ...], tuple[Surface, ...]]:
     """A thick-walled carcass with boards, and the surfaces in it, numbered from `first`."""

@@ -143,18 +143,19 @@ class Category:
 
     def assets(self) -> Iterator[tuple[AssetFacts, Design]]:
         """Facts and design of each variant; the last is for tests, the one before for validation (8/1/1 of ten)."""
-        designs = tuple(self.designs())
+        designs, stem = tuple(self.designs()), self.name.replace(" ", "_")
         for index, design in enumerate(designs):
-            yield self._facts(design, index, split_of(index, len(designs))), design
+            yield self.facts_of(design, f"{stem}_{index}", split_of(index, len(designs))), design
 
-    def _facts(self, design: Design, index: int, split: Split) -> AssetFacts:
+    def facts_of(self, design: Design, uid: str, split: Split) -> AssetFacts:
+        """What is known of a design of this category under an identifier."""
         low, high = design.bounds()
         origin = _bottom_middle((low, high))
         surfaces = [_moved(surface, "", origin) for surface in design.surfaces]
         for part in design.moving:
             surfaces += [_moved(surface, part.name, part.anchor_m) for surface in part.surfaces]
         return AssetFacts(
-            uid=f"{self.name.replace(' ', '_')}_{index}",
+            uid=uid,
             category=self.name,
             synset=self.synset,
             description=design.description,

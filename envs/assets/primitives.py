@@ -6,7 +6,7 @@ Source: sheet molmospaces section 12 (contact classes, masses) and 13 (split by 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from types import MappingProxyType
 
@@ -82,7 +82,10 @@ class PrimitiveLibrary(AssetLibrary):
 
     @cached_property
     def _entries(self) -> tuple[tuple[AssetFacts, Design], ...]:
-        return tuple(entry for category in CATEGORIES for entry in category.assets())
+        return tuple(self._drawn_up())
+
+    def _drawn_up(self) -> Iterator[tuple[AssetFacts, Design]]:
+        return (entry for category in CATEGORIES for entry in category.assets())
 
     @cached_property
     def _facts(self) -> Mapping[str, AssetFacts]:

@@ -107,7 +107,7 @@ def _run(
     max_steps: int,
 ) -> CorrectedRecording:
     rooms = {room.name: place for place, room in enumerate(env.simulation.house.scene.rooms)}
-    recording = CorrectedRecording({camera: [] for camera in env.cameras})
+    recording = CorrectedRecording({camera: [] for camera in env.cameras}, categories=env.synsets)
     last = NO_ACTION
     while recording.num_steps < max_steps:
         label, is_strict = _label(expert), env.task.strict_success()

@@ -2,6 +2,7 @@
 
 Source: sheet spoc_ring_holodeck_graspmolmo sections 1.8 (what is recorded), 1.9 (tasks are mixed i mod K), 1.15 (only
 strict successes are kept).
+Differs: a share of the training episodes may be perturbed, so that there are labels beside the expert's own way.
 
 Every sample has draws of its own, by seed, split, house and place in the house, so that a shard may be gone on with in
 the middle. Every shard has houses of its own; where a house gives no episode the next one of its row is tried.
@@ -18,6 +19,7 @@ from zlib import crc32
 import numpy as np
 
 from zoo import registry
+from zoo.envs.data_engine.bursts import record_perturbed
 from zoo.envs.data_engine.recorder import Recording, record
 from zoo.envs.data_engine.sample import policy_sample
 from zoo.envs.data_engine.sight import RecordingEnv
@@ -28,7 +30,7 @@ from zoo.envs.sampling.sampler import RejectedError, TaskSampler
 from zoo.envs.simulation.houses import house
 from zoo.errors import ConfigError
 from zoo.generator import GeneratedSample, GivenUpError, ShardGenerator
-from zoo.shards.policy_episode import POLICY_SAMPLES
+from zoo.shards.policy_episode import CELL_COLUMNS, CELL_ROWS, MAX_CATEGORIES, POLICY_SAMPLES
 
 SPLITS = ("train", "val", "test")
 HOUSES_IN_ROW = 64  # tried one after the other for the same episodes
@@ -37,6 +39,9 @@ HOUSES_OF_SEED = 2**23  # so that seeds do not share houses
 MAX_HOUSES = 2**32
 NEVER = 10**9  # environments count no steps, the recorder does
 EXPERT_STREAM = 0x6578  # tells an expert's draws from its sampler's
+PERTURBED_STREAM = 0x7065  # tells the draw of which samples are perturbed from others
+PERTURBED = "perturbed"
+"""In the counts and the `meta` of episodes that are."""
 
 
 class PolicyEpisodes(ShardGenerator):
@@ -60,13 +65,17 @@ class PolicyEpisodes(ShardGenerator):
         max_steps: Longer episodes are not kept.
         noise: The base does not move quite as far as it is told (sheet section 1.2).
         crf: Constant rate factor of x264: 18 visually clean, 51 worst.
+        shows_categories: Record which of the categories each cell of the pictures shows, at most 32 of them.
+        cameras: Of the robot, those that are recorded; all where none are given.
+        perturbed_share: Of the training episodes, in which bursts of random moves are made in between and
+            `expert_actions` holds what the expert would have done.
 
     Raises:
         ConfigError: numbers that cannot be.
     """
 
     name: ClassVar[str] = "policy_episodes"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     unit: ClassVar[str] = "episode"
     schema = POLICY_SAMPLES
     is_costly: ClassVar[bool] = True
@@ -93,6 +102,9 @@ class PolicyEpisodes(ShardGenerator):
         max_steps: int = 600,
         noise: bool = False,
         crf: int = 23,
+        shows_categories: bool = False,
+        cameras: list[str] | None = None,
+        perturbed_share: float = 0.0,
     ) -> None:
         self.task, self.dataset, self.robot, self.random_bodies = task, dataset, robot, random_bodies
         self.robot_arguments, self.categories = robot_arguments, categories
@@ -100,6 +112,7 @@ class PolicyEpisodes(ShardGenerator):
         self.train_episodes, self.val_episodes, self.test_episodes = train_episodes, val_episodes, test_episodes
         self.episodes_per_house, self._shard_size, self.seed = episodes_per_house, shard_size, seed
         self.max_steps, self.noise, self.crf = max_steps, noise, crf
+        self.shows_categories, self.cameras, self.perturbed_share = shows_categories, cameras, perturbed_share
         if faults := list(self._faults()):
             raise ConfigError(f"{self.name}: {'; '.join(faults)}")
         self._cache = _Cache()
@@ -118,11 +131,25 @@ class PolicyEpisodes(ShardGenerator):
             yield f"num_rooms is {self.num_rooms}, expected the fewest and the most, as '[3,6]'"
         if not 0 <= self.crf <= 51:
             yield f"crf is {self.crf}, expected 0 (lossless) to 51 (worst)"
+        if not 0 <= self.perturbed_share <= 1:
+            yield f"perturbed_share is {self.perturbed_share}, expected 0 to 1"
+        if self.shows_categories:
+            yield from self._shows_faults()
         if self.seed >= MAX_HOUSES // HOUSES_OF_SEED:
             yield f"seed is {self.seed}, expected less than {MAX_HOUSES // HOUSES_OF_SEED}: each has houses of its own"
         is_finite = min(self.episodes_per_house, self.shard_size) > 0
         if is_finite and self._houses_of_shard * self._most_shards > HOUSES_OF_SEED:
             yield f"{max(self.splits.values())} episodes need more houses than the {HOUSES_OF_SEED} of a seed"
+
+    def _shows_faults(self) -> Iterator[str]:
+        categories = self.categories or []
+        if not 1 <= len(set(categories)) == len(categories) <= MAX_CATEGORIES:
+            yield (
+                f"shows_categories with categories {self.categories}, expected 1 to {MAX_CATEGORIES} different ones, "
+                "as --categories '[bed,chair]'"
+            )
+        if self.image_size is not None and (self.image_size[0] < CELL_COLUMNS or self.image_size[1] < CELL_ROWS):
+            yield f"shows_categories with image_size {self.image_size}, expected {CELL_COLUMNS}x{CELL_ROWS} or more"
 
     @property
     def tasks(self) -> list[str]:
@@ -175,8 +202,11 @@ class PolicyEpisodes(ShardGenerator):
                     if rejection.is_hopeless:
                         break
                     continue
-                counts["steps"] += recording.num_steps
                 meta = {"seeds": seeds, "rejected": sum(n for name, n in counts.items() if name.startswith("rejected"))}
+                counts["steps"] += recording.num_steps
+                if self._is_perturbed(split, number):
+                    counts[PERTURBED] += 1
+                    meta[PERTURBED] = True
                 simulation = self._cache.env.simulation
                 sample = policy_sample(key, task, episode, recording, simulation, crf=self.crf, meta=meta)
                 return GeneratedSample(sample.record, sample.media, sample.arrays, counts)
@@ -205,9 +235,18 @@ class PolicyEpisodes(ShardGenerator):
             RejectedError: either did not work.
         """
         env, episode, expert, rng = self._set_up(task, split, index, seeds)
+        if self._is_perturbed(split, number):
+            return episode, record_perturbed(env, episode, expert, rng, max_steps=self.max_steps, index=number)
         recording = record(env, episode, expert, rng, max_steps=self.max_steps, index=number)
         done = replace(episode, task=replace(episode.task, expert_length=recording.num_steps))
         return done, recording
+
+    def _is_perturbed(self, split: str, number: int) -> bool:
+        """Whether a sample is, whatever draw of whatever house gives it."""
+        if split != "train" or not self.perturbed_share:
+            return False
+        rng = np.random.default_rng([self.seed, SPLITS.index(split), number, PERTURBED_STREAM])
+        return bool(rng.random() < self.perturbed_share)
 
     def _set_up(
         self, task: str, split: str, index: int, seeds: Sequence[int]
@@ -220,7 +259,8 @@ class PolicyEpisodes(ShardGenerator):
         sampler, expert = self._cache.parts(self, task)
         draws = [*seeds, crc32(task.encode())]
         episode = sampler.sample(house(self.dataset, split, index), np.random.default_rng(draws))
-        env = self._cache.env_for(episode, noise=self.noise)
+        shown = self.categories if self.shows_categories else None
+        env = self._cache.env_for(episode, noise=self.noise, categories=shown or ())
         return env, episode, expert, np.random.default_rng([*draws, EXPERT_STREAM])
 
     def sampler_arguments(self) -> dict[str, Any]:
@@ -231,6 +271,7 @@ class PolicyEpisodes(ShardGenerator):
             "random_bodies": self.random_bodies or None,
             "categories": self.categories,
             "image_size": self.image_size,
+            "cameras": self.cameras,
         }
         return {name: value for name, value in given.items() if value is not None}
 
@@ -267,13 +308,14 @@ class _Cache:
             self._rooms[key] = len(house(dataset, split, index).scene.rooms)
         return wanted[0] <= self._rooms[key] <= wanted[1]
 
-    def env_for(self, episode: Episode, *, noise: bool) -> RecordingEnv:
+    def env_for(self, episode: Episode, *, noise: bool, categories: Sequence[str]) -> RecordingEnv:
         """The environment of an episode; another one is made where pictures or cameras are others."""
         robot, cameras = episode.robot, tuple(camera.name for camera in episode.cameras)
         key = robot.robot_name, episode.img_resolution, cameras
         if self.env is None or self._env_key != key:
             self.close()
             self.env = RecordingEnv(
+                categories=categories,
                 robot=robot.robot_name,
                 robot_arguments=robot.arguments,
                 cameras=cameras,

@@ -22,7 +22,7 @@ from zoo.envs.sampling.sampler import RejectedError
 from zoo.envs.simulation.simulation import UnstableError
 from zoo.errors import ConfigError
 from zoo.navigation_actions import SpocAction
-from zoo.shards.policy_episode import NO_ROOM
+from zoo.shards.policy_episode import NO_ROOM, SHOWS
 
 ARM_SIZE = 4
 
@@ -38,10 +38,12 @@ class Recording:
     Args:
         frames: By camera (height, width, 3) uint8 each.
         rows: Values of the arrays of `zoo.shards.policy_episode`, by name.
+        categories: Synsets of the bits of `shows`; none where that is not recorded.
     """
 
     frames: dict[str, list[np.ndarray]]
     rows: dict[str, list[Any]] = field(default_factory=dict)
+    categories: tuple[str, ...] = ()
 
     @property
     def num_steps(self) -> int:
@@ -87,7 +89,7 @@ def _run(
     env: RecordingEnv, expert: Expert, observation: Mapping[str, np.ndarray], info: Mapping[str, Any], max_steps: int
 ) -> Recording:
     rooms = {room.name: place for place, room in enumerate(env.simulation.house.scene.rooms)}
-    recording = Recording({camera: [] for camera in env.cameras})
+    recording = Recording({camera: [] for camera in env.cameras}, categories=env.synsets)
     for _ in range(max_steps):
         move = expert.act()
         action = move.action
@@ -119,7 +121,8 @@ def before_action(
     world = env.simulation.world
     pose = world.base_pose()
     boxes, visible = look(env, env.cameras, env.task.targets)
-    return {
+    shown = {SHOWS: env.shows()} if env.synsets else {}
+    return shown | {
         "in_hand": int(observation["in_hand"][0]),
         "base_pose": pose,
         "arm": observation.get("arm", np.zeros(ARM_SIZE)),

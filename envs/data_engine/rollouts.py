@@ -55,6 +55,8 @@ class ExpertCorrections(PolicyEpisodes, RolloutRounds):
         crf: Constant rate factor of x264: 18 visually clean, 51 worst.
         expert_share: Probability in the first round that a step makes the expert's action.
         expert_share_decay: By which it is multiplied from round to round.
+        shows_categories: Record which of the categories each cell of the pictures shows, at most 32 of them.
+        cameras: Of the robot, those that are recorded; all where none are given.
 
     Raises:
         ConfigError: numbers that cannot be.
@@ -62,7 +64,7 @@ class ExpertCorrections(PolicyEpisodes, RolloutRounds):
 
     kind: ClassVar[str] = "rollouts"
     name: ClassVar[str] = "expert_corrections"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def __init__(
         self,
@@ -84,6 +86,8 @@ class ExpertCorrections(PolicyEpisodes, RolloutRounds):
         crf: int = 23,
         expert_share: float = 0.5,
         expert_share_decay: float = 0.5,
+        shows_categories: bool = False,
+        cameras: list[str] | None = None,
     ) -> None:
         self.episodes, self.expert_share, self.expert_share_decay = episodes, expert_share, expert_share_decay
         self.number = 0  # of the round
@@ -109,6 +113,8 @@ class ExpertCorrections(PolicyEpisodes, RolloutRounds):
             max_steps=max_steps,
             noise=noise,
             crf=crf,
+            shows_categories=shows_categories,
+            cameras=cameras,
         )
 
     def _faults(self) -> Iterator[str]:
@@ -208,7 +214,6 @@ class ExpertCorrections(PolicyEpisodes, RolloutRounds):
         record = {
             **made.record,
             "key": f"round{self.number:03d}-{made.record['key']}",  # rounds are read together
-            "expert_steps": None,
             "success": recorded.is_success,
             "meta": {
                 **made.record["meta"],

@@ -12,7 +12,15 @@ from zoo.envs.episodes.schema import Episode
 from zoo.envs.robots.ring_body import RingBody
 from zoo.envs.simulation.simulation import Simulation
 from zoo.shards.encode import encode_frames
-from zoo.shards.policy_episode import ARRAYS, FPS, OPTIONAL_ARRAYS, POLICY_SCHEMA, POLICY_VERSION, PolicyEpisode
+from zoo.shards.policy_episode import (
+    ARRAYS,
+    EXPERT_ACTIONS,
+    FPS,
+    OPTIONAL_ARRAYS,
+    POLICY_SCHEMA,
+    POLICY_VERSION,
+    PolicyEpisode,
+)
 
 GOP = 10
 """Frames between two key frames: a window of an episode begins anywhere."""
@@ -66,12 +74,14 @@ def policy_sample(
             "index": scene.index,
             "rooms": [{"id": room.name, "type": room.room_type} for room in scene.rooms],
         },
-        "expert_steps": recording.num_steps,
+        "expert_steps": None if EXPERT_ACTIONS in recording.rows else recording.num_steps,
         "path_m": round(recording.path_m, 4),
         "shortest_m": None,
         "success": True,
         "meta": dict(meta),
     }
+    if recording.categories:
+        record["categories"] = list(recording.categories)
     columns = {name: c for name, c in {**ARRAYS, **OPTIONAL_ARRAYS}.items() if name in recording.rows}
     arrays = {name: np.array(recording.rows[name], column.dtype) for name, column in columns.items()}
     media = {

@@ -1,7 +1,8 @@
 """What of an object each picture shows, without drawing what cannot hide it.
 
 To see which pixels show an object, only what lies in the pyramid between the camera and the object is drawn: of a house
-with hundreds of geoms a handful. The pixels are those that the whole picture would have.
+with hundreds of geoms a handful. The pixels are those that the whole picture would have. Where all that a picture shows
+is recorded, the whole one is drawn, once, and the objects are looked up in it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from zoo.envs.data_engine.shown import bits_of_bodies, cells_of, synsets_of
 from zoo.envs.scenes.physics import COLLISION_GROUP
 from zoo.envs.simulation.camera_rig import CameraRig
 from zoo.envs.simulation.environment import EpisodeEnv
@@ -52,7 +54,17 @@ class Pyramid:
 
 
 class SightRig(CameraRig):
-    """A rig that says what it sees of objects; that is kept until something moves."""
+    """A rig that says what it sees of objects; that is kept until something moves.
+
+    Args:
+        width: Of every picture, pixels.
+        height: Pixels.
+        is_whole: Look objects up in the whole picture, which is drawn for `owners` anyway.
+    """
+
+    def __init__(self, *, width: int, height: int, is_whole: bool = False) -> None:
+        super().__init__(width=width, height=height)
+        self.is_whole = is_whole
 
     def show(self, model: mujoco.MjModel, data: mujoco.MjData, cameras: Mapping[str, str]) -> None:
         super().show(model, data, cameras)
@@ -62,6 +74,7 @@ class SightRig(CameraRig):
         self._roots = model.body_rootid[model.geom_bodyid]
         self._planes = model.geom_type == int(mujoco.mjtGeom.mjGEOM_PLANE)
         self._seen: dict[tuple[str, int], Seen] = {}
+        self._owners: dict[str, np.ndarray] = {}
         self._seen_at = np.empty(0)
 
     def visible_pixels(self, name: str, root: int) -> int:
@@ -76,26 +89,36 @@ class SightRig(CameraRig):
 
         What was asked before is told again until something moves.
         """
-        assert self._data is not None
-        if not np.array_equal(self._seen_at, self._data.qpos):
-            self._seen_at, self._seen = self._data.qpos.copy(), {}
+        self._forget_what_has_moved()
         if new := [root for root in roots if (name, root) not in self._seen]:
             self._seen |= {(name, root): seen for root, seen in self._look(name, new).items()}
         return [self._seen[name, root] for root in roots]
 
+    def owners(self, name: str) -> np.ndarray:
+        """(height, width) int32: the root body that each pixel of a camera's whole picture shows, -1 for none."""
+        self._forget_what_has_moved()
+        if name not in self._owners:
+            self._owners[name] = self._owners_of(self._drawn(name).geom_ids())
+        return self._owners[name]
+
+    def _forget_what_has_moved(self) -> None:
+        assert self._data is not None
+        if not np.array_equal(self._seen_at, self._data.qpos):
+            self._seen_at, self._seen, self._owners = self._data.qpos.copy(), {}, {}
+
+    def _owners_of(self, geoms: np.ndarray) -> np.ndarray:
+        return np.where(geoms >= 0, self._roots[geoms], -1)
+
     def _look(self, name: str, roots: Sequence[int]) -> dict[int, Seen]:
+        if self.is_whole:
+            owners = self.owners(name)
+            return {root: _seen_in(owners == root) for root in roots}
         in_view, seen = self._in_view(self._camera(name)), dict.fromkeys(roots, NOTHING)
         found = {root: mask for root in roots if (mask := self._before(name, root, in_view)) is not None}
         if not found:
             return seen
-        ids = self._drawn(name, np.logical_or.reduce(list(found.values()))).geom_ids()
-        owners = np.where(ids >= 0, self._roots[ids], -1)
-        for root in found:
-            rows, columns = np.nonzero(owners == root)
-            if len(rows):
-                box = int(columns.min()), int(rows.min()), int(columns.max()), int(rows.max())
-                seen[root] = Seen(len(rows), box)
-        return seen
+        owners = self._owners_of(self._drawn(name, np.logical_or.reduce(list(found.values()))).geom_ids())
+        return seen | {root: _seen_in(owners == root) for root in found}
 
     def _before(self, name: str, root: int, in_view: np.ndarray) -> np.ndarray | None:
         """(geoms,) bool: of those in view, all that may lie between a camera and a root body, which is among them.
@@ -134,12 +157,31 @@ class RecordingEnv(EpisodeEnv):
     """`EpisodeEnv` with a `SightRig`: the same observations and judgements.
 
     Args:
+        categories: Of assets whose places in the pictures are recorded, at most 32.
         **arguments: Of `EpisodeEnv`.
     """
 
-    def __init__(self, **arguments: Any) -> None:
+    def __init__(self, *, categories: Sequence[str] = (), **arguments: Any) -> None:
         super().__init__(**arguments)
-        self._rig = SightRig(width=self._rig.width, height=self._rig.height)
+        self.categories = tuple(categories)
+        self.synsets: tuple[str, ...] = ()
+        """Of the bits of `shows`, in the present house."""
+        self._rig = SightRig(width=self._rig.width, height=self._rig.height, is_whole=bool(categories))
+
+    def reset(
+        self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
+    ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """See `EpisodeEnv`."""
+        begun = super().reset(seed=seed, options=options)
+        if self.categories:
+            scene = self.simulation.house.scene
+            self.synsets = synsets_of(scene, self.categories)
+            self._bits = bits_of_bodies(self.simulation.world, scene, self.synsets)
+        return begun
+
+    def shows(self) -> np.ndarray:
+        """(cameras, 8, 14) uint32: bit k of a cell is set where the picture shows an object of synset k in it."""
+        return np.stack([cells_of(self._bits[self._rig.owners(camera)]) for camera in self.cameras])
 
     def seen(self, camera: str, root: int) -> Seen:
         """What a camera of the episode shows of a root body now."""
@@ -148,6 +190,14 @@ class RecordingEnv(EpisodeEnv):
     def seen_all(self, camera: str, roots: Sequence[int]) -> list[Seen]:
         """The same of several, for the price of one."""
         return self._rig.seen_all(camera, roots)
+
+
+def _seen_in(mask: np.ndarray) -> Seen:
+    """What a picture shows of an object, from the (height, width) bool of its pixels."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return NOTHING
+    return Seen(int(np.count_nonzero(mask)), (int(columns[0]), int(rows[0]), int(columns[-1]), int(rows[-1])))
 
 
 def _picture_of(model: mujoco.MjModel, camera: int, aspect: float) -> Pyramid | None:

@@ -142,11 +142,11 @@ class Style:
     """
 
     def __init__(self, rng: np.random.Generator) -> None:
-        self.woods = [_varied(rng, pick(rng, WOODS)) for _ in range(2)]
-        self.fabrics = [_varied(rng, pick(rng, FABRICS)) for _ in range(2)]
-        self.accents = {part: _varied(rng, pick(rng, colours), 0.03) for part, colours in ACCENTS.items()}
-        self.outside = _varied(rng, pick(rng, OUTSIDE))
-        self.ceiling = Material(rgba=_rgba(_varied(rng, (0.95, 0.95, 0.94), 0.03)), specular=0.0, shininess=0.0)
+        self.woods = [varied(rng, pick(rng, WOODS)) for _ in range(2)]
+        self.fabrics = [varied(rng, pick(rng, FABRICS)) for _ in range(2)]
+        self.accents = {part: varied(rng, pick(rng, colours), 0.03) for part, colours in ACCENTS.items()}
+        self.outside = varied(rng, pick(rng, OUTSIDE))
+        self.ceiling = Material(rgba=opaque(varied(rng, (0.95, 0.95, 0.94), 0.03)), specular=0.0, shininess=0.0)
         self.floor_of_all = _floor(rng, "living_room") if rng.random() < 0.5 else None
 
     def colours(self, rng: np.random.Generator, facts: AssetFacts) -> dict[str, Colour]:
@@ -157,13 +157,13 @@ class Style:
         found: dict[str, Colour] = {}
         for part in facts.colours:
             if part in self.accents and not any(word in part for word in words if len(word) > 2):
-                found[part] = _rgba(self.accents[part])
+                found[part] = opaque(self.accents[part])
             elif part in ART_PARTS:
-                found[part] = _rgba(_varied(rng, pick(rng, ART)))
+                found[part] = opaque(varied(rng, pick(rng, ART)))
             elif part in MAIN_PARTS and facts.category in UPHOLSTERED and not words & COLOUR_WORDS:
-                found[part] = _rgba(pick(rng, self.fabrics))
+                found[part] = opaque(pick(rng, self.fabrics))
             elif part in MAIN_PARTS and facts.category in WOODEN and not words & COLOUR_WORDS:
-                found[part] = _rgba(pick(rng, self.woods))
+                found[part] = opaque(pick(rng, self.woods))
         return found
 
     def floor(self, rng: np.random.Generator, room_type: str) -> Material:
@@ -176,16 +176,16 @@ class Style:
         """Of all walls of a room, on its side."""
         if room_type in WET and rng.random() < TILED_WALL_CHANCE:
             return _patterned(rng, "tiles", pick(rng, TILES[:5]))
-        colour = _varied(rng, pick(rng, PAINTS))
-        return Material(rgba=_rgba(colour), specular=0.05, shininess=0.05)
+        colour = varied(rng, pick(rng, PAINTS))
+        return Material(rgba=opaque(colour), specular=0.05, shininess=0.05)
 
     def outer_wall(self) -> Material:
-        return Material(rgba=_rgba(self.outside), specular=0.0, shininess=0.0)
+        return Material(rgba=opaque(self.outside), specular=0.0, shininess=0.0)
 
     def doors(self) -> list[Material]:
         """Of door leaves: painted white, or one of the house's woods."""
         white = Material(rgba=(0.93, 0.92, 0.9, 1.0), specular=0.2)
-        return [white, *(Material(rgba=_rgba(wood), specular=0.15) for wood in self.woods)]
+        return [white, *(Material(rgba=opaque(wood), specular=0.15) for wood in self.woods)]
 
 
 def draw_lights(rng: np.random.Generator, rects: Sequence[Rect], height_m: float) -> tuple[Light, ...]:
@@ -241,27 +241,28 @@ def _floor(rng: np.random.Generator, room_type: str) -> Material:
 
 
 def _patterned(rng: np.random.Generator, pattern: Pattern, colour: Rgb) -> Material:
-    first = _varied(rng, colour)
+    first = varied(rng, colour)
     shade = 0.55 if pattern == "checker" else 0.82
     second = tuple(round(shade * part, 3) for part in first)
     return Material(
-        rgba=_rgba(first),
+        rgba=opaque(first),
         pattern=pattern,
-        second_rgba=_rgba(second),
+        second_rgba=opaque(second),
         tile_m=between(rng, *_TILE_M[pattern], 0.05),
         specular=between(rng, 0.0, 0.3),
         shininess=between(rng, 0.0, 0.4),
     )
 
 
-def _varied(rng: np.random.Generator, colour: Rgb, reach: float = 0.06) -> Rgb:
+def varied(rng: np.random.Generator, colour: Rgb, reach: float = 0.06) -> Rgb:
     """A colour a little lighter or darker, and a little off its hue."""
     level = float(rng.uniform(-reach, reach))
     r, g, b = (round(min(1.0, max(0.0, c + level + float(rng.uniform(-0.02, 0.02)))), 3) for c in colour)
     return r, g, b
 
 
-def _rgba(colour: Sequence[float]) -> Colour:
+def opaque(colour: Sequence[float]) -> Colour:
+    """RGBA of an RGB colour."""
     r, g, b = colour
     return r, g, b, 1.0
 

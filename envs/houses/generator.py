@@ -25,6 +25,7 @@ from zoo.envs.houses.floor_space import FloorSpace
 from zoo.envs.houses.furnishing import Furnisher
 from zoo.envs.houses.openings import WALL_THICKNESS_M, HouseOpenings, draw_openings
 from zoo.envs.houses.placed import Catalogue, Placed
+from zoo.envs.houses.repainting import RepaintedStyle
 from zoo.envs.houses.small_objects import Scatterer
 from zoo.envs.houses.wall_things import WallHanger
 from zoo.envs.scenes.specification import Material, Placement, Room, Scene, Wall
@@ -46,6 +47,7 @@ class HouseSettings:
         closed_door_share: Of the doors between rooms, how many are closed at the start; 0 lets everybody through
             without opening any.
         extra_door_chance: That two rooms which suit each other get a door although there is another way.
+        repainted_share: Of the things that no hand lifts, how many are painted in any colours.
 
     Raises:
         ConfigError: a value out of its range.
@@ -54,6 +56,7 @@ class HouseSettings:
     num_rooms: tuple[int, int] = (1, MAX_ROOMS)
     closed_door_share: float = 0.0
     extra_door_chance: float = EXTRA_DOOR_CHANCE
+    repainted_share: float = 0.0
 
     def __post_init__(self) -> None:
         low, high = self.num_rooms
@@ -62,7 +65,7 @@ class HouseSettings:
                 f"num_rooms is {low} to {high}, expected the fewest first, then the most, both from 1 to {MAX_ROOMS}, "
                 f"as (1, {MAX_ROOMS}) or (3, 3)"
             )
-        for name in ("closed_door_share", "extra_door_chance"):
+        for name in ("closed_door_share", "extra_door_chance", "repainted_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}, expected a share from 0 to 1, as 0.2")
 
@@ -98,7 +101,7 @@ def generate_house(
     layout, furniture, walls, things, looks = (
         np.random.default_rng(sequence) for sequence in np.random.SeedSequence(seed).spawn(5)
     )
-    style = Style(looks)
+    style = RepaintedStyle(looks, share=settings.repainted_share) if settings.repainted_share else Style(looks)
     plan, openings, height_m = _draw_layout(layout, settings, style)
     spaces = [
         FloorSpace(rect.grown(-WALL_THICKNESS_M / 2), asked)
@@ -234,6 +237,8 @@ class ProceduralHouses:
         num_rooms: Fewest and most, 1 to 10.
         closed_door_share: Of the doors between rooms, how many are closed at the start, 0 to 1.
         extra_door_chance: That two rooms which suit each other get a door although there is another way, 0 to 1.
+        repainted_share: Of the furniture, how much is painted in any colours, 0 to 1; descriptions that name colours,
+            as those of `primitives` do, are untrue then.
     """
 
     kind: ClassVar[str] = "scene_planner"
@@ -247,11 +252,15 @@ class ProceduralHouses:
         num_rooms: tuple[int, int] = (1, MAX_ROOMS),
         closed_door_share: float = 0.0,
         extra_door_chance: float = EXTRA_DOOR_CHANCE,
+        repainted_share: float = 0.0,
     ) -> None:
         if seed < 0:
             raise ConfigError(f"seed is {seed}, expected 0 or more")
         self.settings = HouseSettings(
-            num_rooms=tuple(num_rooms), closed_door_share=closed_door_share, extra_door_chance=extra_door_chance
+            num_rooms=tuple(num_rooms),
+            closed_door_share=closed_door_share,
+            extra_door_chance=extra_door_chance,
+            repainted_share=repainted_share,
         )
         self.library_name, self.seed = library, seed
         self._library: AssetLibrary = registry.build("asset_library", library)

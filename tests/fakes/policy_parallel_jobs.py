@@ -35,7 +35,7 @@ def batch_of(module: PolicyModule, rows: list[int]) -> PolicyBatch:
     torch.manual_seed(5)
     batch = tiny_batch(module, lengths=LENGTHS)
     longest = max(LENGTHS[row] for row in rows)
-    values = {field.name: getattr(batch, field.name) for field in fields(batch)}
+    values = {field.name: value for field in fields(batch) if (value := getattr(batch, field.name)) is not None}
     return replace(
         batch,
         **{

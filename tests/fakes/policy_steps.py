@@ -7,7 +7,7 @@ import torch
 from zoo.policy_trunk import IN_HAND_PADDING, PolicySteps, TrunkInputs
 from zoo.text_encoder import TextFeatures
 
-OPTIONAL = ("in_hand", "boxes", "valid_mask")
+OPTIONAL = ("in_hand", "boxes", "target_map", "valid_mask")
 
 
 def random_text(inputs: TrunkInputs, *, batch: int, tokens: int = 3) -> TextFeatures:
@@ -32,6 +32,7 @@ def random_steps(
         time_ids=torch.arange(time).expand(shape),
         in_hand=torch.randint(IN_HAND_PADDING + 1, shape) if inputs.has_in_hand else None,
         boxes=boxes,
+        target_map=torch.rand(*shape, cameras, *inputs.target_grid) if inputs.target_grid else None,
     )
 
 

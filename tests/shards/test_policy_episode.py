@@ -75,6 +75,13 @@ def with_array(name: str, values: np.ndarray) -> PolicyEpisode:
     return replace(episode, arrays=episode.arrays | {name: values})
 
 
+def with_shows(categories=("bed", "sofa"), highest=3) -> PolicyEpisode:
+    shows = np.zeros((STEPS, 2, 8, 14), np.uint32)
+    shows[1, 0, 2, 3] = highest
+    episode = with_array("shows", shows)
+    return replace(episode, record=episode.record | {"categories": list(categories)})
+
+
 def test_files_are_read_back():
     episode = example()
     found = read_policy_sample(episode.files())
@@ -95,6 +102,14 @@ def test_labels_are_the_expert_s_where_somebody_else_acted():
     found = read_policy_sample(episode.files())
     np.testing.assert_array_equal(found.labels, labels)
     np.testing.assert_array_equal(found.arrays["actions"], example().arrays["actions"])
+
+
+def test_what_the_cells_show_is_read_back():
+    episode = with_shows()
+    found = read_policy_sample(episode.files())
+    assert found.record["categories"] == ["bed", "sofa"]
+    np.testing.assert_array_equal(found.arrays["shows"], episode.arrays["shows"])
+    with_shows([f"kind {number}" for number in range(32)], 2**32 - 1).check()
 
 
 def test_a_task_that_chores_does_not_have_may_be_about_rooms():
@@ -149,6 +164,16 @@ FAULTY = {
         with_array("expert_actions", np.zeros(3, np.int8)), "length_mismatch", "expert_actions has 3 rows"),
     "labels of another type": (
         with_array("expert_actions", np.zeros(STEPS)), "bad_arrays", "expert_actions is float64"),
+    "cells of no category": (
+        replace(with_shows(), record=example().record), "bad_arrays", "categories and the array shows belong together"),
+    "categories without cells": (changed(categories=["bed"]), "bad_arrays", "shows belong together"),
+    "a bit of no category": (with_shows(highest=4), "bad_arrays", "shows holds bit 2, the record has 2 categories"),
+    "other cells": (
+        replace(with_shows(), arrays=example().arrays | {"shows": np.zeros((STEPS, 2, 4, 7), np.uint32)}),
+        "bad_arrays", r"shows is uint32 \(4, 2, 4, 7\), expected uint32 \(4, 2, 8, 14\)"),
+    "one category twice": (with_shows(["bed", "bed"]), "bad_record", "one category twice in bed, bed"),
+    "33 categories": (with_shows([f"kind {number}" for number in range(33)]), "bad_record", "categories"),
+    "no categories": (with_shows([]), "bad_record", r"categories: \[\] should be non-empty"),
     "an array that nobody knows": (with_array("mood", np.zeros(STEPS)), "bad_arrays", "unknown: .'mood'"),
     "done inside": (with_array("actions", np.array([0, 4, 0, 4], np.int8)), "early_done", "done is said at step 1"),
     "another length": (

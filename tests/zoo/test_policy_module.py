@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from lightning.pytorch import Trainer
@@ -50,7 +52,59 @@ def test_encoders_learn_where_the_target_is(tmp_path):
     with torch.no_grad():
         found = module.eval()(batch).target_logits.sigmoid()
     assert shown.any()
-    assert found[shown].min() > found[~shown].max()
+    assert found.squeeze(1)[shown].min() > found.squeeze(1)[~shown].max()
+
+
+def shown_batch(module):
+    """Bright patches are beds, dark ones sinks; the first row asks for a bed, the second, of other bits, for a sink."""
+    batch = tiny_batch(module, lengths=(4, 4))
+    shows = torch.zeros(2, 4, 2, 8, 14, dtype=torch.int64)
+    batch.frames[:, :, :, :, :16, :16] = 255
+    batch.frames[:, :, :, :, 16:, 32:] = 0
+    shows[0, :, :, :4, :4], shows[0, :, :, 4:, 10:] = 1, 2
+    shows[1, :, :, :4, :4], shows[1, :, :, 4:, 10:] = 4, 1
+    return replace(
+        batch,
+        goals=("find a bed", "find a sink"),
+        shows=shows,
+        categories=(("bed", "sink"), ("sink", "oven", "bed")),
+        category=("bed", "sink"),
+    )
+
+
+def test_every_row_teaches_what_every_goal_of_the_batch_looks_like(tmp_path):
+    module = tiny_policy(target_weight=1.0, target_grid=(2, 3))
+    batch = shown_batch(module)
+    run = trainer(tmp_path, max_steps=60)
+    run.fit(module, loader(batch, 60), loader(batch))
+    assert {"val/loss", "val/action_loss", "val/target_loss"} <= set(run.logged_metrics)
+    module.eval()
+    with torch.no_grad():
+        found = module(batch).target_logits.sigmoid()  # (rows, goals, time, cameras, rows, columns)
+    for goal, (row, column) in enumerate(((0, 0), (1, 2))):
+        shown = torch.zeros(2, 3, dtype=torch.bool)
+        shown[row, column] = True
+        assert found[:, goal][..., shown].min() > found[:, goal][..., ~shown].max()
+
+
+def test_the_trunk_reads_where_the_target_is_also_when_it_acts():
+    torch.manual_seed(0)
+    module = tiny_policy(target_weight=1.0, target_grid=(2, 3)).eval()
+    batch = shown_batch(module)
+    before = module(batch).logits
+    with torch.no_grad():
+        module.model.target.bias += 3
+        assert (module(batch).logits - before).abs().max() > 1e-4
+        alone = module(replace(batch, shows=None, categories=(), category=()))
+    torch.testing.assert_close(alone.logits, module(batch).logits)
+    assert alone.target_logits.shape[1] == 1
+
+
+def test_a_trunk_that_asks_for_the_target_must_be_taught_it_on_the_same_grid():
+    with pytest.raises(ConfigError, match="nothing teaches that; give model.target_weight above 0"):
+        tiny_policy(target_grid=(2, 3))
+    with pytest.raises(ConfigError, match=r"grid of \(2, 3\) patches, model.trunk.target_grid is \(3, 3\)"):
+        tiny_policy(target_weight=1.0, target_grid=(3, 3))
 
 
 @pytest.mark.parametrize("target_weight", [0.0, 0.5])

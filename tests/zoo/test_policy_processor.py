@@ -71,6 +71,56 @@ def test_the_same_picture_alone_and_in_a_clip():
         assert torch.equal(made.frames({"navigation": clip[step : step + 1]})[0], whole[step])
 
 
+def shown_episode(num_steps, *, task_type="object_nav_type"):
+    """Of two cameras, of which the second shows the second category in one corner."""
+    made = record("k", num_steps) | {"categories": ["bed.n.01", "sink.n.01"]}
+    made["goal_spec"] = {"task_type": task_type, "synsets": ["sink.n.01"]}
+    cells = np.zeros((num_steps, 2, 8, 14), np.uint32)
+    cells[:, 1, 0, 13] = 2
+    return PolicyEpisode(made, arrays(num_steps) | {"shows": cells}, {})
+
+
+def window_of(episode, of=None, **arguments):
+    of = of or processor()
+    frames = of.frames({name: pictures(3, 8, 12) for name in CAMERAS})
+    return of.example(episode, steps=np.arange(3), frames=frames, goal="go", **arguments)
+
+
+def test_what_pictures_show_comes_along_with_the_category_that_is_asked_for():
+    made = window_of(shown_episode(3))
+    assert (made.categories, made.category) == (("bed.n.01", "sink.n.01"), "sink.n.01")
+    assert made.shows.sum((2, 3)).tolist() == [[0, 2]] * 3
+    assert window_of(shown_episode(3, task_type="object_nav_room")).category is None
+    one_camera = window_of(shown_episode(3), of=processor(cameras=CAMERAS[1:]))
+    assert one_camera.shows.shape == (3, 1, 8, 14)
+    assert one_camera.shows[:, 0, 0, 13].tolist() == [2] * 3
+    assert window_of(shown_episode(3), of=processor(crop_columns=2)).shows is None
+
+
+def test_a_batch_says_what_it_shows_where_all_its_rows_do():
+    of, shown = processor(), window_of(shown_episode(3))
+    short = of.collate([shown, window_of(shown_episode(3), seed=1)])
+    assert short.shows.shape == (2, 3, 2, 8, 14)
+    assert short.category == ("sink.n.01",) * 2
+    mixed = of.collate([shown, example(5, range(5))])
+    assert (mixed.shows, mixed.categories, mixed.category) == (None, (), ())
+
+
+def test_in_a_mirror_left_is_right():
+    plain, mirrored = window_of(shown_episode(3)), window_of(shown_episode(3), is_mirrored=True)
+    assert torch.equal(mirrored.frames, plain.frames.flip(-1))
+    assert torch.equal(mirrored.shows, plain.shows.flip(-1))
+    turned = {1: 2, 2: 1, 6: 7, 7: 6}
+    for ours, theirs in ((mirrored.actions, plain.actions), (mirrored.previous_actions, plain.previous_actions)):
+        assert ours.tolist() == [turned.get(action, action) for action in theirs.tolist()]
+    there = plain.boxes[..., 4] > MISSING_BOX[4]
+    widths = torch.tensor([camera["width"] for camera in shown_episode(3).record["cameras"]])[:, None]
+    assert torch.equal(mirrored.boxes[there][:, 4], plain.boxes[there][:, 4])
+    assert torch.equal(mirrored.boxes[..., 0][there], (widths - 1 - plain.boxes[..., 2])[there])
+    assert torch.equal(mirrored.boxes[~there], plain.boxes[~there])
+    assert there.any()
+
+
 def test_columns_are_cut_off_both_sides():
     clip = pictures(1, 8, 18)
     frames = processor(crop_columns=3).frames({"navigation": clip})

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zoo.policy_processor import PolicyProcessor
-from zoo.policy_target import PRIOR, TargetHead, cell_shares, in_view, is_missing, target_loss
+from zoo.policy_target import PRIOR, TargetHead, cell_shares, in_view, is_missing, shown_shares, target_loss
 from zoo.policy_trunk import ActionIds
 from zoo.shards.policy_episode import MISSING_BOX
 
@@ -72,16 +72,38 @@ def test_pixels_of_a_padded_picture_lie_where_boxes_say():
 
 def test_a_fresh_layer_expects_few_patches_to_show_the_target():
     head = TargetHead(patch_channels=8, goal_channels=6)
-    logits = head(torch.zeros(2, 3, 1, 8, 2, 2), torch.zeros(2, 6))
-    assert logits.shape == (2, 3, 1, 2, 2)
+    logits = head(torch.zeros(2, 3, 1, 8, 2, 2), torch.zeros(2, 4, 6))
+    assert logits.shape == (2, 4, 3, 1, 2, 2)
     assert logits.sigmoid().mean().item() == pytest.approx(PRIOR, abs=0.01)
 
 
 def test_padding_teaches_nothing_and_the_loss_is_a_mean_over_steps():
-    logits, shares = torch.zeros(1, 3, 2, 2, 2), torch.zeros(1, 3, 2, 2, 2)
-    shares[0, 2] = 1
+    logits, shares = torch.zeros(1, 1, 3, 2, 2, 2), torch.zeros(1, 1, 3, 2, 2, 2)
+    shares[0, 0, 2] = 1
     mask = torch.tensor([[True, True, False]])
     loss = target_loss(logits, shares, mask, torch.tensor(2.0))
     assert loss.item() == pytest.approx(4 * 0.6931, abs=1e-3)
-    logits[0, 2] = 99
+    logits[0, 0, 2] = 99
     assert target_loss(logits, shares, mask, torch.tensor(2.0)) == loss
+
+
+def test_goals_that_nothing_is_known_about_teach_nothing():
+    logits, shares = torch.randn(2, 3, 4, 1, 2, 2), torch.rand(2, 3, 4, 1, 2, 2)
+    mask, steps = torch.ones(2, 4, dtype=torch.bool), torch.tensor(8.0)
+    asked = torch.tensor([[True, False, True], [False, False, False]])
+    loss = target_loss(logits, shares, mask, steps, asked)
+    known = [target_loss(logits[:1, [g]], shares[:1, [g]], mask[:1], steps) for g in (0, 2)]
+    torch.testing.assert_close(loss, (known[0] + known[1]) / 2)
+    assert torch.equal(target_loss(logits, shares, mask, steps, asked & False), torch.tensor(0.0))
+
+
+def test_a_goal_is_shown_where_any_recorded_cell_has_its_bit():
+    shows = torch.zeros(2, 1, 1, 8, 14, dtype=torch.int64)
+    shows[0, 0, 0, 0, 0] = 0b101
+    shows[0, 0, 0, 7, 13] = 0b010
+    shows[1, 0, 0, 3, 2] = 1 << 31
+    found = shown_shares(shows, torch.tensor([[0, 1, -1], [31, 0, 2]]), (4, 7))
+    assert found.shape == (2, 3, 1, 1, 4, 7)
+    assert found[0, 0].sum() == found[0, 1].sum() == found[1, 0].sum() == 1
+    assert found[0, 0, 0, 0, 0, 0] == found[0, 1, 0, 0, 3, 6] == found[1, 0, 0, 0, 1, 1] == 1
+    assert found[1, 1:].sum() == 0

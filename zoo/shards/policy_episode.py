@@ -40,6 +40,10 @@ NO_ROOM = -1
 """In `room`, of a base that stands in none, or of a recording that does not say."""
 NOT_COUNTED = -1
 """In `visible`, where nobody counted."""
+CELL_ROWS, CELL_COLUMNS = 8, 14
+"""Cells of equal size that `shows` divides a picture into."""
+MAX_CATEGORIES = 32
+"""Bits of a cell of `shows`."""
 
 Reason = Literal[
     "bad_record",
@@ -130,6 +134,8 @@ POLICY_EPISODE: dict[str, Any] = {
         "path_m": _METRES,  # walked
         "shortest_m": _METRES,  # shortest way to the goal; null where there is no single one
         "success": {"type": "boolean"},  # by the strict test (sheet section 1.13)
+        # Synsets, in the order of the bits of the array `shows`; there if and only if that is.
+        "categories": {"type": "array", "minItems": 1, "maxItems": MAX_CATEGORIES, "items": _NAME},
         "meta": {"type": "object"},
     },
 }
@@ -171,9 +177,11 @@ ARRAYS: Mapping[str, _Column] = {
 }
 """Arrays of the npz file; each has `num_steps` rows."""
 
-EXPERT_ACTIONS = "expert_actions"
+EXPERT_ACTIONS, SHOWS = "expert_actions", "shows"
 OPTIONAL_ARRAYS: Mapping[str, _Column] = {
     EXPERT_ACTIONS: _Column("int8"),  # what an expert would have done, where somebody else chose `actions`
+    # Bit k of a cell: a pixel of it shows an object of the record's category k, near or far, whatever the task is.
+    SHOWS: _Column("uint32", ("cameras", CELL_ROWS, CELL_COLUMNS)),
 }
 """Arrays that not every recording has."""
 
@@ -289,6 +297,9 @@ def check_policy_record(record: Any, *, where: str = "sample") -> None:
     cameras = [camera["name"] for camera in record["cameras"]]
     if len(set(cameras)) < len(cameras):
         raise EpisodeFault(f"{named}: two cameras of one name in {', '.join(cameras)}", reason="bad_record")
+    categories = record.get("categories", ())
+    if len(set(categories)) < len(categories):
+        raise EpisodeFault(f"{named}: one category twice in {', '.join(categories)}", reason="bad_record")
     if not record["goal"].strip():
         raise EpisodeFault(f"{named}: the goal is an empty text", reason="empty_goal")
     if fault := _goal_fault(record):
@@ -404,6 +415,18 @@ def _content_faults(record: Mapping[str, Any], arrays: Mapping[str, np.ndarray])
     for name in ("base_pose", "arm", "boxes"):
         if not np.isfinite(arrays[name]).all():
             yield f"{name} holds what is no finite number", "bad_arrays"
+    if fault := _shows_fault(record, arrays):
+        yield fault, "bad_arrays"
+
+
+def _shows_fault(record: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str | None:
+    if ("categories" in record) != (SHOWS in arrays):
+        return f"the record's categories and the array {SHOWS} belong together, and only one of them is there"
+    if SHOWS not in arrays:
+        return None
+    known = len(record["categories"])
+    highest = int(arrays[SHOWS].max(initial=0)).bit_length()
+    return f"{SHOWS} holds bit {highest - 1}, the record has {known} categories" if highest > known else None
 
 
 def _read_arrays(data: bytes | None, where: str) -> dict[str, np.ndarray]:

@@ -2,6 +2,8 @@
 
 Source: sheet spoc_ring_holodeck_graspmolmo sections 1.13 (strict success), 1.15 (final approach: turn towards the
 object, done when strict success holds).
+Differs: it goes on until it is well inside of the distance within which a target counts, where it can. Who learns from
+it and says done a step too early has succeeded all the same.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from zoo.envs.tasks.chores import ObjectNav
 from zoo.navigation_actions import SpocAction
 
 ARRIVAL_M = 0.2  # by which the base may miss a goal
+MARGIN_M = 0.35  # of the distance within which a target counts; done is said well inside of it where there is a place
 SPACING_M = 0.2  # of places that are judged
 SPREAD_M = 1.5  # of way beyond the nearest good place, within which others are goals too
 MAX_LOOKS = 400  # places that are judged in one plan
@@ -39,12 +42,13 @@ class FindExpert(ChoreExpert):
         self.views = Viewpoints(self.world, Eye.of_episode(episode, episode.img_resolution))
         self._tried: list[tuple[str, Array]] = []
         self._strict: tuple[Array, bool] | None = None
+        self._within_m = self.task.succ_pos_threshold - MARGIN_M
 
     def choose(self, pose: Array) -> SpocAction:
-        if self._is_strict(pose):
-            self.phase = "done"
-            return SpocAction.DONE
         while True:
+            if self._is_strict(pose):
+                self.phase = "done"
+                return SpocAction.DONE
             action = self.drive(pose)
             if action is not None:
                 return action
@@ -56,9 +60,18 @@ class FindExpert(ChoreExpert):
                 self.phase = "done"
                 return SpocAction.DONE
 
+    def plan(self, pose: Array) -> bool:
+        """See `ChoreExpert`; where no place well inside is left, the whole distance will do from then on."""
+        if super().plan(pose):
+            return True
+        if self._within_m == self.task.succ_pos_threshold:
+            return False
+        self._within_m, self._strict = self.task.succ_pos_threshold, None
+        self.forget_course()
+        return super().plan(pose)
+
     def goals(self, grid: RouteGrid, start: np.ndarray) -> np.ndarray:
-        within = self.task.succ_pos_threshold - ARRIVAL_M
-        cells, names, ways = self._near(grid, start, within)
+        cells, names, ways = self._near(grid, start, self._within_m - ARRIVAL_M)
         poses = {name: self.views.facing(name, grid.plan.point_of(cells)) for name in dict.fromkeys(names)}
         good: list[int] = []
         for index in np.argsort(ways, kind="stable")[:MAX_LOOKS]:
@@ -105,7 +118,7 @@ class FindExpert(ChoreExpert):
         return None
 
     def _is_near(self, name: str, place: Array) -> bool:
-        return float(self.views.distances_m(name, place[None])[0]) <= self.task.succ_pos_threshold
+        return float(self.views.distances_m(name, place[None])[0]) <= self._within_m
 
     def _was_tried(self, name: str, place: Array) -> bool:
         return any(tried == name and math.dist(place, where) <= TRIED_M for tried, where in self._tried)

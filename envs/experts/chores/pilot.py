@@ -4,7 +4,9 @@ Source: sheet spoc_ring_holodeck_graspmolmo sections 1.15 (rules of the walker, 
 a grid of clearance for the body's own size, simplified).
 Differs: nothing is undone and no move is drawn by chance after a failure. The pilot tests an action on the floor map
 before it proposes it, remembers an action that failed all the same, and searches a few moves ahead where the walker's
-rule leads nowhere. So what it proposes depends on the pose and on the failures seen, not on its own last action.
+rule leads nowhere. So what it proposes depends on the pose and on the failures seen, not on its own last action. On the
+way it goes ahead at bearings of up to 20 degrees where the floor allows it, so that one turn is not taken back by the
+next: with the walker's rule one turn in eight was.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import numpy as np
 from zoo.envs.experts.chores.body import Floor, positions_along
 from zoo.envs.kinematics.poses import Array, wrapped
 from zoo.envs.navigation.paths import NoRouteError, RouteGrid, Router, RouteTree
-from zoo.envs.navigation.walker import has_moved, is_at, step_towards, turn_towards
+from zoo.envs.navigation.walker import TURN_DEG, bearing_deg, has_moved, is_at, step_towards
 from zoo.navigation_actions import SpocAction
 
 NEAR_M = 0.4  # a start from the next cell of a grid
@@ -28,6 +30,8 @@ OFF_WAY_M = 0.3  # from the leg that it drives on, beyond which it plans anew
 SAME_M, SAME_RAD = 0.02, math.radians(1)  # poses that are one
 AVOID_M = 0.25  # before a base that found no way on
 AHEAD_M = 0.6  # along the way that a search looks for
+LARGE_FROM_DEG = 20.0  # of an angle, from which a turn of 30 degrees leaves no more than 10
+CORNER_M = 0.25  # before a corner, within which small bearings are corrected
 MAX_EXPANSIONS = 1500  # poses of one search
 SEARCH_STEP_M, SEARCH_STEP_RAD = 0.05, math.radians(6)  # poses that a search holds for one
 BASE_ACTIONS = (
@@ -122,9 +126,10 @@ class Pilot:
         way = self._way_from(pose)
         if self._leg >= len(way):
             return None
-        action = step_towards(pose, way[self._leg])
-        if self._leads_on(pose, action):
-            return action
+        corner = way[self._leg]
+        for action in dict.fromkeys((calm_step_towards(pose, corner), step_towards(pose, corner))):
+            if self._leads_on(pose, action):
+                return action
         self.is_recovering = (_key(pose), action) in self._failed
         aim = _ahead_on(way, self._leg, pose)
         return self.search(pose, aim, lambda here: is_at(here, aim) and self._leads_on(here, SpocAction.MOVE_AHEAD))
@@ -159,7 +164,7 @@ class Pilot:
         """
         if (action := self._continued(pose)) is not None:
             return action
-        action = turn_towards(math.degrees(wrapped(yaw - pose[2])))
+        action = _calm_turn(math.degrees(wrapped(yaw - pose[2])))
         if self._leads_on(pose, action):
             return action
         within = math.radians(within_deg)
@@ -258,6 +263,26 @@ class Pilot:
             elif is_inside:
                 found.append((action, passed[-1], 10.0))
         return found
+
+
+def calm_step_towards(pose: Array, point_m: Array) -> SpocAction:
+    """As `step_towards`, but far from the point it goes ahead until a whole turn of 30 degrees is needed.
+
+    A large turn from a bearing of half its size leads to the same bearing on the other side, and a small one is soon
+    followed by another, because bearings grow on the way.
+    """
+    bearing = bearing_deg(pose, point_m)
+    if TURN_DEG < abs(bearing) < LARGE_FROM_DEG:
+        is_far = math.dist(pose[:2], point_m) > CORNER_M
+        return SpocAction.MOVE_AHEAD if is_far else _calm_turn(bearing)
+    return step_towards(pose, point_m)
+
+
+def _calm_turn(angle_deg: float) -> SpocAction:
+    """The turn that lessens an angle, of 30 degrees only where it need not be taken back."""
+    if abs(angle_deg) >= LARGE_FROM_DEG:
+        return SpocAction.ROTATE_LEFT if angle_deg > 0 else SpocAction.ROTATE_RIGHT
+    return SpocAction.ROTATE_LEFT_SMALL if angle_deg > 0 else SpocAction.ROTATE_RIGHT_SMALL
 
 
 def _key(pose: Array) -> Key:

@@ -32,7 +32,7 @@ from zoo.envs.sampling.sampler import RejectedError, TaskSampler
 from zoo.envs.sampling.stage import Stage
 from zoo.envs.simulation.environment import NO_ARGUMENTS
 from zoo.envs.simulation.houses import House, library
-from zoo.envs.tasks.chores import NAVIGATION_CAMERA
+from zoo.envs.tasks.chores import NAVIGATION_CAMERA, ObjectNav
 from zoo.errors import ConfigError
 from zoo.goal_texts import goal_text
 
@@ -68,9 +68,11 @@ class ChoreSampler(TaskSampler):
         min_path_m: Least way from the start; None: what is usual for the task.
         max_path_m: Longest; None: what is usual for the task.
         horizon_steps: Steps of an episode; None: as the task has it.
+        cameras: Of the robot, those that episodes have; None: all.
 
     Raises:
-        ConfigError: a robot that does not act by discrete steps or cannot do the task, or numbers that make no sense.
+        ConfigError: a robot that does not act by discrete steps or cannot do the task, numbers that make no sense, or
+            cameras that the robot does not have or that leave out the one that decides about success.
         UnknownNameError: no asset is called like one of the categories.
     """
 
@@ -93,6 +95,7 @@ class ChoreSampler(TaskSampler):
         min_path_m: float | None = None,
         max_path_m: float | None = None,
         horizon_steps: int | None = None,
+        cameras: Sequence[str] | None = None,
     ) -> None:
         if robot not in self.robots:
             raise ConfigError(f"episodes of {self.task} are for {' or '.join(self.robots)}, not for robot {robot!r}")
@@ -113,6 +116,8 @@ class ChoreSampler(TaskSampler):
         self.robot_arguments, self.random_bodies = dict(robot_arguments), random_bodies
         self.image_size, self.horizon_steps = None if image_size is None else tuple(image_size), horizon_steps
         self.categories = None if categories is None else tuple(categories)
+        self.cameras = None if cameras is None else tuple(cameras)
+        self._check_cameras()
         self._libraries: dict[str, AssetLibrary] = {}
         self._site: Site | None = None
         self._scout: Scout | None = None
@@ -156,7 +161,7 @@ class ChoreSampler(TaskSampler):
                 arguments=arguments,
             ),
             img_resolution=size,
-            cameras=camera_records.records(placed),
+            cameras=camera_records.records([one for one in placed if self.cameras is None or one.name in self.cameras]),
             scene_modifications=SceneModifications(object_poses=site.stage.poses()),
             task=record,
             task_relevant_objects=tuple(choice.targets),
@@ -185,6 +190,23 @@ class ChoreSampler(TaskSampler):
             self._check_categories()
             self._site = Site(Stage(place, self.robot, self._libraries))
         return self._site
+
+    def _check_cameras(self) -> None:
+        if self.cameras is None:
+            return
+        own = [camera.name for camera in next(iter(self.robot.camera_systems.values())).nominal()]
+        unknown = [name for name in self.cameras if name not in own]
+        if unknown or not self.cameras:
+            raise ConfigError(
+                f"{self.task}: cameras {', '.join(unknown) or 'are none'}; robot {self.robot.name!r} has "
+                f"{', '.join(own)}. Give some of these, or none for all"
+            )
+        decides = issubclass(registry.load("task", self.task), ObjectNav)
+        if decides and NAVIGATION_CAMERA not in self.cameras:
+            raise ConfigError(
+                f"{self.task}: cameras {', '.join(self.cameras)}, expected {NAVIGATION_CAMERA} among them: success "
+                "asks what it sees"
+            )
 
     def _check_categories(self) -> None:
         if self.categories is not None and self._libraries:

@@ -11,10 +11,18 @@ from policy_steps import cut, random_steps, random_text, tensors, text_rows
 
 from zoo import registry
 from zoo.backbones.policy.spoc import Variant
+from zoo.backbones.policy.step_embedding import StepScales
+from zoo.errors import ConfigError
 from zoo.policy_trunk import PolicyTrunk
 
 SMALL = {"patch_channels": 6, "text_channels": 5, "hidden_size": 16, "grid": (2, 2)}
-CHOICES = {"variant": typing.get_args(Variant), "goal_in_decoder": (True, False)}
+CHOICES = {
+    "variant": typing.get_args(Variant),
+    "goal_in_decoder": (True, False),
+    "target_grid": ((2, 3),),
+    "memory_steps": (2,),
+    "scales": (StepScales(table=0.5, time=0.1),),
+}
 
 
 def tiny_trunks() -> dict[str, partial]:
@@ -27,7 +35,7 @@ def tiny_trunks() -> dict[str, partial]:
             values = [(key, value) for key in sorted(chosen) for value in CHOICES[key]] or [None]
             for value in values:
                 arguments = SMALL | dict([value] if value else [])
-                found[f"{name}-{value[1] if value else 'plain'}"] = partial(builder, **arguments)
+                found[f"{name}-{'='.join(map(str, value)) if value else 'plain'}"] = partial(builder, **arguments)
     return found
 
 
@@ -45,7 +53,32 @@ def trunk(request):
 
 
 def test_trunks_of_all_parts_are_tested():
-    assert len(TINY) >= 7
+    assert len(TINY) >= 13
+
+
+def test_where_the_target_is_seen_matters_and_must_be_told():
+    trunk = registry.build("policy_trunk", "spoc-tiny", target_grid=(2, 3), **SMALL).eval()
+    steps = random_steps(trunk.inputs, batch=1, time=2)
+    moved = trunk(replace(steps, target_map=steps.target_map.flip(-1)))
+    assert (moved - trunk(steps)).abs().max() > 1e-3
+    with pytest.raises(ConfigError, match=r"None grid of the target, not \(2, 3\)"):
+        trunk(replace(steps, target_map=None))
+    with pytest.raises(ValueError, match=r"target_map \(1, 2, 3\) must be"):
+        replace(steps, target_map=torch.zeros(1, 2, 3))
+
+
+@pytest.mark.parametrize("name", ["spoc-tiny", "ring-tiny"])
+def test_what_is_longer_ago_than_the_memory_of_all_layers_is_forgotten(name):
+    trunk = registry.build("policy_trunk", name, memory_steps=2, num_layers=2, **SMALL).eval()
+    steps = random_steps(trunk.inputs, batch=1, time=6)
+    other = replace(steps, patches=torch.cat([steps.patches[:, :1] + 1, steps.patches[:, 1:]], dim=1))
+    changed = (trunk(other) - trunk(steps)).abs().amax(-1)[0] > 1e-6
+    assert changed.tolist() == [True] * 3 + [False] * 3  # each of the two layers looks back one step
+
+
+def test_a_memory_of_no_step_is_refused():
+    with pytest.raises(ConfigError, match="memory_steps is 0, expected 1 or more"):
+        registry.build("policy_trunk", "spoc-tiny", memory_steps=0)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

@@ -62,6 +62,19 @@ def test_times_are_moved_anywhere_up_to_the_limit():
     assert 985 < max(offsets) <= 990
 
 
+def test_times_and_mirrors_follow_the_rule():
+    actions = np.arange(300) % 20
+    rule = WindowRule(length=10, max_time=30, mirror_probability=0.25)
+    windows = [rule.training_window(actions, progress=0.0, generator=generator(seed)) for seed in range(2000)]
+    assert {window.time_offset for window in windows} == set(range(21))
+    assert abs(np.mean([window.is_mirrored for window in windows]) - 0.25) < 0.04  # standard deviation 0.01
+    assert not WindowRule(mirror_probability=1.0).evaluation_window(9, generator()).is_mirrored
+    with pytest.raises(ConfigError, match="max_time is 9, expected 50, the length, to 1000 steps"):
+        WindowRule(max_time=9)
+    with pytest.raises(ConfigError, match="mirror_probability is 2"):
+        WindowRule(mirror_probability=2)
+
+
 def test_the_only_offset_of_the_longest_window_is_none():
     window = WindowRule(length=MAX_STEPS).training_window(np.arange(1200), progress=0.0, generator=generator())
     assert (len(window.steps), window.time_offset) == (MAX_STEPS, 0)

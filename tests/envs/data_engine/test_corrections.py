@@ -25,7 +25,7 @@ SHIFT = {AHEAD: 1, BACK: -1}
 class Line:
     """A base on a line: strict success at 3 m, success in the loose sense from 2 m on; 9 m is torn apart."""
 
-    cameras = ("eye",)
+    cameras, synsets = ("eye",), ()
 
     def __init__(self) -> None:
         self.simulation = SimpleNamespace(

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from zoo import registry
 from zoo.envs.data_engine.generator import SPLITS, PolicyEpisodes
 from zoo.envs.data_engine.sight import RecordingEnv
+from zoo.envs.data_engine.targets import ACCURATE_M
 from zoo.envs.episodes.schema import Episode
 from zoo.errors import ConfigError
 from zoo.generator import GivenUpError
+from zoo.goal_texts import category_asked
 from zoo.navigation_actions import SpocAction
 from zoo.shards.policy_episode import MISSING_BOX, PolicyEpisode
 
@@ -30,6 +32,11 @@ SMALL = {"image_size": (64, 48), "num_rooms": (1, 2), "train_episodes": 3, "val_
         ({"crf": 52}, "crf is 52"),
         ({"seed": 512}, "seed is 512, expected less than 512"),
         ({"train_episodes": 10**9}, "more houses than"),
+        ({"perturbed_share": 1.1}, "perturbed_share is 1.1, expected 0 to 1"),
+        ({"shows_categories": True}, "shows_categories with categories None, expected 1 to 32 different"),
+        ({"shows_categories": True, "categories": ["bed", "bed"]}, "expected 1 to 32 different"),
+        ({"shows_categories": True, "categories": [f"kind {n}" for n in range(33)]}, "expected 1 to 32 different"),
+        ({"shows_categories": True, "categories": ["bed"], "image_size": (12, 8)}, r"\(12, 8\), expected 14x8 or more"),
         ({"max_steps": 1, "shard_size": 0}, "shard_size is 0.*max_steps is 1"),
     ],
 )
@@ -111,6 +118,69 @@ def test_a_shard_that_is_gone_on_with_has_the_same_bytes(recorded):
     assert last.media == samples[2].media
     for name, array in samples[2].arrays.items():
         np.testing.assert_array_equal(last.arrays[name], array)
+
+
+@pytest.mark.render
+def test_what_the_cells_show_changes_nothing_else_and_agrees_with_the_targets():
+    """The asked category is in the cells where pixels of targets are counted; beyond 6 m in the cells only."""
+    kinds = {"categories": ["garbage can", "sofa", "bed"], "cameras": ["navigation_camera"]}
+    plain = list(PolicyEpisodes(**SMALL | kinds).samples("train", 0, 3))
+    shown = list(PolicyEpisodes(**SMALL | kinds, shows_categories=True).samples("train", 0, 3))
+    compared = 0
+    for sample, other in zip(shown, plain, strict=True):
+        episode = PolicyEpisode(sample.record, sample.arrays, sample.media)
+        episode.check()
+        assert episode.cameras == ("navigation_camera",)
+        assert sample.record == {**other.record, "categories": ["ashcan.n.01", "sofa.n.01", "bed.n.01"]}
+        assert sample.media == other.media
+        for name, array in other.arrays.items():
+            np.testing.assert_array_equal(sample.arrays[name], array)
+        asked = sample.record["categories"].index(category_asked(sample.record["goal_spec"]))
+        in_cells = (sample.arrays["shows"] >> asked & 1).any(axis=(2, 3))
+        counted = sample.arrays["visible"] > 0
+        np.testing.assert_array_equal(in_cells | counted, in_cells)
+        is_near = _farthest_target_m(episode) <= ACCURATE_M
+        np.testing.assert_array_equal(in_cells[is_near], counted[is_near])
+        compared += int(counted[is_near].sum())
+    assert compared
+
+
+def _farthest_target_m(episode):
+    """(T,) from the base to the box of the farthest target."""
+    env = RecordingEnv(robot="stretch", image_size=(64, 48), horizon_steps=10**6)
+    env.reset(options={"episode": Episode.from_json(episode.record["episode"], "recorded")})
+    return np.array(
+        [max(env.task.distance_to_m(name, pose) for name in env.task.targets) for pose in episode.arrays["base_pose"]]
+    )
+
+
+@pytest.mark.render
+def test_perturbed_episodes_are_labelled_and_the_share_is_of_training_alone():
+    made = PolicyEpisodes(**SMALL | {"val_episodes": 1}, perturbed_share=0.5)
+    samples = list(made.samples("train", 0, 3))
+    again = list(made.samples_from("train", 0, 3, 1))
+    assert [sample.record for sample in again] == [sample.record for sample in samples[1:]]
+    perturbed = [sample for sample in samples if "expert_actions" in sample.arrays]
+    assert 0 < len(perturbed) < 3  # by the seed
+    for sample in samples:
+        PolicyEpisode(sample.record, sample.arrays, sample.media).check()
+        actions = sample.arrays["actions"]
+        assert sample.record["success"]
+        assert actions[-1] == SpocAction.DONE
+        assert sample.arrays["strict_success"][-1]
+        assert sample.counts["perturbed"] == (sample in perturbed)
+        assert sample.record["meta"].get("perturbed", False) == (sample in perturbed)
+        assert (sample.record["expert_steps"] is None) == (sample in perturbed)
+    (kept,) = made.samples("val", 0, 1)
+    assert "expert_actions" not in kept.arrays
+
+
+def test_the_share_is_of_samples_whatever_house_gives_them():
+    made = PolicyEpisodes(perturbed_share=0.3, seed=3)
+    chosen = [made._is_perturbed("train", number) for number in range(2000)]
+    assert sum(chosen) == pytest.approx(600, abs=60)
+    assert chosen == [made._is_perturbed("train", number) for number in range(2000)]
+    assert not any(made._is_perturbed(split, number) for split in ("val", "test") for number in range(50))
 
 
 def test_the_splits_are_those_of_houses():

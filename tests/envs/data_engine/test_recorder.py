@@ -19,7 +19,7 @@ AHEAD, LEFT, DONE = SpocAction.MOVE_AHEAD, SpocAction.ROTATE_LEFT, SpocAction.DO
 class NumberLine:
     """A base on a line: `ahead` goes 1 m, but not beyond 3; success beyond 2.5, in the loose sense beyond 1.5."""
 
-    cameras = ("eye",)
+    cameras, synsets = ("eye",), ()
 
     def __init__(self) -> None:
         self.simulation = SimpleNamespace(

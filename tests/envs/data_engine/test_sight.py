@@ -48,6 +48,35 @@ def test_what_holds_a_point_of_the_pyramid_reaches_into_it(seed):
 
 
 @pytest.mark.render
+def test_the_whole_picture_tells_the_same_and_is_drawn_once_a_step(monkeypatch):
+    place = two_rooms(
+        {"near": ("chair_0", (2.0, 2.5, 0.0)), "arm": ("armchair_0", (3.0, 0.6, 0)), "bed": ("bed_0", (6.0, 1.7, 0.0))}
+    )
+    monkeypatch.setattr(simulation, "house", lambda *_: place)
+    episode = find(["near"], (0.8, 1.7, 0.3), size=(64, 48))
+    given = {"robot": "stretch", "cameras": ("navigation_camera",), "image_size": (64, 48), "horizon_steps": 100}
+    plain, whole = RecordingEnv(**given), RecordingEnv(categories=["bed", "chair"], **given)
+    try:
+        for env in (plain, whole):
+            env.reset(options={"episode": episode})
+        roots = [plain.simulation.world.root(name) for name in plain.simulation.world.objects]
+        for _ in range(12):
+            for env in (plain, whole):
+                env.step(np.array([SpocAction.ROTATE_LEFT]))
+            assert whole.seen_all("navigation_camera", roots) == plain.seen_all("navigation_camera", roots)
+            owners = whole._rig.owners("navigation_camera")
+            assert whole._rig.owners("navigation_camera") is owners
+            (cells,) = whole.shows()
+            for bit, names in enumerate((["bed"], ["near", "arm"])):  # an armchair is a chair
+                own = np.isin(owners, [whole.simulation.world.root(name) for name in names])
+                found = {(row * 8 // 48, column * 14 // 64) for row, column in np.argwhere(own)}
+                assert found == set(map(tuple, np.argwhere(cells >> bit & 1)))
+    finally:
+        plain.close()
+        whole.close()
+
+
+@pytest.mark.render
 def test_small_pictures_agree_with_whole_ones(monkeypatch):
     place = two_rooms(
         {"mug": ("mug_0", (2.0, 2.5, 0.1)), "bed": ("bed_0", (6.0, 1.7, 0.0)), "sofa": ("sofa_0", (3.0, 0.6, 0))}

@@ -6,6 +6,7 @@ from chore_runs import folded_episode, run_chore
 from two_rooms import DEPTH_M, two_rooms
 from wheeled import ARM_OUT, wheeled_env
 
+from zoo.envs.experts.chores import find
 from zoo.envs.experts.chores.find import FindExpert
 from zoo.envs.scenes.specification import Leaf
 from zoo.navigation_actions import NAVIGATION_ACTIONS, SpocAction
@@ -36,6 +37,18 @@ def test_it_finds_the_nearest_through_a_doorway(monkeypatch, robot):
     assert env.collisions == 0
     assert len(run.actions) < 45
     assert not any(run.recoveries)
+    env.close()
+
+
+@pytest.mark.render
+@pytest.mark.parametrize(("margin", "low", "high"), [(find.MARGIN_M, 1.0, 1.65), (1.9, 1.5, 2.0)])
+def test_done_is_said_well_inside_of_the_distance_where_there_is_a_place(monkeypatch, margin, low, high):
+    """With a margin that leaves no place, anywhere within 2 m will do."""
+    monkeypatch.setattr(find, "MARGIN_M", margin)
+    env = wheeled_env(monkeypatch, two_rooms(THINGS), wanted(names=("far",)))
+    run = run_chore(env, FindExpert())
+    assert run.strict
+    assert low < env.task.distance_m() <= high
     env.close()
 
 

@@ -1,11 +1,14 @@
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from zoo import registry
 from zoo.envs.experts.chores.body import Body, Floor
-from zoo.envs.experts.chores.pilot import Course, Pilot, StuckError
+from zoo.envs.experts.chores.pilot import Course, Pilot, StuckError, calm_step_towards
 from zoo.envs.kinematics.poses import wrapped
 from zoo.envs.navigation.occupancy import OccupancyMap
 from zoo.navigation_actions import SpocAction
@@ -72,6 +75,47 @@ def test_it_goes_around_a_wall_and_touches_nothing():
     assert poses[:, 1].max() > 4.5
     assert math.dist(poses[-1][:2], (5.0, 1.0)) <= 0.2
     assert len(actions) < 70
+
+
+OPEN = floor_with()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.tuples(*[st.floats(0.6, 5.4)] * 4), st.floats(-math.pi, math.pi))
+def test_no_turn_is_taken_back_by_the_next(places, yaw):
+    x, y, goal_x, goal_y = places
+    poses, actions = drive(steered(OPEN, (goal_x, goal_y)), (x, y, yaw))
+    assert math.dist(poses[-1][:2], (goal_x, goal_y)) <= 0.25
+    turns = [action.effect.turn_deg for action in actions]
+    assert all(before * after >= 0 for before, after in pairwise(turns))
+
+
+@pytest.mark.parametrize(
+    ("bearing", "distance", "expected"),
+    [
+        (19.0, 1.0, SpocAction.MOVE_AHEAD),
+        (-19.0, 0.3, SpocAction.MOVE_AHEAD),
+        (19.0, 0.2, SpocAction.ROTATE_LEFT_SMALL),
+        (-11.0, 0.2, SpocAction.ROTATE_RIGHT_SMALL),
+        (9.0, 0.2, SpocAction.MOVE_AHEAD),
+        (20.5, 1.0, SpocAction.ROTATE_LEFT),
+        (-20.5, 0.2, SpocAction.ROTATE_RIGHT),
+        (179.0, 0.2, SpocAction.MOVE_BACK),
+    ],
+)
+def test_small_bearings_are_corrected_near_the_point(bearing, distance, expected):
+    angle = 0.4 + math.radians(bearing)
+    point = np.array([1.0 + distance * math.cos(angle), 2.0 + distance * math.sin(angle)])
+    assert calm_step_towards(np.array([1.0, 2.0, 0.4]), point) is expected
+
+
+def test_a_small_turn_is_made_where_going_on_ahead_has_failed():
+    """The goal lies 12 degrees to the left."""
+    pilot, pose = steered(OPEN, (4.0, 3.63)), np.array([1.0, 3.0, 0.0])
+    pilot.observe(pose, None)
+    assert pilot.propose(pose) == SpocAction.MOVE_AHEAD
+    pilot.observe(pose, SpocAction.MOVE_AHEAD)
+    assert pilot.propose(pose) == SpocAction.ROTATE_LEFT_SMALL
 
 
 def test_the_nearest_of_several_goals_is_chosen():

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -149,6 +150,27 @@ def test_arguments_that_make_no_sense(arguments, message):
 def test_what_has_no_hand_fetches_nothing():
     with pytest.raises(ConfigError, match="for stretch, not for robot 'ring_body'"):
         FetchTypeSampler(robot="ring_body")
+
+
+def test_cameras_that_are_left_out_change_nothing_else(home):
+    alone = ObjectNavTypeSampler(cameras=["navigation_camera"]).sample(home, np.random.default_rng(0))
+    whole = ObjectNavTypeSampler().sample(home, np.random.default_rng(0))
+    assert [camera.name for camera in whole.cameras] == ["navigation_camera", "manipulation_camera"]
+    assert alone == replace(whole, cameras=whole.cameras[:1])
+    RoomNavSampler(cameras=["manipulation_camera"])  # pictures do not decide where it is
+
+
+@pytest.mark.parametrize(
+    ("cameras", "message"),
+    [
+        (["wrist"], "cameras wrist; robot 'stretch' has navigation_camera, manipulation_camera"),
+        ([], "cameras are none; robot 'stretch' has navigation_camera"),
+        (["manipulation_camera"], "expected navigation_camera among them: success asks what it sees"),
+    ],
+)
+def test_cameras_that_will_not_do(cameras, message):
+    with pytest.raises(ConfigError, match=message):
+        ObjectNavTypeSampler(cameras=cameras)
 
 
 def test_an_unknown_category_is_named_with_one_near_it(home):
