@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
+from torchmetrics.classification import BinaryAveragePrecision
 
 from zoo import sharding
 from zoo.acting import ModulePolicy
@@ -30,6 +31,9 @@ from zoo.text_encoder import TextEncoder
 DEFAULT_OPTIMISER = PolicyOptimiserSettings()
 
 STAGES = ("val", "test")
+
+AP_THRESHOLDS = 100
+"""Of the average precision of patches, which are too many to be kept one by one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,6 +130,9 @@ class PolicyModule(ComponentModule):
             self.losses = nn.ModuleDict(
                 {stage: nn.ModuleDict({term: MeanMetric() for term in terms}) for stage in STAGES}
             )
+            self.found = nn.ModuleDict()  # how well patches that show what a goal names are told from others
+            if target_weight:
+                self.found.update({stage: BinaryAveragePrecision(thresholds=AP_THRESHOLDS) for stage in STAGES})
 
     # -- components ---------------------------------------------------------------------------------------------------
 
@@ -201,11 +208,19 @@ class PolicyModule(ComponentModule):
         for name, mean in self.losses[stage].items():
             mean.update(loss if name == "loss" else terms[name], (batch.actions != IGNORED).sum())
         self.metrics[stage].update(outputs.logits.argmax(-1), batch.actions)
+        if outputs.target_logits is not None:
+            shares, asked = self._shown(batch)
+            is_known = batch.valid_mask.unsqueeze(1) if asked is None else batch.valid_mask[:, None] & asked[..., None]
+            found, shown = (x[is_known].flatten() for x in (outputs.target_logits.sigmoid(), shares > 0.5))
+            self.found[stage].update(found, shown.int())
 
     def _log_metrics(self, stage: str) -> None:
         """Log what all processes counted; each calls this once, whatever its share of the batches was."""
         losses = {name: mean.compute() for name, mean in self.losses[stage].items()}
         scores = {**losses, **self.metrics[stage].compute()}
+        if stage in self.found:
+            scores["target_average_precision"] = self.found[stage].compute()
+            self.found[stage].reset()
         for counted in (*self.losses[stage].values(), self.metrics[stage]):
             counted.reset()
         for name, value in scores.items():

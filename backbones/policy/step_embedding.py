@@ -33,7 +33,7 @@ def in_hand_table(channels: int, bound: float = TABLE_BOUND) -> nn.Embedding:
     return table(IN_HAND_PADDING + 1, channels, bound)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)  # without slots, which jsonargparse cannot read from a function's default
 class StepScales:
     """How loud a step's own facts begin beside what it sees, whose channels have a mean square of about 1.
 

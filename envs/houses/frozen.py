@@ -77,6 +77,20 @@ class Nav100Houses(FrozenHouses):
         super().__init__(file=str(BUNDLED / "nav100" / HOUSES_FILE))
 
 
+class NavBodiesHouses(FrozenHouses):
+    """Houses of the bundled benchmark `nav_bodies`."""
+
+    def __init__(self) -> None:
+        super().__init__(file=str(BUNDLED / "nav_bodies" / HOUSES_FILE))
+
+
+class NavRandomBodiesHouses(FrozenHouses):
+    """Houses of the bundled benchmark `nav_random_bodies`."""
+
+    def __init__(self) -> None:
+        super().__init__(file=str(BUNDLED / "nav_random_bodies" / HOUSES_FILE))
+
+
 def write_houses(houses: Sequence[Scene], split: Split, file: Path) -> None:
     """Write a file of houses; the same houses give the same bytes.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,8 +26,11 @@ from zoo.envs.sampling.sampler import SamplingReport, sample_episodes
 from zoo.envs.scenes.specification import Scene
 from zoo.envs.simulation.environment import EpisodeEnv
 from zoo.envs.simulation.houses import house
+from zoo.errors import ConfigError
 
 logger = logging.getLogger(__name__)
+
+NO_ARGUMENTS: Mapping[str, Any] = MappingProxyType({})
 
 
 def freeze(
@@ -38,7 +42,7 @@ def freeze(
     dataset: str = "procedural",
     split: Split = "test",
     seed: int = 0,
-    arguments: Mapping[str, Any] = MappingProxyType({}),
+    arguments: Mapping[str, Any] | Sequence[Mapping[str, Any]] = NO_ARGUMENTS,
 ) -> Benchmark:
     """Draw a benchmark and write it with its houses; nothing is left out for being hard.
 
@@ -46,26 +50,31 @@ def freeze(
         folder: New; its name is the benchmark's. Episodes name it as their data set, so a scene planner must be
             registered under this name: a `FrozenHouses` of the folder's `houses.json.gz`.
         tasks: Registry names of task samplers.
-        count: Episodes of each.
+        count: Episodes of each, with each of the arguments.
         created_at: ISO time.
         dataset: Registry name of the scene planner that draws.
         split: Of houses and instances of assets.
         seed: Of the draws.
-        arguments: Of the samplers, where they take any.
+        arguments: Of the samplers, where they take any; or several, of one robot each, say: all are drawn in turn, in
+            houses of seeds that follow `seed`.
     Raises:
         ConfigError: the folder holds a benchmark already, or a number is out of its range.
     """
     check_new(folder)  # before minutes of drawing
     drawn: list[Episode] = []
     told = []
-    for task in tasks:
+    variants = [arguments] if isinstance(arguments, Mapping) else list(arguments)
+    if not variants:
+        raise ConfigError("freeze: no arguments at all; leave them out, or give one mapping or more")
+    for task, (number, chosen) in itertools.product(tasks, enumerate(variants)):
         report = SamplingReport()
         found = sample_episodes(
-            task, dataset=dataset, split=split, count=count, seed=seed, arguments=arguments, report=report
+            task, dataset=dataset, split=split, count=count, seed=seed + number, arguments=chosen, report=report
         )
         drawn += tqdm(found, total=count, desc=f"drawing {task}", unit="episode", leave=False)
         told.append(f"{task}: {report.text()}")
         logger.info("%s", told[-1])
+    each = f" with each of {len(variants)} arguments" if len(variants) > 1 else ""
     drawn = with_expert_lengths(drawn)
     numbers = {index: number for number, index in enumerate(sorted({episode.house_index for episode in drawn}))}
     episodes = [replace(one, scene_dataset=folder.name, house_index=numbers[one.house_index]) for one in drawn]
@@ -73,7 +82,7 @@ def freeze(
     benchmark = Benchmark.of(
         folder.name,
         episodes,
-        description=f"{count} episodes a task, drawn from {dataset}/{split} with seed {seed}. {'. '.join(told)}",
+        description=f"{count} episodes a task{each}, drawn from {dataset}/{split} with seed {seed}. {'. '.join(told)}",
         created_at=created_at,
         asset_digests=_digests(scenes, episodes),
     )
@@ -93,7 +102,12 @@ def with_expert_lengths(episodes: Iterable[Episode]) -> list[Episode]:
         steps = None
         if isinstance(episode.task, ChoresTask):
             if env is None or env.robot.name != episode.robot.robot_name:
-                env = EpisodeEnv(robot=episode.robot.robot_name, image_size=episode.img_resolution, horizon_steps=NEVER)
+                env = EpisodeEnv(
+                    robot=episode.robot.robot_name,
+                    robot_arguments=episode.robot.arguments,
+                    image_size=episode.img_resolution,
+                    horizon_steps=NEVER,
+                )
             result = run_episode(env, episode, index, ExpertDriver(), RolloutSettings())
             steps = result.steps if result.success_at_end else None
         known = episode if steps is None else replace(episode, task=replace(episode.task, expert_length=steps))

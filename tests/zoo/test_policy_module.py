@@ -78,6 +78,7 @@ def test_every_row_teaches_what_every_goal_of_the_batch_looks_like(tmp_path):
     run = trainer(tmp_path, max_steps=60)
     run.fit(module, loader(batch, 60), loader(batch))
     assert {"val/loss", "val/action_loss", "val/target_loss"} <= set(run.logged_metrics)
+    assert run.logged_metrics["val/target_average_precision"] > 0.95
     module.eval()
     with torch.no_grad():
         found = module(batch).target_logits.sigmoid()  # (rows, goals, time, cameras, rows, columns)

@@ -1,5 +1,6 @@
 """A benchmark that is drawn once carries its houses and pins its assets; the bundled one is whole."""
 
+import json
 from collections import Counter
 
 import pytest
@@ -40,6 +41,42 @@ def test_mini_is_whole():
     for episode in mini.episodes:
         objects = house(*episode.house).objects
         assert episode.task.target in objects
+
+
+@pytest.mark.parametrize(
+    ("name", "bodies"),
+    [("nav_bodies", {"stretch_real": 20, "stretch_factory": 20, "locobot": 20, "a1": 20, "go1": 20}),
+     ("nav_random_bodies", {"drawn": 100})],
+)  # fmt: skip
+def test_benchmarks_of_bodies_are_whole(name, bodies):
+    """Each in a test house of its own, found by the expert; no house of nav100 among them."""
+    found = Benchmark.load(find_benchmark(name))
+    arguments = [episode.robot.arguments["body"] for episode in found.episodes]
+    assert Counter(body if isinstance(body, str) else "drawn" for body in arguments) == bodies
+    assert len({json.dumps(body, sort_keys=True) for body in arguments}) == (5 if name == "nav_bodies" else 100)
+    assert {episode.robot.robot_name for episode in found.episodes} == {"ring_body"}
+    assert len({episode.house_index for episode in found.episodes}) == 100
+    assert all(0 < episode.task.expert_length < 300 for episode in found.episodes)
+    found.check_assets(installed_assets(found.metadata.asset_digests))
+
+
+@pytest.mark.render
+def test_several_arguments_are_drawn_in_turn(tmp_path):
+    variants = [
+        {"robot": "ring_body", "robot_arguments": {"body": body}, "image_size": (64, 48)} for body in ("a1", "go1")
+    ]
+    given = {
+        "tasks": ["object_nav_type"],
+        "count": 1,
+        "created_at": "2020-01-01T00:00:00Z",
+        "dataset": "homes",
+        "split": "val",
+    }
+    frozen = freeze(tmp_path / "two", arguments=variants, **given)
+    assert [episode.robot.arguments["body"] for episode in frozen.episodes] == ["a1", "go1"]
+    assert "1 episodes a task with each of 2 arguments" in frozen.metadata.description
+    with pytest.raises(ConfigError, match="no arguments at all"):
+        freeze(tmp_path / "none", arguments=[], **given)
 
 
 def test_nav100_is_whole():
