@@ -224,7 +224,8 @@ class PolicyModule(ComponentModule):
         for counted in (*self.losses[stage].values(), self.metrics[stage]):
             counted.reset()
         for name, value in scores.items():
-            self.log(f"{stage}/{name}", value, prog_bar=name in ("loss", "f1_weighted"))
+            # All processes have the same value; Lightning would warn of each that is not told to be averaged.
+            self.log(f"{stage}/{name}", value, prog_bar=name in ("loss", "f1_weighted"), sync_dist=True)
 
     def validation_step(self, batch: PolicyBatch, batch_idx: int) -> None:
         self._evaluate(batch, "val")
