@@ -28,6 +28,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "varied_homes": "zoo.envs.houses.varied:VariedHomes",
         "mini": "zoo.envs.houses.frozen:MiniHouses",
         "nav100": "zoo.envs.houses.frozen:Nav100Houses",
+        "nav_val": "zoo.envs.houses.frozen:NavValHouses",
         "nav_bodies": "zoo.envs.houses.frozen:NavBodiesHouses",
         "nav_random_bodies": "zoo.envs.houses.frozen:NavRandomBodiesHouses",
     },

@@ -77,6 +77,13 @@ class Nav100Houses(FrozenHouses):
         super().__init__(file=str(BUNDLED / "nav100" / HOUSES_FILE))
 
 
+class NavValHouses(FrozenHouses):
+    """Houses of the bundled benchmark `nav_val`."""
+
+    def __init__(self) -> None:
+        super().__init__(file=str(BUNDLED / "nav_val" / HOUSES_FILE))
+
+
 class NavBodiesHouses(FrozenHouses):
     """Houses of the bundled benchmark `nav_bodies`."""
 

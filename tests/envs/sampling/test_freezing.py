@@ -79,6 +79,14 @@ def test_several_arguments_are_drawn_in_turn(tmp_path):
         freeze(tmp_path / "none", arguments=[], **given)
 
 
+def test_nav_val_is_of_the_validation_split():
+    found = Benchmark.load(find_benchmark("nav_val"))
+    assert len(found.episodes) == 50
+    assert {episode.data_split for episode in found.episodes} == {"val"}
+    assert all(0 < episode.task.expert_length < 300 for episode in found.episodes)
+    found.check_assets(installed_assets(found.metadata.asset_digests))
+
+
 def test_nav100_is_whole():
     """A hundred houses of 3 to 6 rooms, one episode each, with things of the test split and the expert's steps."""
     nav = Benchmark.load(find_benchmark("nav100"))
