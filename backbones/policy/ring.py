@@ -62,7 +62,8 @@ def ring_tiny(
         dropout: Share that is zeroed in training.
         target_grid: (rows, columns) of the vision encoder's patches, where the trunk is to be shown in which of them
             the target is seen; null where it is not.
-        memory_steps: Last steps that a step attends to, as many as a window of the training has; null for all.
+        memory_steps: Last steps that a step attends to in each layer, as many as a window of the training has; null for
+            all.
         scales: How loud what is added to a step begins.
     """
     sizes = SpocSizes.of_one_depth(

@@ -50,7 +50,7 @@ class SpocSizes:
         grid: (rows, columns) that the patches of a camera are pooled to.
         target_grid: (rows, columns) of the vision encoder's patches where the trunk is shown in which of them the
             target is seen; None, as published, where it is not.
-        memory_steps: Last steps that a step attends to; None, as published, for all. A GRU has no use for it.
+        memory_steps: Last steps that a step attends to; None, as published, for all. Not of a GRU.
     Raises:
         ConfigError: heads that do not divide the channels, an odd number of channels, or no step.
     """
@@ -176,6 +176,11 @@ def _fusion(sizes: SpocSizes, variant: Variant, inputs: TrunkInputs, dropout: fl
 
 def _decoder(sizes: SpocSizes, variant: Variant, dropout: float) -> TemporalDecoder:
     if variant == "gru":
+        if sizes.memory_steps is not None:
+            raise ConfigError(
+                f"policy trunk: memory_steps is {sizes.memory_steps} and variant 'gru', whose memory is one state; "
+                "leave memory_steps out, or take another variant"
+            )
         return RecurrentDecoder(
             input_size=sizes.hidden_size, hidden_size=sizes.hidden_size, num_layers=RECURRENT_LAYERS
         )
@@ -359,7 +364,8 @@ def spoc_tiny(
         dropout: Share that is zeroed in training.
         target_grid: (rows, columns) of the vision encoder's patches, where the trunk is to be shown in which of them
             the target is seen; null where it is not.
-        memory_steps: Last steps that a step attends to, as many as a window of the training has; null for all.
+        memory_steps: Last steps that a step attends to in each layer, as many as a window of the training has; null for
+            all.
         scales: How loud what is added to a step begins.
     """
     sizes = SpocSizes.of_one_depth(

@@ -47,8 +47,8 @@ class AttentionDecoder(TemporalDecoder):
     Attributes:
         num_heads: Attention heads of each layer; they divide the channels.
         layers: In their order.
-        memory_steps: Last steps that a step attends to, itself included; None for all. What was seen longer ago than
-            any window of the training would only disturb.
+        memory_steps: Last steps that a step attends to in each layer, itself included; None for all. No layer has
+            learnt to attend to more than a window of the training.
     """
 
     num_heads: int

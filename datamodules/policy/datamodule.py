@@ -24,6 +24,9 @@ from zoo.shards.reader import Sample, Shard, ignore_error, read_shard
 WINDOWS, SPLITS = WindowRule(), Splits()
 """Defaults of the datamodule."""
 
+MIRRORED_CAMERAS = ("navigation_camera",)
+"""Of policies whose windows may be mirrored: it looks straight ahead, the other one along the arm or anywhere."""
+
 
 class PolicyDataModule(ShardDataModule):
     """Train, validate, test and predict on windows of recorded episodes.
@@ -126,11 +129,11 @@ class PolicyDataModule(ShardDataModule):
 
     def train_dataloader(self) -> ShardLoader:
         spec, trainer = self._spec("train", self.batch_size), self.trainer
-        if self.window.mirror_probability and len(spec.processor.cameras) > 1:
+        if self.window.mirror_probability and spec.processor.cameras != MIRRORED_CAMERAS:
             raise ConfigError(
                 f"policy_shards: window.mirror_probability {self.window.mirror_probability} of a policy with cameras "
-                f"{', '.join(spec.processor.cameras)}; a picture can be mirrored where one camera looks straight "
-                "ahead. Set it to 0, or model.trunk.init_args.cameras to [navigation_camera]"
+                f"{', '.join(spec.processor.cameras)}; a picture can be mirrored where the one camera looks straight "
+                f"ahead. Set it to 0, or model.trunk.init_args.cameras to [{', '.join(MIRRORED_CAMERAS)}]"
             )
         lengths = [source.num_samples for source in spec.sources]
         samples = self.epoch_samples or (len(lengths) * max(lengths) if self.mixing == "turns" else sum(lengths))

@@ -12,7 +12,7 @@ import numpy as np
 from zoo.errors import ConfigError
 
 MAX_STEPS = 1000
-"""The last time that a step can be said to have."""
+"""Times are moved so that a window drawn at the beginning of an episode ends at this step at most."""
 
 REDUCED_SHARE = 0.75
 """Of the episodes, those that lose repeated actions where that is asked for."""
@@ -44,7 +44,8 @@ class WindowRule:
         last_probability: That a window is the end of its episode instead of any part, when training begins.
         final_last_probability: The same when training ends; between them it changes evenly.
         reduce_redundancy: Leave out most repeats of an action in three of four training episodes.
-        max_time: In training times are moved at random so that a window ends at this step at most; 1000 in SPOC.
+        max_time: In training times are moved on at random, by as many steps as lie behind a window that begins with its
+            episode and ends at this step at most; 1000 in SPOC.
         mirror_probability: That a training window is shown as in a mirror; for one camera that looks straight ahead.
     Raises:
         ConfigError: no step, more than 1000, or no probability.

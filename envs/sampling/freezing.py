@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from tqdm import tqdm
@@ -24,13 +23,11 @@ from zoo.envs.evaluation.rollout import RolloutSettings, run_episode
 from zoo.envs.houses.frozen import HOUSES_FILE, write_houses
 from zoo.envs.sampling.sampler import SamplingReport, sample_episodes
 from zoo.envs.scenes.specification import Scene
-from zoo.envs.simulation.environment import EpisodeEnv
+from zoo.envs.simulation.environment import NO_ARGUMENTS, EpisodeEnv
 from zoo.envs.simulation.houses import house
 from zoo.errors import ConfigError
 
 logger = logging.getLogger(__name__)
-
-NO_ARGUMENTS: Mapping[str, Any] = MappingProxyType({})
 
 
 def freeze(
@@ -98,10 +95,15 @@ def with_expert_lengths(episodes: Iterable[Episode]) -> list[Episode]:
     """
     told = []
     env: EpisodeEnv | None = None
+    key: Any = None
     for index, episode in enumerate(tqdm(episodes, desc="experts", unit="episode", leave=False)):
         steps = None
         if isinstance(episode.task, ChoresTask):
-            if env is None or env.robot.name != episode.robot.robot_name:
+            wanted = episode.robot.robot_name, episode.img_resolution  # what is seen is counted in pixels
+            if env is None or key != wanted:
+                if env is not None:
+                    env.close()
+                key = wanted
                 env = EpisodeEnv(
                     robot=episode.robot.robot_name,
                     robot_arguments=episode.robot.arguments,

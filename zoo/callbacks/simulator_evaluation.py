@@ -90,16 +90,16 @@ class SimulatorEvaluation(Callback):
         if step == self._last_step or step % self.every_n_steps:
             return  # the second: of batches whose gradients are accumulated only the last makes a step
         self._last_step = step
+        root = Path(trainer.log_dir or trainer.default_root_dir)  # all ranks ask: the answer is the first one's
         if trainer.is_global_zero:  # other ranks wait at their next exchange of gradients
-            self._evaluate(trainer, pl_module, step)
+            self._evaluate(trainer, pl_module, root / SIMULATOR_FOLDER / f"step_{step:07d}", step)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if self._pool is not None:
             self._pool.close()
             self._pool = None
 
-    def _evaluate(self, trainer: Trainer, pl_module: LightningModule, step: int) -> None:
-        folder = Path(trainer.log_dir or trainer.default_root_dir) / SIMULATOR_FOLDER / f"step_{step:07d}"
+    def _evaluate(self, trainer: Trainer, pl_module: LightningModule, folder: Path, step: int) -> None:
         with acting(trainer, pl_module) as policy:
             if self._pool is None:
                 settings = with_wishes(self.settings, policy)

@@ -79,6 +79,8 @@ def test_what_is_longer_ago_than_the_memory_of_all_layers_is_forgotten(name):
 def test_a_memory_of_no_step_is_refused():
     with pytest.raises(ConfigError, match="memory_steps is 0, expected 1 or more"):
         registry.build("policy_trunk", "spoc-tiny", memory_steps=0)
+    with pytest.raises(ConfigError, match="memory_steps is 5 and variant 'gru', whose memory is one state"):
+        registry.build("policy_trunk", "spoc-tiny", memory_steps=5, variant="gru")
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

@@ -49,7 +49,7 @@ def test_mini_is_whole():
      ("nav_random_bodies", {"drawn": 100})],
 )  # fmt: skip
 def test_benchmarks_of_bodies_are_whole(name, bodies):
-    """Each in a test house of its own, found by the expert; no house of nav100 among them."""
+    """Each in a test house of its own, found by the expert."""
     found = Benchmark.load(find_benchmark(name))
     arguments = [episode.robot.arguments["body"] for episode in found.episodes]
     assert Counter(body if isinstance(body, str) else "drawn" for body in arguments) == bodies
