@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from zoo.backbones.policy.sinusoid import sinusoid
+from zoo.errors import ConfigError
 from zoo.policy_trunk import IN_HAND_PADDING, PolicySteps, TrunkInputs
 
 TABLE_BOUND = 0.01
@@ -40,10 +41,19 @@ class StepScales:
     Args:
         table: Tables of actions and of the hand begin uniform within this.
         time: Factor of the time's sinusoids.
+    Raises:
+        ConfigError: a table without numbers, or a negative factor.
     """
 
     table: float = TABLE_BOUND
     time: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.table <= 0 or self.time < 0:
+            raise ConfigError(
+                f"policy trunk: scales.table is {self.table} and scales.time {self.time}; expected above 0, and 0 or "
+                "more"
+            )
 
 
 AS_RELEASED = StepScales()

@@ -120,6 +120,8 @@ def _run(
             recording.first_done = bool(env.task.is_success())
         is_experts = rng.random() < expert_share or (chosen == SpocAction.DONE and not is_strict)
         action = label if is_experts else chosen
+        if action == SpocAction.DONE:
+            label = action  # the expert would go on to well within the distance, but this is a success
         for camera in env.cameras:
             recording.frames[camera].append(observation[camera])
         recording.add(before_action(env, observation, info, rooms))

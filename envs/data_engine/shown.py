@@ -25,10 +25,13 @@ def synsets_of(scene: Scene, categories: Sequence[str]) -> tuple[str, ...]:
         scene: Whose libraries the assets are of.
         categories: Of assets.
     Raises:
-        ConfigError: there are more synsets than a cell has bits.
+        ConfigError: a category that no asset has, or more synsets than a cell has bits.
     """
     facts = [one for name in sorted({item.library for item in scene.objects}) for one in library(name).facts().values()]
     found = dict.fromkeys(one.synset for wanted in categories for one in facts if one.category == wanted)
+    unknown = [wanted for wanted in categories if all(one.category != wanted for one in facts)]
+    if unknown:
+        raise ConfigError(f"shows_categories: no asset of the house's libraries is called {', '.join(unknown)}")
     if len(found) > MAX_CATEGORIES:
         raise ConfigError(
             f"shows_categories: the categories have {len(found)} synsets, a cell of `shows` has room for "

@@ -156,7 +156,7 @@ def test_dagger_goes_on_with_the_model_and_the_pictures_of_tiny():
     assert models[0] == models[1]
     data = dagger["data"]["init_args"]
     assert data["generator"] == tiny["data"]["init_args"]["generator"]
-    same = ("task", "categories", "dataset", "image_size", "episodes_per_house")
+    same = ("task", "categories", "dataset", "image_size", "episodes_per_house", "cameras", "shows_categories")
     imitated, own = data["generator"]["init_args"], data["rollouts"]["init_args"]
     assert {name: own[name] for name in same} == {name: imitated[name] for name in same}
     assert own["seed"] != imitated.get("seed", 0)  # other houses

@@ -10,7 +10,8 @@ from policy_steps import random_steps
 from zoo.backbones.policy import ring, spoc
 from zoo.backbones.policy.box_tokens import BoxTokens
 from zoo.backbones.policy.sinusoid import sinusoid
-from zoo.backbones.policy.step_embedding import StepEmbedding
+from zoo.backbones.policy.step_embedding import StepEmbedding, StepScales
+from zoo.errors import ConfigError
 from zoo.policy_trunk import TrunkInputs
 from zoo.shards.policy_episode import MISSING_BOX
 
@@ -45,6 +46,16 @@ def test_tables_have_the_published_rows_and_begin_small():
     for table in (embedding.previous_action.weight, embedding.in_hand.weight):
         assert 0.009 < table.abs().max() <= 0.01
         assert abs(table.mean()) < 0.001
+
+
+def test_scales_are_how_loud_the_parts_begin():
+    embedding = StepEmbedding(inputs=INPUTS, hidden_size=64, scales=StepScales(table=0.5, time=0.1))
+    assert 0.45 < embedding.previous_action.weight.abs().max() <= 0.5
+    steps = random_steps(INPUTS, batch=1, time=3)
+    tables = embedding.previous_action(steps.previous_actions) + embedding.in_hand(steps.in_hand)
+    torch.testing.assert_close(embedding(steps) - tables, 0.1 * sinusoid(steps.time_ids, 64), rtol=0, atol=1e-6)
+    with pytest.raises(ConfigError, match=r"scales.table is 0 and scales.time 1.0; expected above 0"):
+        StepScales(table=0)
 
 
 def test_the_two_releases_number_start_and_padding_differently():

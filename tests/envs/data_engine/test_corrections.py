@@ -134,6 +134,20 @@ def test_done_is_scored_as_it_would_be_and_made_where_strict():
     assert made.is_success
 
 
+def test_a_success_that_the_expert_would_still_improve_is_learnt_as_it_was(monkeypatch):
+    """It says done at 3 m, the strict rule holds from 2 m on, and there the policy does."""
+    reset = Line.reset
+
+    def strict_from_two(self, *, options):
+        self.task.strict_success = lambda: self.x >= 2
+        return reset(self, options=options)
+
+    monkeypatch.setattr(Line, "reset", strict_from_two)
+    made, env, _, _ = run(AHEAD, AHEAD, DONE)
+    assert env.made == [AHEAD, AHEAD, DONE]
+    assert made.rows["expert_actions"] == [AHEAD, AHEAD, DONE]
+
+
 @pytest.mark.parametrize(
     ("actions", "start", "steps"),
     [

@@ -45,5 +45,7 @@ def test_what_is_a_kind_of_a_category_has_its_bit_too(monkeypatch):
 def test_more_synsets_than_bits_are_refused():
     place = two_rooms({"one": ("chair_0", (2.0, 2.5, 0.0))})
     every = list(dict.fromkeys(one.category for one in library("primitives").facts().values()))
+    with pytest.raises(ConfigError, match="no asset of the house's libraries is called unicorn"):
+        synsets_of(place.scene, ["chair", "unicorn"])
     with pytest.raises(ConfigError, match=r"have \d+ synsets, a cell of `shows` has room for 32"):
         synsets_of(place.scene, every)
