@@ -40,10 +40,10 @@ class FusionTrunk(PolicyTrunk):
         self.goal = goal
         self.fusion = fusion
         self.step_embedding = StepEmbedding(inputs=inputs, hidden_size=decoder.hidden_size, scales=scales)
-        self.target_map = None
+        self.target_projection = None
         if inputs.target_grid is not None:
             rows, columns = inputs.target_grid
-            self.target_map = nn.Linear(len(inputs.cameras) * rows * columns, decoder.hidden_size)
+            self.target_projection = nn.Linear(len(inputs.cameras) * rows * columns, decoder.hidden_size)
         self.decoder = decoder
 
     def encode(self, steps: PolicySteps) -> Tensor:
@@ -61,8 +61,8 @@ class FusionTrunk(PolicyTrunk):
         """(batch, time, channels) of every step by itself, and the goal."""
         goal = self.goal(steps.text)
         fused = self._fused_steps(steps, goal) + self.step_embedding(steps)
-        if self.target_map is not None:
-            fused = fused + self.target_map(steps.target_map.flatten(2).to(fused.dtype))
+        if self.target_projection is not None:
+            fused = fused + self.target_projection(steps.target_map.flatten(2).to(fused.dtype))
         return fused, goal
 
     def _fused_steps(self, steps: PolicySteps, goal: Goal) -> Tensor:

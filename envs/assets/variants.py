@@ -16,7 +16,7 @@ import numpy as np
 from zoo.envs.assets.design import Category, Design, paint
 from zoo.envs.assets.library import AssetFacts
 from zoo.envs.assets.shapes import Shape, bar, cylinder, legs
-from zoo.envs.houses.draws import between, pick
+from zoo.envs.draws import between, pick
 from zoo.envs.scenes.specification import Colour, Point
 
 WOODS = ("oak", "walnut", "birch", "brown", "white", "black", "grey", "cream")

@@ -13,7 +13,7 @@ from zoo.envs.assets.joinery import GAP_M, carcass, door, drawer, flap
 from zoo.envs.assets.library import Surface
 from zoo.envs.assets.shapes import Shape, bar, box, cylinder
 from zoo.envs.assets.variants import ENAMELS, METALS, Variants, painted, row
-from zoo.envs.houses.draws import between, pick
+from zoo.envs.draws import between, pick
 
 LEAF_M = 0.04  # thickness of a fridge's door
 

@@ -24,7 +24,7 @@ from zoo.envs.assets.shapes import (
     vessel,
 )
 from zoo.envs.assets.variants import CERAMICS, ENAMELS, FABRICS, METALS, WOODS, Variants, ellipse, painted, row
-from zoo.envs.houses.draws import between, pick
+from zoo.envs.draws import between, pick
 from zoo.envs.scenes.specification import Point
 
 LIP_M = 0.02  # thickness of a toilet's lid

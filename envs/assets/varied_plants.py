@@ -11,7 +11,7 @@ from zoo.envs.assets import decoration
 from zoo.envs.assets.design import Design
 from zoo.envs.assets.shapes import Shape, ball, cone, cylinder, ellipsoid, legs, loft, rectangle, rod
 from zoo.envs.assets.variants import CERAMICS, FABRICS, WOODS, Variants, painted
-from zoo.envs.houses.draws import between, pick
+from zoo.envs.draws import between, pick
 
 
 def house_plant(rng: np.random.Generator) -> Design:

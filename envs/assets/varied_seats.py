@@ -11,7 +11,7 @@ from zoo.envs.assets import seats
 from zoo.envs.assets.design import Design, top
 from zoo.envs.assets.shapes import Shape, bar, box, cone, cylinder, ellipsoid
 from zoo.envs.assets.variants import FABRICS, METALS, WOODS, Variants, any_legs, painted, row, star
-from zoo.envs.houses.draws import between, pick
+from zoo.envs.draws import between, pick
 
 PILLOW_M = (0.36, 0.10)  # depth and height
 

@@ -11,7 +11,7 @@ from zoo.envs.assets.design import Design, top
 from zoo.envs.assets.library import Surface
 from zoo.envs.assets.shapes import Shape, bar, box, cone, cylinder, legs, loft
 from zoo.envs.assets.variants import METALS, WOODS, Variants, any_legs, ellipse, painted, row
-from zoo.envs.houses.draws import between, pick
+from zoo.envs.draws import between, pick
 from zoo.envs.scenes.specification import Point
 
 TOPS = ("oak", "walnut", "birch", "brown", "white", "black", "grey", "glass", "glass", "cream")

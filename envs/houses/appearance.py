@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from zoo.envs.assets.library import AssetFacts
-from zoo.envs.houses.draws import between, pick, weighted
+from zoo.envs.draws import between, pick, weighted
 from zoo.envs.houses.footprints import Rect
 from zoo.envs.scenes.specification import Colour, Light, Material, Pattern, Vector
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from zoo.envs.houses.draws import between
+from zoo.envs.draws import between
 from zoo.envs.houses.footprints import Rect
 from zoo.envs.houses.room_types import ROOM_TYPES, affinity, draw_types
 

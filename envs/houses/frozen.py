@@ -63,39 +63,43 @@ class FrozenHouses:
         return content["split"], content["houses"]
 
 
-class MiniHouses(FrozenHouses):
-    """Houses of the bundled benchmark `mini`."""
+class BundledHouses(FrozenHouses):
+    """Houses of a bundled benchmark; a subclass says which."""
+
+    benchmark: ClassVar[str]
 
     def __init__(self) -> None:
-        super().__init__(file=str(BUNDLED / "mini" / HOUSES_FILE))
+        super().__init__(file=str(BUNDLED / self.benchmark / HOUSES_FILE))
 
 
-class Nav100Houses(FrozenHouses):
-    """Houses of the bundled benchmark `nav100`."""
+class MiniHouses(BundledHouses):
+    """Those of `mini`."""
 
-    def __init__(self) -> None:
-        super().__init__(file=str(BUNDLED / "nav100" / HOUSES_FILE))
-
-
-class NavValHouses(FrozenHouses):
-    """Houses of the bundled benchmark `nav_val`."""
-
-    def __init__(self) -> None:
-        super().__init__(file=str(BUNDLED / "nav_val" / HOUSES_FILE))
+    benchmark: ClassVar[str] = "mini"
 
 
-class NavBodiesHouses(FrozenHouses):
-    """Houses of the bundled benchmark `nav_bodies`."""
+class Nav100Houses(BundledHouses):
+    """Those of `nav100`."""
 
-    def __init__(self) -> None:
-        super().__init__(file=str(BUNDLED / "nav_bodies" / HOUSES_FILE))
+    benchmark: ClassVar[str] = "nav100"
 
 
-class NavRandomBodiesHouses(FrozenHouses):
-    """Houses of the bundled benchmark `nav_random_bodies`."""
+class NavValHouses(BundledHouses):
+    """Those of `nav_val`."""
 
-    def __init__(self) -> None:
-        super().__init__(file=str(BUNDLED / "nav_random_bodies" / HOUSES_FILE))
+    benchmark: ClassVar[str] = "nav_val"
+
+
+class NavBodiesHouses(BundledHouses):
+    """Those of `nav_bodies`."""
+
+    benchmark: ClassVar[str] = "nav_bodies"
+
+
+class NavRandomBodiesHouses(BundledHouses):
+    """Those of `nav_random_bodies`."""
+
+    benchmark: ClassVar[str] = "nav_random_bodies"
 
 
 def write_houses(houses: Sequence[Scene], split: Split, file: Path) -> None:

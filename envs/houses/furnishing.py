@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from zoo.envs.assets.library import AssetFacts
+from zoo.envs.draws import pick, shuffled
 from zoo.envs.houses.appearance import Style
-from zoo.envs.houses.draws import pick, shuffled
 from zoo.envs.houses.floor_space import GAP_M, FloorSpace, Piece, piece_of
 from zoo.envs.houses.furniture_table import FURNITURE, Companion, Want
 from zoo.envs.houses.placed import REST_M, Catalogue, Placed

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from zoo.envs.houses.draws import between, pick, shuffled
+from zoo.envs.draws import between, pick, shuffled
 from zoo.envs.houses.floor_plan import FloorPlan, Segment
 from zoo.envs.houses.footprints import Rect
 from zoo.envs.houses.room_types import ROOM_TYPES

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from zoo.envs.assets.library import AssetFacts, AssetLibrary, Mounting, Split
-from zoo.envs.houses.draws import pick, shuffled
+from zoo.envs.draws import pick, shuffled
 from zoo.envs.houses.footprints import Footprint
 from zoo.envs.scenes.specification import FLOOR, Colour
 from zoo.errors import ConfigError

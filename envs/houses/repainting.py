@@ -10,6 +10,7 @@ import numpy as np
 
 from zoo.envs.assets.design import COLOURS
 from zoo.envs.assets.library import AssetFacts
+from zoo.envs.draws import pick
 from zoo.envs.houses.appearance import (
     ART,
     ART_PARTS,
@@ -26,7 +27,6 @@ from zoo.envs.houses.appearance import (
     opaque,
     varied,
 )
-from zoo.envs.houses.draws import pick
 from zoo.envs.scenes.specification import Colour
 
 PALETTES: tuple[tuple[Rgb, ...], ...] = (

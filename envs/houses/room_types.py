@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zoo.envs.houses.draws import pick, weighted
+from zoo.envs.draws import pick, weighted
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

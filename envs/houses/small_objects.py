@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from zoo.envs.assets.library import AssetFacts, Surface
+from zoo.envs.draws import pick, weighted
 from zoo.envs.houses.appearance import Style
-from zoo.envs.houses.draws import pick, weighted
 from zoo.envs.houses.footprints import Footprint
 from zoo.envs.houses.furniture_table import ON_TOP
 from zoo.envs.houses.placed import REST_M, Catalogue, Placed

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from zoo.envs.assets.library import AssetFacts
+from zoo.envs.draws import shuffled
 from zoo.envs.houses.appearance import Style
-from zoo.envs.houses.draws import shuffled
 from zoo.envs.houses.floor_plan import Segment
 from zoo.envs.houses.floor_space import FloorSpace, Piece
 from zoo.envs.houses.footprints import Rect

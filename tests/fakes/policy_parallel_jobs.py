@@ -8,6 +8,7 @@ from parallel_jobs import Gradients, loader, shapes_in_the_second, trainer_of, w
 from tiny_policy import tiny_batch, tiny_policy
 
 from zoo.backbones.policy.spoc import spoc_tiny
+from zoo.callbacks.simulator_evaluation import SimulatorEvaluation
 from zoo.optimisation import Group, PolicyOptimiserSettings
 from zoo.policy_batch import PolicyBatch
 from zoo.policy_module import PolicyModule
@@ -75,6 +76,18 @@ def steps_of(rank: int, folder: Path, module: PolicyModule, **arguments: object)
 
 def ddp_policy_steps(rank: int, folder: Path) -> dict[str, object]:
     return steps_of(rank, folder, module_of(), strategy="ddp")
+
+
+def ddp_policy_in_the_simulator(rank: int, folder: Path) -> list[str]:
+    """The first process scores the policy, the other one waits for it in its next step; what was scored."""
+    scored = SimulatorEvaluation(
+        benchmark="nav_val", every_n_steps=1, episodes=1, workers=1, videos=0, horizon_steps=2
+    )  # fmt: skip
+    module = module_of()
+    batch = batch_of(module, ([0, 1], [2])[rank])
+    own = folder / "simulated"
+    trainer_of(own, max_steps=2, strategy="ddp", devices=2, callbacks=[scored]).fit(module, loader([batch] * 2))
+    return sorted(str(file.relative_to(own)) for file in own.rglob("results.jsonl"))
 
 
 def fsdp_policy_steps(rank: int, folder: Path) -> dict[str, object]:

@@ -38,3 +38,10 @@ def test_slices_train_and_score_as_whole_weights_do(folder):
     assert_same(sliced["weights"], whole["weights"], atol=1e-5)
     assert sliced["scores"] == pytest.approx(whole["scores"], rel=1e-4, abs=1e-6)
     assert {"val/loss", "val/f1_weighted"} <= set(whole["scores"])
+
+
+@pytest.mark.render
+def test_one_process_scores_the_policy_and_the_other_waits_for_it(tmp_path):
+    processes.run((jobs.ddp_policy_in_the_simulator,), tmp_path)
+    found = processes.result(jobs.ddp_policy_in_the_simulator, tmp_path)
+    assert [file.split("/")[-2] for file in found] == ["step_0000001", "step_0000002"]

@@ -2,26 +2,13 @@
 
 import numpy as np
 import pytest
+from asset_facts import facts
 
-from zoo.envs.assets.library import AssetFacts
 from zoo.envs.houses.appearance import FLOORS, Style, draw_lights
 from zoo.envs.houses.footprints import Rect
 from zoo.envs.houses.room_types import ROOM_TYPES
 
 RECTS = (Rect(0, 0, 4, 3), Rect(4, 0, 7, 3))
-
-
-def facts(category, description, *colours, is_pickupable=False):
-    return AssetFacts(
-        uid="one",
-        category=category,
-        synset="thing.n.01",
-        description=description,
-        size_m=(1.0, 1.0, 1.0),
-        mass_kg=1.0,
-        colours=colours,
-        is_pickupable=is_pickupable,
-    )
 
 
 @pytest.fixture

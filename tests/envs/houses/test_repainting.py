@@ -2,28 +2,14 @@
 
 import numpy as np
 import pytest
+from asset_facts import facts
 
-from zoo.envs.assets.library import AssetFacts
 from zoo.envs.houses.appearance import Style
 from zoo.envs.houses.generator import HouseSettings
 from zoo.envs.houses.repainting import LEAVES, RepaintedStyle
 from zoo.errors import ConfigError
 
-
-def facts(category, *colours, is_pickupable=False):
-    return AssetFacts(
-        uid="one",
-        category=category,
-        synset="thing.n.01",
-        description=category,
-        size_m=(1.0, 1.0, 1.0),
-        mass_kg=1.0,
-        colours=colours,
-        is_pickupable=is_pickupable,
-    )
-
-
-FRIDGE = facts("fridge", "body", "front", "inside", "handle")
+FRIDGE = facts("fridge", "fridge", "body", "front", "inside", "handle")
 
 
 @pytest.fixture
@@ -58,14 +44,14 @@ def test_a_share_is_painted_and_the_rest_looks_as_in_any_house(rng):
 
 def test_leaves_stay_leaves_and_screens_dark(rng):
     for _ in range(100):
-        paint = style(1.0).colours(rng, facts("house plant", "body", "leaves", "soil"))
+        paint = style(1.0).colours(rng, facts("house plant", "house plant", "body", "leaves", "soil"))
         assert "soil" not in paint
         assert min(np.abs(np.subtract(leaf, paint["leaves"][:3])).max() for leaf in LEAVES) < 0.09
-        assert set(style(1.0).colours(rng, facts("television", "body", "screen"))) == {"body"}
+        assert set(style(1.0).colours(rng, facts("television", "television", "body", "screen"))) == {"body"}
 
 
 def test_what_one_picks_up_keeps_its_colours(rng):
-    assert style(1.0).colours(rng, facts("mug", "body", is_pickupable=True)) == {}
+    assert style(1.0).colours(rng, facts("mug", "mug", "body", is_pickupable=True)) == {}
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.5])

@@ -13,25 +13,12 @@ from zoo.envs.assets.varied import VariedLibrary
 from zoo.envs.houses.appearance import ACCENTS
 from zoo.envs.houses.generator import Homes
 from zoo.envs.houses.varied import VariedHomes
+from zoo.envs.sampling.chores.vocabulary import TINY_CATEGORIES
 from zoo.envs.scenes.specification import Scene
 from zoo.errors import ConfigError
 
 HOMES, VARIED = Homes(), VariedHomes()
 FACTS = VariedLibrary().facts()
-SOUGHT = {
-    "bed",
-    "chair",
-    "coffee table",
-    "dining table",
-    "fridge",
-    "garbage can",
-    "house plant",
-    "oven",
-    "shelf",
-    "sink",
-    "sofa",
-    "toilet",
-}
 NUM_HOUSES = 40
 
 
@@ -72,7 +59,7 @@ def test_furniture_is_varied_in_shape_and_colour(houses):
             category = FACTS[item.asset].category
             designs[category].add(item.asset)
             paints[category].add(tuple(sorted(item.colours.items())))
-    for category in SOUGHT:
+    for category in TINY_CATEGORIES:
         assert len(designs[category]) >= 10, category
         assert len(paints[category]) >= 10, category
 
