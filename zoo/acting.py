@@ -110,7 +110,7 @@ class ModulePolicy(Policy):
         Raises:
             ConfigError: a slot that was not begun, or whose episode has had `max_steps`; boxes that the trunk wants and
                 the observation lacks.
-            DataError: no picture of the policy's cameras.
+            DataError: no picture of the policy's cameras, or not what else the trunk was trained with.
         """
         unknown = [slot for slot in slots if slot not in self._episodes]
         if unknown:
@@ -120,6 +120,7 @@ class ModulePolicy(Policy):
             for episode, action in zip(episodes, observation["last_action"][:, 0].tolist(), strict=True):
                 if action >= 0:
                     episode.previous_action = action
+        self._tell_blocked(observation, episodes)
         steps = self._steps(observation, episodes)
         logits = self.model.head(self._states(steps, slots).squeeze(1))
         draws = torch.tensor([episode.generator.random() for episode in episodes], dtype=torch.float64)
@@ -161,6 +162,16 @@ class ModulePolicy(Policy):
             boxes=self._boxes(observation).to(device) if wanted.boxes_per_camera else None,
             target_map=self.model.target_map(patches, text.pooled),
         )
+
+    def _tell_blocked(self, observation: Observation, episodes: Sequence[_Episode]) -> None:
+        blocked = self.model.trunk.inputs.actions.blocked
+        if blocked is None:
+            return
+        if "last_action_success" not in observation:
+            raise DataError("the observation has no last_action_success, which this policy was trained with")
+        for episode, had_effect in zip(episodes, np.ravel(observation["last_action_success"]).tolist(), strict=True):
+            if not had_effect and episode.time:
+                episode.previous_action = blocked
 
     @staticmethod
     def _in_hand(observation: Observation) -> list[int]:

@@ -6,6 +6,7 @@ pools patches to a grid of its own.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -54,8 +55,10 @@ class PolicyModel(nn.Module):
         head: States to actions.
         teaches_target: Have a layer that tells where the target is seen, which teaches the encoders, and the trunk
             where it asks for it; else acting leaves it out.
+        vision_gradient_share: Share of a training batch's pictures, drawn anew each time, that have a backward pass
+            through the vision encoder.
     Raises:
-        ConfigError: parts of different sizes.
+        ConfigError: parts of different sizes, or a share that is none.
     """
 
     def __init__(
@@ -66,8 +69,14 @@ class PolicyModel(nn.Module):
         trunk: PolicyTrunk,
         head: PolicyHead,
         teaches_target: bool = False,
+        vision_gradient_share: float = 1.0,
     ) -> None:
         super().__init__()
+        if not 0 < vision_gradient_share <= 1:
+            raise ConfigError(
+                f"policy: vision_gradient_share is {vision_gradient_share}, expected above 0 and at most 1; where the "
+                "vision encoder is not to be trained, set model.optimiser.vision.learning_rate to 0"
+            )
         patch_channels = vision.hidden_size * len(vision.feature_blocks)
         pairs = (
             ("model.vision has patches of", patch_channels, "channels", trunk.inputs.patch_channels),
@@ -90,6 +99,7 @@ class PolicyModel(nn.Module):
         self.text = text
         self.trunk = trunk
         self.head = head
+        self.vision_gradient_share = vision_gradient_share
         head.build(hidden_size=trunk.hidden_size)
         self.target = None
         if teaches_target:
@@ -111,12 +121,27 @@ class PolicyModel(nn.Module):
             (steps, cameras, channels, rows, columns).
         """
         pictures = frames.flatten(0, 1)
-        if is_trained(self.vision) and torch.is_grad_enabled():
-            states = self._patches(pictures)
+        if not (is_trained(self.vision) and torch.is_grad_enabled()):
+            states = self._patches_only(pictures)
+        elif self.training and self.vision_gradient_share < 1:
+            states = self._patches_in_part(pictures)
         else:
-            with torch.no_grad():
-                states = torch.cat([self._patches(part) for part in pictures.split(PICTURES_AT_ONCE)])
+            states = self._patches(pictures)
         return states.unflatten(0, frames.shape[:2])
+
+    @torch.no_grad()
+    def _patches_only(self, pictures: Tensor) -> Tensor:
+        return torch.cat([self._patches(part) for part in pictures.split(PICTURES_AT_ONCE)])
+
+    def _patches_in_part(self, pictures: Tensor) -> Tensor:
+        """Patches of all pictures, and a backward pass through some: neighbours in time teach nearly the same."""
+        order = torch.randperm(len(pictures)).to(pictures.device)
+        learnt, only_seen = order.tensor_split([math.ceil(self.vision_gradient_share * len(pictures))])
+        # These first: autocast keeps the weights that it casts, and those cast without a gradient would have none.
+        parts = [self._patches(pictures[learnt])]
+        if len(only_seen):
+            parts.append(self._patches_only(pictures[only_seen]))
+        return torch.cat(parts)[order.argsort()]
 
     def _patches(self, pictures: Tensor) -> Tensor:
         layout = whole_pictures(len(pictures), self.vision.grid, pictures.device)

@@ -75,6 +75,9 @@ class PolicyModule(ComponentModule):
         crop_columns: Columns cut off each side of a picture before it is resized.
         target_weight: Of the loss that asks every patch whether it shows the target, for encoders that start from
             nothing; 0 asks nothing.
+        vision_gradient_share: Share of a batch's pictures, drawn anew each time, from whose encoding the vision encoder
+            learns; what is seen of the others is given on as it is. Steps of an episode look much alike, and a backward
+            pass costs twice what seeing costs.
         optimiser: Rates, warm-up, decay and clipping of each component.
     Raises:
         ConfigError: parts that do not fit together.
@@ -91,6 +94,7 @@ class PolicyModule(ComponentModule):
         resize: Resize = "bicubic",
         crop_columns: int = 0,
         target_weight: float = 0.0,
+        vision_gradient_share: float = 1.0,
         optimiser: PolicyOptimiserSettings = DEFAULT_OPTIMISER,
     ) -> None:
         if target_weight < 0:
@@ -110,7 +114,14 @@ class PolicyModule(ComponentModule):
                 f"model.text is frozen and model.optimiser.text.learning_rate is {optimiser.text.learning_rate}; say "
                 "frozen: false, or give it the rate 0"
             )
-        model = PolicyModel(vision=vision, text=text, trunk=trunk, head=head, teaches_target=target_weight > 0)
+        model = PolicyModel(
+            vision=vision,
+            text=text,
+            trunk=trunk,
+            head=head,
+            teaches_target=target_weight > 0,
+            vision_gradient_share=vision_gradient_share,
+        )
         super().__init__(model=model, optimiser=optimiser)
         self.target_weight = target_weight
         self.picture_size = None if picture_size is None else tuple(picture_size)

@@ -31,8 +31,8 @@ Resize = Literal["bicubic", "pad"]
 _SIDES = ((SpocAction.ROTATE_LEFT, SpocAction.ROTATE_RIGHT),
           (SpocAction.ROTATE_LEFT_SMALL, SpocAction.ROTATE_RIGHT_SMALL))  # fmt: skip
 _SWAPPED = {int(a): int(b) for pair in _SIDES for a, b in (pair, pair[::-1])}
-MIRRORED = np.array([_SWAPPED.get(number, number) for number in range(len(SpocAction) + 2)])
-"""What an action is in a mirror, by its number; start and padding stay."""
+MIRRORED = np.array([_SWAPPED.get(number, number) for number in range(len(SpocAction) + 3)])
+"""What an action is in a mirror, by its number; start, padding and blocked stay."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -153,6 +153,8 @@ class PolicyProcessor:
         arrays, embodiment = episode.arrays, episode.record["embodiment"]
         made = arrays["actions"].astype(np.int64)
         previous = np.concatenate(([self.action_ids.start], made[:-1]))
+        if self.action_ids.blocked is not None:
+            previous[1:][~arrays["action_success"][:-1]] = self.action_ids.blocked
         numbers = np.full(NUM_EMBODIMENT, np.nan) if embodiment is None else np.array(embodiment)
         labels = episode.labels[steps].astype(np.int64)
         boxes, shows = self._boxes(episode, steps), self._shows(episode, steps)

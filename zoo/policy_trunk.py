@@ -24,19 +24,22 @@ IN_HAND_PADDING = 2
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ActionIds:
-    """How previous actions are numbered: the actions themselves, then a start and a padding entry.
+    """How previous actions are numbered: the actions themselves, then a start and a padding entry, perhaps one more.
 
     Args:
         num_actions: Actions, counted from 0.
         start: Stands before the first action of an episode.
         padding: Stands on padding.
+        blocked: Stands for any action that had no effect, because something was in the way; None, as released, where
+            such an action is numbered as what it was to be.
     Raises:
-        ConfigError: start and padding are not the two numbers behind the actions.
+        ConfigError: start and padding are not the two numbers behind the actions, or blocked is not the third.
     """
 
     num_actions: int
     start: int
     padding: int
+    blocked: int | None = None
 
     def __post_init__(self) -> None:
         behind = (self.num_actions, self.num_actions + 1)
@@ -45,6 +48,20 @@ class ActionIds:
                 f"previous actions: start {self.start} and padding {self.padding}; behind the {self.num_actions} "
                 f"actions come exactly these two, {behind[0]} and {behind[1]}"
             )
+        if self.blocked not in (None, self.num_actions + 2):
+            raise ConfigError(
+                f"previous actions: blocked {self.blocked}, expected {self.num_actions + 2}, the number behind start "
+                "and padding, or null"
+            )
+
+    @property
+    def count(self) -> int:
+        """Different numbers."""
+        return self.num_actions + (2 if self.blocked is None else 3)
+
+    def telling_blocked(self) -> ActionIds:
+        """The same numbers, and one for an action that had no effect."""
+        return replace(self, blocked=self.num_actions + 2)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -28,7 +28,7 @@ def ring(*, goal_in_decoder: bool = True, dropout: float = 0.1) -> FusionTrunk:
         dropout: Share that is zeroed in training.
     """
     sizes = SpocSizes(patch_channels=768, text_channels=768, has_pooled_token=True, grid=POOLED_GRID)
-    return _ring(sizes, CAMERAS, goal_in_decoder, dropout)
+    return _ring(sizes, CAMERAS, ACTION_IDS, goal_in_decoder, dropout)
 
 
 def ring_tiny(
@@ -46,6 +46,7 @@ def ring_tiny(
     target_grid: Grid | None = None,
     memory_steps: int | None = None,
     scales: StepScales = AS_RELEASED,
+    tells_blocked: bool = False,
 ) -> FusionTrunk:
     """RING's trunk for work on a CPU.
 
@@ -65,6 +66,7 @@ def ring_tiny(
         memory_steps: Last steps that a step attends to in each layer, as many as a window of the training has; null for
             all.
         scales: How loud what is added to a step begins.
+        tells_blocked: A step is told where the action before had no effect, because something was in the way.
     """
     sizes = SpocSizes.of_one_depth(
         num_layers,
@@ -77,12 +79,14 @@ def ring_tiny(
         target_grid=None if target_grid is None else tuple(target_grid),
         memory_steps=memory_steps,
     )
-    return _ring(sizes, cameras, goal_in_decoder, dropout, scales)
+    actions = ACTION_IDS.telling_blocked() if tells_blocked else ACTION_IDS
+    return _ring(sizes, cameras, actions, goal_in_decoder, dropout, scales)
 
 
 def _ring(
     sizes: SpocSizes,
     cameras: Sequence[str],
+    actions: ActionIds,
     goal_in_decoder: bool,
     dropout: float,
     scales: StepScales = AS_RELEASED,
@@ -92,7 +96,7 @@ def _ring(
             patch_channels=sizes.patch_channels,
             text_channels=sizes.text_channels,
             cameras=tuple(cameras),
-            actions=ACTION_IDS,
+            actions=actions,
             has_in_hand=False,
             target_grid=sizes.target_grid,
         ),

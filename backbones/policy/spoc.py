@@ -116,6 +116,7 @@ def spoc(
     cameras: Sequence[str] = CAMERAS,
     dropout: float = 0.1,
     scales: StepScales = AS_RELEASED,
+    tells_blocked: bool = False,
 ) -> FusionTrunk:
     """SPOC's trunk of any size.
 
@@ -126,6 +127,7 @@ def spoc(
         cameras: Names, alphabetical.
         dropout: Share that is zeroed in training.
         scales: Of what is added to a step.
+        tells_blocked: A step is told where the action before had no effect.
     Raises:
         ConfigError: cameras in another order, or sizes that do not fit.
     """
@@ -134,7 +136,7 @@ def spoc(
         patch_channels=sizes.patch_channels,
         text_channels=sizes.text_channels,
         cameras=tuple(cameras),
-        actions=ACTION_IDS,
+        actions=ACTION_IDS.telling_blocked() if tells_blocked else ACTION_IDS,
         boxes_per_camera=boxes_per_camera,
         target_grid=sizes.target_grid,
     )
@@ -348,6 +350,7 @@ def spoc_tiny(
     target_grid: Grid | None = None,
     memory_steps: int | None = None,
     scales: StepScales = AS_RELEASED,
+    tells_blocked: bool = False,
 ) -> FusionTrunk:
     """SPOC's trunk for work on a CPU.
 
@@ -367,6 +370,7 @@ def spoc_tiny(
         memory_steps: Last steps that a step attends to in each layer, as many as a window of the training has; null for
             all.
         scales: How loud what is added to a step begins.
+        tells_blocked: A step is told where the action before had no effect, because something was in the way.
     """
     sizes = SpocSizes.of_one_depth(
         num_layers,
@@ -379,4 +383,6 @@ def spoc_tiny(
         target_grid=None if target_grid is None else tuple(target_grid),
         memory_steps=memory_steps,
     )
-    return spoc(sizes=sizes, variant=variant, cameras=cameras, dropout=dropout, scales=scales)
+    return spoc(
+        sizes=sizes, variant=variant, cameras=cameras, dropout=dropout, scales=scales, tells_blocked=tells_blocked
+    )

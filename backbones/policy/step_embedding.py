@@ -25,8 +25,8 @@ def table(num_rows: int, channels: int, bound: float = TABLE_BOUND) -> nn.Embedd
 
 
 def action_table(inputs: TrunkInputs, channels: int, bound: float = TABLE_BOUND) -> nn.Embedding:
-    """A row for each action, for the start and for padding."""
-    return table(inputs.actions.num_actions + 2, channels, bound)
+    """A row for each number that a previous action can have."""
+    return table(inputs.actions.count, channels, bound)
 
 
 def in_hand_table(channels: int, bound: float = TABLE_BOUND) -> nn.Embedding:

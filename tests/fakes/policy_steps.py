@@ -28,7 +28,7 @@ def random_steps(
     return PolicySteps(
         patches=torch.randn(*shape, cameras, inputs.patch_channels, *grid),
         text=text or random_text(inputs, batch=batch),
-        previous_actions=torch.randint(inputs.actions.num_actions + 2, shape),
+        previous_actions=torch.randint(inputs.actions.count, shape),
         time_ids=torch.arange(time).expand(shape),
         in_hand=torch.randint(IN_HAND_PADDING + 1, shape) if inputs.has_in_hand else None,
         boxes=boxes,

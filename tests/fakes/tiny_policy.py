@@ -19,9 +19,12 @@ FAST = Group(learning_rate=3e-3, warmup_steps=0)
 LEARNS = PolicyOptimiserSettings(vision=FAST, text=FAST, trunk=FAST, head=FAST)
 
 
-def tiny_policy(*, trunk="spoc", text="t5", variant="plain", head=None, target_grid=None, **arguments) -> PolicyModule:
+def tiny_policy(
+    *, trunk="spoc", text="t5", variant="plain", head=None, target_grid=None, tells_blocked=False, **arguments
+) -> PolicyModule:
     sizes = {"patch_channels": 16, "text_channels": 16, "hidden_size": 16, "num_layers": 1, "num_heads": 2}
     sizes |= {"grid": (2, 3), "has_pooled_token": text == "siglip", "target_grid": target_grid}
+    sizes |= {"tells_blocked": tells_blocked}
     encoder = {"t5": t5_tiny, "siglip": siglip_text_tiny}[text]
     return PolicyModule(
         vision=vit_tiny(

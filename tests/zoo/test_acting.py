@@ -180,6 +180,23 @@ def test_slots_sensors_and_boxes_that_are_missing_are_named(module):
     assert policy.act({**observations(1), "boxes": boxes}, [0]).shape == (1, 1, 1)
 
 
+@pytest.mark.parametrize("trunk", ["spoc", "ring"])
+def test_a_move_without_effect_is_told_as_such(trunk):
+    module = tiny_policy(trunk=trunk, tells_blocked=True).eval()
+    blocked = module.model.trunk.inputs.actions.blocked
+    policy = module.policy()
+    policy.reset({0: task(0), 1: task(1)})
+    with pytest.raises(DataError, match="no last_action_success"):
+        policy.act(observations(2), [0, 1])
+    shown = []
+    step = module.model.trunk.step
+    module.model.trunk.step = lambda steps, *others: shown.append(steps.previous_actions) or step(steps, *others)
+    first = policy.act(observations(2) | {"last_action_success": np.array([[1], [0]])}, [0, 1]).flatten().tolist()
+    policy.act(observations(2) | {"last_action_success": np.array([[0], [1]])}, [0, 1])
+    start = module.model.trunk.inputs.actions.start
+    assert [told.flatten().tolist() for told in shown] == [[start, start], [blocked, first[1]]]
+
+
 def test_a_goal_outside_the_vocabulary_runs(module):
     policy = module.policy()
     policy.reset({0: {"instruction": "örtä 見つけて 🛏", "seed": 0}})

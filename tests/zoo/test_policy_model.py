@@ -19,6 +19,9 @@ def module():
     return tiny_policy().eval()
 
 
+CLOSE = {"rtol": 1e-5, "atol": 1e-5}
+
+
 def seen_pictures(module, monkeypatch) -> list[int]:
     """Numbers of pictures that the vision encoder is given, call by call."""
     counts = []
@@ -49,6 +52,62 @@ def test_a_frozen_encoder_sees_pictures_in_turns_and_sees_the_same(module, monke
     counts = seen_pictures(module, monkeypatch)
     torch.testing.assert_close(module.model(batch).logits, whole, rtol=1e-5, atol=1e-5)
     assert counts == [3, 3, 3, 3, 3, 1]
+
+
+@pytest.mark.parametrize("is_cast", [False, True])
+def test_part_of_the_pictures_is_learnt_from_and_all_are_seen(module, monkeypatch, is_cast):
+    batch = tiny_batch(module)
+    expected = module.model.see_windows(batch.frames, batch.valid_mask)
+    module.model.train()
+    counts, learnt = [], []
+    encode = module.model.vision.forward
+
+    def seen(pictures, layout):
+        made = encode(pictures, layout)
+        counts.append(len(pictures))
+        learnt.append(made.states.requires_grad)
+        return made
+
+    monkeypatch.setattr(module.model.vision, "forward", seen)
+    module.model.vision_gradient_share = 0.3
+    with torch.autocast("cpu", torch.bfloat16, enabled=is_cast):
+        patches = module.model.see_windows(batch.frames, batch.valid_mask)
+    (patches * torch.randn(patches.shape)).sum().backward()
+    assert (counts, learnt) == ([5, 11], [True, False])  # of 16 pictures
+    torch.testing.assert_close(patches.float(), expected, **({"rtol": 0, "atol": 0.1} if is_cast else CLOSE))
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in module.model.vision.parameters())
+    module.eval()
+    module.model(batch)
+    assert counts[2:] == [16]
+
+
+def test_gradients_of_a_part_are_those_of_its_pictures(module, monkeypatch):
+    """What is seen is given on whole; the encoder learns from the drawn pictures as from all, and from no other."""
+    batch = tiny_batch(module)
+    module.model.train()
+    order = torch.randperm(16)
+    monkeypatch.setattr(policy_model.torch, "randperm", lambda count: order)
+    patches = []
+    see = module.model.see
+    monkeypatch.setattr(module.model, "see", lambda frames: patches.append(see(frames)) or patches[-1])
+
+    def gradients(share, mask):
+        module.zero_grad()
+        module.model.vision_gradient_share = share
+        module.model(batch)
+        weight = torch.randn(patches[-1].shape, generator=torch.Generator().manual_seed(0))
+        (patches[-1] * weight * mask).sum().backward()
+        return [p.grad.clone() for p in module.model.vision.parameters()]
+
+    mask = torch.zeros(16).index_fill(0, order[:4], 1).view(8, 2, 1, 1, 1)
+    for ours, theirs in zip(gradients(0.25, torch.ones_like(mask)), gradients(1.0, mask), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("share", [0.0, -1.0, 1.5])
+def test_a_share_of_nothing_is_refused(share):
+    with pytest.raises(ConfigError, match="vision_gradient_share"):
+        tiny_policy(vision_gradient_share=share)
 
 
 def test_each_goal_is_read_once(module, monkeypatch):

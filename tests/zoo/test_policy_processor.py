@@ -155,6 +155,21 @@ def test_previous_actions_are_the_actions_one_step_earlier(ids):
     assert made.time_ids.tolist() == [0, 1, 2, 3, 4, 5]
 
 
+@pytest.mark.parametrize("ids", [IDS, RING_IDS])
+def test_an_action_without_effect_is_numbered_as_blocked_where_that_is_told(ids):
+    episode = PolicyEpisode(record("k", 6), arrays(6) | {"action_success": np.array([1, 0, 1, 1, 0, 0], bool)}, {})
+
+    def previous(action_ids, **arguments):
+        of = processor(action_ids=action_ids)
+        frames = of.frames({name: pictures(6, 8, 12) for name in CAMERAS})
+        made = of.example(episode, steps=np.arange(6), frames=frames, goal="go", **arguments)
+        return made.previous_actions.tolist()
+
+    assert previous(ids) == [ids.start, 0, 1, 2, 3, 0]
+    assert previous(ids.telling_blocked()) == [ids.start, 0, 22, 2, 3, 22]
+    assert previous(ids.telling_blocked(), is_mirrored=True) == [ids.start, 0, 22, 1, 3, 22]
+
+
 def test_a_window_knows_what_was_before_it():
     made = example(9, [2, 4, 5], time_offset=100, seed=3)
     assert made.actions.tolist() == [2, 0, 1]

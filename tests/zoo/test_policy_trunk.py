@@ -150,6 +150,13 @@ def test_start_and_padding_follow_the_actions(start, padding):
         ActionIds(num_actions=4, start=start, padding=padding)
 
 
+def test_blocked_is_the_number_behind_all_others():
+    told = ACTIONS.telling_blocked()
+    assert (told.blocked, told.count, ACTIONS.count) == (6, 7, 6)
+    with pytest.raises(ConfigError, match="blocked 5, expected 6"):
+        replace(ACTIONS, blocked=5)
+
+
 @pytest.mark.parametrize("cameras", [(), ("b", "a"), ("a", "a")])
 def test_cameras_are_in_alphabetical_order(cameras):
     with pytest.raises(ConfigError, match="in alphabetical order, each once"):

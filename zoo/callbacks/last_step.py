@@ -70,7 +70,7 @@ class LastStepCheckpoint(Callback):
         path = Path(folder) / f"epoch={trainer.current_epoch}-{end}"
         held = trainer.strategy.broadcast(any(Path(folder).glob(f"*{end}")))
         if not held:  # saving is the work of all ranks, or of none
-            trainer.save_checkpoint(path)
+            trainer.save_checkpoint(path, weights_only=False)
         if self._previous is not None:
             trainer.strategy.remove_checkpoint(self._previous)
         self._previous = None if held else path
