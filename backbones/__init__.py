@@ -14,6 +14,8 @@ COMPONENTS = {
         "dinov2-giant": "zoo.backbones.dinov2:dinov2_giant",
         "dinov2-tiny": "zoo.backbones.dinov2:dinov2_tiny",
         "vit-tiny": "zoo.backbones.vit:vit_tiny",
+        "clip-resnet-50": "zoo.backbones.convolutional:clip_resnet_50",
+        "resnet-tiny": "zoo.backbones.convolutional:resnet_tiny",
         "timm:*": "zoo.backbones.vit:from_timm",
         "hf:*": "zoo.backbones.vision_folder:from_hf",
     },

@@ -19,7 +19,7 @@ from timm.models.vision_transformer_hybrid import ConvStem
 from torch import Tensor, nn
 
 from zoo.attention import attend
-from zoo.backbone import VisionEncoder
+from zoo.backbone import TransformerVisionEncoder
 from zoo.errors import ConfigError
 from zoo.frame_pass import Between
 from zoo.registry import near
@@ -64,7 +64,7 @@ def _packed_attention(
     return attn.proj_drop(attn.proj(out)), q, k
 
 
-class TimmVisionEncoder(VisionEncoder):
+class TimmVisionEncoder(TransformerVisionEncoder):
     """A timm VisionTransformer as a vision encoder.
 
     Args:

@@ -49,13 +49,11 @@ class VisionFeatures:
 
 
 class VisionEncoder(Portable, nn.Module, ABC):
-    """Frames to patch states, block by block.
+    """Frames to patch states.
 
     Args:
-        feature_blocks: Blocks whose outputs are features, in the order in which they are joined; negative counts from
-            the end.
-        norm_features: Put features through the final norm, for weights trained from nothing, whose outputs start small.
-            Molmo2 takes them raw (sheet A1.1).
+        feature_blocks: Blocks or stages whose outputs are features, in the order in which they are joined; negative
+            counts from the end.
         activation_checkpointing: Recompute blocks in the backward pass.
     """
 
@@ -63,16 +61,14 @@ class VisionEncoder(Portable, nn.Module, ABC):
     image_size: tuple[int, int]
     grid: tuple[int, int]
     hidden_size: int
-    num_blocks: int
     num_heads: int
     num_prefix_tokens: int
     token_bucket: int | None = None
     """Survivors are filled up to a multiple of this; None: the patches of a frame on a GPU, nothing on a CPU."""
 
-    def __init__(self, *, feature_blocks: Sequence[int], norm_features: bool, activation_checkpointing: bool) -> None:
+    def __init__(self, *, feature_blocks: Sequence[int], activation_checkpointing: bool) -> None:
         super().__init__()
         self.feature_blocks = tuple(feature_blocks)
-        self.norm_features = norm_features
         self.activation_checkpointing = activation_checkpointing
 
     @abstractmethod
@@ -82,6 +78,56 @@ class VisionEncoder(Portable, nn.Module, ABC):
     @abstractmethod
     def stem(self, pixels: Tensor) -> Tensor:
         """(F, 3, H, W) normalised to (F, prefix + P, C), positions included."""
+
+    @abstractmethod
+    def sites(self) -> tuple[Site, ...]:
+        """Where pruners may act, in the order in which they are reached."""
+
+    @abstractmethod
+    def last_block(self) -> int:
+        """Index of the last block over tokens that any feature needs; -1 where there is none."""
+
+    @abstractmethod
+    def forward(self, pixels: Tensor, layout: TokenLayout, pruning: PruningPass | None = None) -> VisionFeatures:
+        """Encode frames, cutting tokens where pruners say so.
+
+        Args:
+            pixels: (F, 3, H, W) uint8, or float as `normalise` gives it.
+            layout: One token a patch.
+            pruning: Pruners of this forward pass.
+        """
+
+    def _begun(self, pixels: Tensor, layout: TokenLayout, pruning: PruningPass | None) -> FramePass:
+        """Their pass behind the stem."""
+        run = FramePass(self, layout, pruning or PruningPass(pruners=()))
+        run.start(self.normalise(pixels) if pixels.dtype == torch.uint8 else pixels)
+        return run
+
+    def units(self) -> tuple[nn.Module, ...]:
+        """Modules that run one after the other through their own `forward`; sharded training gathers one at a time."""
+        return ()
+
+    def idle(self) -> tuple[nn.Module, ...]:
+        """Modules that no feature needs; they are never run, and so never trained."""
+        return ()
+
+
+class TransformerVisionEncoder(VisionEncoder):
+    """Frames to patch states, block by block over packed tokens.
+
+    Args:
+        feature_blocks: Blocks whose outputs are features, in the order in which they are joined; negative counts from
+            the end.
+        norm_features: Put features through the final norm, for weights trained from nothing, whose outputs start small.
+            Molmo2 takes them raw (sheet A1.1).
+        activation_checkpointing: Recompute blocks in the backward pass.
+    """
+
+    num_blocks: int
+
+    def __init__(self, *, feature_blocks: Sequence[int], norm_features: bool, activation_checkpointing: bool) -> None:
+        super().__init__(feature_blocks=feature_blocks, activation_checkpointing=activation_checkpointing)
+        self.norm_features = norm_features
 
     @abstractmethod
     def block(
@@ -106,22 +152,13 @@ class VisionEncoder(Portable, nn.Module, ABC):
     def final_norm(self, states: Tensor) -> Tensor:
         """The norm that follows the last block in the published model."""
 
-    def units(self) -> tuple[nn.Module, ...]:
-        """Modules that run one after the other through their own `forward`; sharded training gathers one at a time."""
-        return ()
-
-    def idle(self) -> tuple[nn.Module, ...]:
-        """Modules that no feature needs; they are never run, and so never trained."""
-        return ()
-
     def sites(self) -> tuple[Site, ...]:
-        """Where pruners may act, in the order in which they are reached; blocks that no feature needs do not run."""
+        """Blocks that no feature needs do not run."""
         blocks = range(self.last_block() + 1)
         within = [site for l in blocks for site in (Site("vit.attention", l), Site("vit.block", l))]  # noqa: E741
         return (Site("pixels"), Site("vit.stem"), *within, Site("vit.output"))
 
     def last_block(self) -> int:
-        """Index of the last block that any feature needs."""
         return max(self._feature_index(b) for b in self.feature_blocks)
 
     def _feature_index(self, block: int) -> int:
@@ -133,15 +170,7 @@ class VisionEncoder(Portable, nn.Module, ABC):
         return index
 
     def forward(self, pixels: Tensor, layout: TokenLayout, pruning: PruningPass | None = None) -> VisionFeatures:
-        """Encode frames, cutting tokens where pruners say so.
-
-        Args:
-            pixels: (F, 3, H, W) uint8, or float as `normalise` gives it.
-            layout: One token a patch.
-            pruning: Pruners of this forward pass.
-        """
-        run = FramePass(self, layout, pruning or PruningPass(pruners=()))
-        run.start(self.normalise(pixels) if pixels.dtype == torch.uint8 else pixels)
+        run = self._begun(pixels, layout, pruning)
         wanted = [self._feature_index(b) for b in self.feature_blocks]
         for index in range(self.last_block() + 1):
             run.block(index)

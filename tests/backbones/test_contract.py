@@ -33,6 +33,7 @@ PARAMETERS = {  # millions, sheet molmo2_stts A1.1 and A1.3 and the published mo
     "siglip-base": 86,
     "siglip2-base": 86,
     "siglip2-so400m": 413,
+    "clip-resnet-50": 23.5,
     "dinov2-small": 22.1,
     "dinov2-base": 86.6,
     "dinov2-large": 304.4,

@@ -26,14 +26,14 @@ def tiny_policy(
     sizes |= {"grid": (2, 3), "has_pooled_token": text == "siglip", "target_grid": target_grid}
     sizes |= {"tells_blocked": tells_blocked}
     encoder = {"t5": t5_tiny, "siglip": siglip_text_tiny}[text]
+    if isinstance(trunk, str):
+        trunk = spoc_tiny(**sizes, variant=variant) if trunk == "spoc" else ring_tiny(**sizes)
+    vision = vit_tiny(image_size=(32, 48), patch_size=16, hidden_size=16, num_blocks=1, num_heads=2, stem_channels=16)
     return PolicyModule(
-        vision=vit_tiny(
-            image_size=(32, 48), patch_size=16, hidden_size=16, num_blocks=1, num_heads=2, stem_channels=16
-        ),
         text=encoder(hidden_size=16, num_layers=1, num_heads=2, max_tokens=24),
-        trunk=spoc_tiny(**sizes, variant=variant) if trunk == "spoc" else ring_tiny(**sizes),
+        trunk=trunk,
         head=head or NavigationHead(),
-        **{"optimiser": LEARNS, "picture_size": (48, 32), **arguments},
+        **{"vision": vision, "optimiser": LEARNS, "picture_size": (48, 32), **arguments},
     )
 
 

@@ -34,6 +34,7 @@ ENCODERS: Mapping[tuple[int, int], tuple[str, str]] = {
     (768, 768): ("timm:vit_base_patch16_siglip_256", "siglip-text-base"),
     (384, 512): ("dinov2-small", "t5-small"),
     (768, 512): ("dinov2-base", "t5-small"),
+    (2048, 512): ("clip-resnet-50", "t5-small"),
     (128, 64): ("vit-tiny", "siglip-text-tiny"),
 }
 """Vision and text encoder by the channels that a trunk reads of each (sheet spoc_ring_holodeck_graspmolmo 1.5)."""
