@@ -166,6 +166,8 @@ class ZooModule(TakesPaddedTensors, AdaptableModule):
         super().on_load_checkpoint(checkpoint)
         if self._trainer is None or self.trainer.state.fn == TrainerFn.FITTING:
             return
+        if "state_dict" not in checkpoint:  # of a sharded one the strategy has read the weights into their places
+            return
         stored, own = checkpoint["state_dict"], self.state_dict().keys()
         of_pruners = {name for name in stored if name.startswith(PRUNERS)}
         if of_pruners.issuperset(name for name in own if name.startswith(PRUNERS)):
