@@ -14,6 +14,7 @@ from timm.data import IMAGENET_INCEPTION_MEAN, IMAGENET_INCEPTION_STD, OPENAI_CL
 from timm.models import FeatureListNet
 from timm.models.byobnet import ByoBlockCfg, ByobNet, ByoModelCfg
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from zoo.backbone import VisionEncoder, VisionFeatures
 from zoo.errors import ConfigError
@@ -45,23 +46,27 @@ class ConvolutionalVisionEncoder(VisionEncoder):
         stages, steps = network.feature_info.out_indices, network.feature_info.reduction()
         if len(stages) != 1:
             raise ConfigError(f"vision encoder of stages {list(stages)}; stages have grids of their own: give one")
-        super().__init__(feature_blocks=stages, activation_checkpointing=False)
+        super().__init__(mean=mean, std=std, feature_blocks=stages, activation_checkpointing=False)
         height, width = image_size
-        if height % steps[0] or width % steps[0]:
+        (step,) = steps
+        if height % step or width % step:
             raise ConfigError(
                 f"vision encoder: image_size {list(image_size)} (height, width), of which each cell of the stage takes "
-                f"{steps[0]} pixels; give multiples of {steps[0]}"
+                f"{step} pixels; give multiples of {step}"
             )
         self.network = network.to(memory_format=torch.channels_last)
         self.image_size = (height, width)
-        self.grid = (height // steps[0], width // steps[0])
+        self.grid = (height // step, width // step)
         self.hidden_size = network.feature_info.channels()[0]
         self.num_heads = self.num_prefix_tokens = 0
-        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
 
-    def normalise(self, pixels: Tensor) -> Tensor:
-        return (pixels.to(self.mean.dtype) / 255 - self.mean) / self.std
+    def train(self, mode: bool = True) -> ConvolutionalVisionEncoder:
+        """A batch norm whose weights are frozen keeps its means too: they belong to these weights."""
+        super().train(mode)
+        for part in self.network.modules():
+            if isinstance(part, _BatchNorm) and not any(weight.requires_grad for weight in part.parameters()):
+                part.eval()
+        return self
 
     def stem(self, pixels: Tensor) -> Tensor:
         """The whole network."""

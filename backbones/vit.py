@@ -89,6 +89,8 @@ class TimmVisionEncoder(TransformerVisionEncoder):
         activation_checkpointing: bool = False,
     ) -> None:
         super().__init__(
+            mean=mean,
+            std=std,
             feature_blocks=feature_blocks,
             norm_features=norm_features,
             activation_checkpointing=activation_checkpointing,
@@ -106,12 +108,7 @@ class TimmVisionEncoder(TransformerVisionEncoder):
         self.num_blocks = len(vit.blocks)
         self.num_heads = vit.blocks[0].attn.num_heads
         self.num_prefix_tokens = vit.num_prefix_tokens
-        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
         self.last_block()  # refuses feature blocks that do not exist
-
-    def normalise(self, pixels: Tensor) -> Tensor:
-        return (pixels.to(self.mean.dtype) / 255 - self.mean) / self.std
 
     def stem(self, pixels: Tensor) -> Tensor:
         vit = self.vit
@@ -178,7 +175,7 @@ def from_timm(
     activation = {"act_layer": "gelu_tanh"} if "siglip" in name else {}
     vit = timm.create_model(name, pretrained=pretrained, num_classes=0, global_pool="", **size, **activation)
     if not isinstance(vit, VisionTransformer):
-        raise ConfigError(f"timm:{name} is a {type(vit).__name__}; vision encoders are plain VisionTransformers")
+        raise ConfigError(f"timm:{name} is a {type(vit).__name__}; only plain VisionTransformers are built by name")
     return _from_vit(vit, feature_blocks, activation_checkpointing)
 
 

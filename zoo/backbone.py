@@ -52,6 +52,8 @@ class VisionEncoder(Portable, nn.Module, ABC):
     """Frames to patch states.
 
     Args:
+        mean: RGB mean of pixels in [0, 1] that the weights expect.
+        std: RGB standard deviation.
         feature_blocks: Blocks or stages whose outputs are features, in the order in which they are joined; negative
             counts from the end.
         activation_checkpointing: Recompute blocks in the backward pass.
@@ -66,14 +68,23 @@ class VisionEncoder(Portable, nn.Module, ABC):
     token_bucket: int | None = None
     """Survivors are filled up to a multiple of this; None: the patches of a frame on a GPU, nothing on a CPU."""
 
-    def __init__(self, *, feature_blocks: Sequence[int], activation_checkpointing: bool) -> None:
+    def __init__(
+        self,
+        *,
+        mean: Sequence[float],
+        std: Sequence[float],
+        feature_blocks: Sequence[int],
+        activation_checkpointing: bool,
+    ) -> None:
         super().__init__()
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
         self.feature_blocks = tuple(feature_blocks)
         self.activation_checkpointing = activation_checkpointing
 
-    @abstractmethod
     def normalise(self, pixels: Tensor) -> Tensor:
         """(F, 3, H, W) uint8 to float as the weights expect it."""
+        return (pixels.to(self.mean.dtype) / 255 - self.mean) / self.std
 
     @abstractmethod
     def stem(self, pixels: Tensor) -> Tensor:
@@ -116,6 +127,8 @@ class TransformerVisionEncoder(VisionEncoder):
     """Frames to patch states, block by block over packed tokens.
 
     Args:
+        mean: RGB mean of pixels in [0, 1] that the weights expect.
+        std: RGB standard deviation.
         feature_blocks: Blocks whose outputs are features, in the order in which they are joined; negative counts from
             the end.
         norm_features: Put features through the final norm, for weights trained from nothing, whose outputs start small.
@@ -125,8 +138,18 @@ class TransformerVisionEncoder(VisionEncoder):
 
     num_blocks: int
 
-    def __init__(self, *, feature_blocks: Sequence[int], norm_features: bool, activation_checkpointing: bool) -> None:
-        super().__init__(feature_blocks=feature_blocks, activation_checkpointing=activation_checkpointing)
+    def __init__(
+        self,
+        *,
+        mean: Sequence[float],
+        std: Sequence[float],
+        feature_blocks: Sequence[int],
+        norm_features: bool,
+        activation_checkpointing: bool,
+    ) -> None:
+        super().__init__(
+            mean=mean, std=std, feature_blocks=feature_blocks, activation_checkpointing=activation_checkpointing
+        )
         self.norm_features = norm_features
 
     @abstractmethod

@@ -73,6 +73,22 @@ def test_tokens_leave_behind_it_and_no_block_within_is_there():
             module.model.set_pruners([pruner])
 
 
+def test_means_of_batch_norms_are_learnt_with_their_weights_and_travel_with_them():
+    encoder, shown = small(), pictures(4)
+    layout = whole_pictures(4, encoder.grid, shown.device)
+
+    def means():
+        return {name: value.clone() for name, value in encoder.state_dict().items() if name.endswith("running_mean")}
+
+    before = means()
+    encoder.train()(shown, layout)
+    learnt = means()
+    assert all(not torch.equal(learnt[name], before[name]) for name in before)
+    encoder.requires_grad_(False)
+    encoder.train()(shown, layout)
+    assert all(torch.equal(kept, learnt[name]) for name, kept in means().items())
+
+
 def test_clip_has_cells_of_32_pixels_and_sees_as_timm_s_network_does():
     torch.manual_seed(0)
     encoder = clip_resnet_50(image_size=(64, 96)).eval()
