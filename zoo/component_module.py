@@ -127,7 +127,11 @@ class ComponentModule(LightningModule, ABC):
 
         def share(warmup_steps: int):
             return lambda step: learning_rate_share(
-                step, warmup_steps=warmup_steps, total_steps=total, final_share=settings.final_share
+                step,
+                warmup_steps=warmup_steps,
+                total_steps=total,
+                final_share=settings.final_share,
+                decay_share=settings.decay_share,
             )
 
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, [share(g["warmup_steps"]) for g in groups])

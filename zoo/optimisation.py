@@ -52,6 +52,9 @@ class SharedSettings:
         eps: Added to the root of AdamW's second moment.
         muon_scale: Under `muon`, rate of the hidden matrices over that of everything else.
         final_share: Share of the peak rate that the cosine ends at.
+        decay_share: Share of the steps behind the warm-up over which the cosine falls; the rate is at its peak
+            before. Below 1, a checkpoint of that time can be trained on with more `max_steps` as if they had been given
+            from the start (warm-up, stable, decay: MiniCPM, arXiv 2404.06395, section 4).
         clip_norm: Largest gradient norm of each group; 0 clips nothing.
     """
 
@@ -60,7 +63,15 @@ class SharedSettings:
     eps: float = 1e-6
     muon_scale: float = 5.0
     final_share: float = 0.1
+    decay_share: float = 1.0
     clip_norm: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.decay_share <= 1:
+            raise ConfigError(
+                f"optimiser: decay_share is {self.decay_share}, expected above 0 and at most 1; for a rate that never "
+                "falls, set final_share to 1"
+            )
 
     def of(self, component: Component) -> Group:
         return getattr(self, component)
@@ -108,11 +119,14 @@ class PolicyOptimiserSettings(SharedSettings):
     head: Group = field(default_factory=lambda: Group(learning_rate=1e-4, warmup_steps=0, weight_decay=0.01))
 
 
-def learning_rate_share(step: int, *, warmup_steps: int, total_steps: int, final_share: float) -> float:
-    """Share of the peak rate at a step: linear from 0, then cosine to `final_share` at the last step."""
+def learning_rate_share(
+    step: int, *, warmup_steps: int, total_steps: int, final_share: float, decay_share: float = 1.0
+) -> float:
+    """Share of the peak rate at a step: linear from 0, then 1, then cosine to `final_share` at the last step."""
     if step < warmup_steps:
         return step / warmup_steps
-    progress = min((step - warmup_steps) / max(total_steps - warmup_steps, 1), 1.0)
+    decay_steps = max(decay_share * (total_steps - warmup_steps), 1)
+    progress = min(max(step - total_steps + decay_steps, 0) / decay_steps, 1.0)
     return final_share + (1 - final_share) * (1 + math.cos(math.pi * progress)) / 2
 
 

@@ -50,6 +50,18 @@ def test_fast_dev_run_of_every_command_writes_nothing(zoo, recipe, command):
     assert not Path("runs").exists()
 
 
+@pytest.mark.parametrize(
+    ("precision", "has_bfloat16", "is_told"),
+    [("bf16-mixed", False, True), ("bf16-mixed", True, False), ("32-true", False, False)],
+)
+def test_bfloat16_on_a_cpu_that_has_none_is_told(zoo, recipe, monkeypatch, precision, has_bfloat16, is_told):
+    monkeypatch.setattr("zoo.cli.training.cpu_computes_bfloat16", lambda: has_bfloat16)
+    flags = ("--trainer.accelerator=cpu", f"--trainer.precision={precision}", "--trainer.fast_dev_run=1")
+    answer = zoo("fit", "--config", recipe, *flags)
+    assert answer.code == 0, answer.err
+    assert ("add --trainer.precision=32-true" in answer.err) is is_told
+
+
 def test_print_config_is_a_recipe(zoo, recipe, tmp_path):
     answer = zoo("fit", "--config", recipe, "--model.slope=5", "--print_config")
     assert answer.code == 0

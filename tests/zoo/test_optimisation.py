@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -19,6 +21,22 @@ def test_the_rate_grows_then_falls_along_a_cosine():
         learning_rate_share(s, warmup_steps=10, total_steps=110, final_share=0.1) for s in (0, 5, 10, 60, 110, 500)
     ]
     assert share == pytest.approx([0, 0.5, 1, 0.55, 0.1, 0.1])
+
+
+def test_before_the_rate_falls_a_longer_run_is_the_same_run():
+    def rates(total_steps: int) -> list[float]:
+        given = {"warmup_steps": 10, "total_steps": total_steps, "final_share": 0.1, "decay_share": 0.25}
+        return [learning_rate_share(step, **given) for step in range(total_steps + 1)]
+
+    short, long = rates(110), rates(210)
+    assert short[:86] == long[:86] == [step / 10 for step in range(10)] + [1.0] * 76
+    assert short[85:] == pytest.approx([0.1 + 0.9 * (1 + math.cos(math.pi * k / 25)) / 2 for k in range(26)])
+
+
+@pytest.mark.parametrize("share", [0, -0.5, 1.5])
+def test_a_decay_of_no_share_of_the_steps_is_refused(share):
+    with pytest.raises(ConfigError, match=f"decay_share is {share}, expected above 0 and at most 1"):
+        OptimiserSettings(decay_share=share)
 
 
 def test_each_component_has_its_rate_and_only_matrices_decay():

@@ -19,6 +19,7 @@ from zoo.checkpoints.recipe import PRETRAINED, keep_recipe
 from zoo.checkpoints.sharded import is_sharded
 from zoo.cli import folders, recipes, runs
 from zoo.cli.parsing import OneSentence
+from zoo.doctor.probes import cpu_computes_bfloat16
 from zoo.errors import ConfigError
 from zoo.sharding import receives_weights
 
@@ -142,6 +143,13 @@ class ZooCLI(RecipeCLI):
         super().after_instantiate_classes()
         if self.weights is not None:
             folders.fill(self.model, self.weights, may_start_anew=self.subcommand == "fit")
+        is_bfloat16_on_cpu = self.trainer.strategy.root_device.type == "cpu" and "bf16" in self.trainer.precision
+        if is_bfloat16_on_cpu and not cpu_computes_bfloat16() and self.trainer.is_global_zero:
+            logger.warning(
+                "trainer.precision: %s on a CPU without bfloat16 is several times slower than float32: add "
+                "--trainer.precision=32-true",
+                self.trainer.precision,
+            )
 
     def _checkpoint(self, path: str, config: Namespace) -> str:
         if path == "hpc":

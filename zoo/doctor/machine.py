@@ -65,6 +65,9 @@ def check_accelerators() -> Iterator[Finding]:
         yield warn(
             "accelerators", text, fix=f"look at nvidia-smi; a build of torch that fits its CUDA version: {TORCH}"
         )
+    elif not seen["cpu_bf16"]:
+        text = "no GPU, and a CPU without bfloat16, which recipes train in: several times slower than float32"
+        yield warn("accelerators", text, fix="add --trainer.precision=32-true")
     else:
         threads = f"{seen['threads']} threads here"
         yield ok("accelerators", f"no GPU; the tiny recipes are made for CPUs ({threads})")

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import platform
 import sys
 from typing import Any
 
@@ -49,9 +50,17 @@ def accelerator() -> dict[str, Any]:
         "cuda_build": torch.version.cuda,
         "devices": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if is_cuda else [],
         "bf16": torch.cuda.is_bf16_supported(including_emulation=False) if is_cuda else False,
+        "cpu_bf16": cpu_computes_bfloat16(),
         "mps": torch.backends.mps.is_available(),
         "threads": torch.get_num_threads(),
     }
+
+
+def cpu_computes_bfloat16() -> bool:
+    """Whether this CPU has instructions for bfloat16; without them torch computes in it, several times slower."""
+    import torch
+
+    return platform.machine().lower() not in ("x86_64", "amd64") or torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def flex() -> dict[str, Any]:

@@ -174,7 +174,15 @@ def test_graphics_under_none(answers):
     assert "apt-get install libegl1 libgl1-mesa-dri" in finding.fix
 
 
-GPU = {"version": "2.15", "cuda_build": "13.0", "devices": ["H200"], "bf16": True, "mps": False, "threads": 4}
+GPU = {
+    "version": "2.15",
+    "cuda_build": "13.0",
+    "devices": ["H200"],
+    "bf16": True,
+    "cpu_bf16": True,
+    "mps": False,
+    "threads": 4,
+}
 
 
 @pytest.mark.parametrize(
@@ -185,9 +193,11 @@ GPU = {"version": "2.15", "cuda_build": "13.0", "devices": ["H200"], "bf16": Tru
         (GPU, "CppCompileError: no gcc", "warn", "does not compile: CppCompileError: no gcc"),
         (GPU | {"bf16": False}, {}, "warn", "no bfloat16"),
         (GPU | {"devices": [], "mps": True}, {}, "ok", "MPS"),
+        (GPU | {"devices": [], "cuda_build": None, "cpu_bf16": False}, {}, "warn", "a CPU without bfloat16"),
     ],
 )
-def test_accelerators(answers, seen, flex, status, words):
+def test_accelerators(answers, monkeypatch, seen, flex, status, words):
+    monkeypatch.setattr(machine, "has_nvidia_driver", lambda: False)
     answers(accelerator=seen, flex=flex)
     last = list(examine(["accelerators"]))[-1]
     assert last.status == status
