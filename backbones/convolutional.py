@@ -16,11 +16,11 @@ from timm.models.byobnet import ByoBlockCfg, ByobNet, ByoModelCfg
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from zoo.backbone import VisionEncoder, VisionFeatures
 from zoo.errors import ConfigError
 from zoo.layout import TokenLayout
 from zoo.pruner import Site
 from zoo.pruning_pass import PruningPass
+from zoo.vision_encoder import VisionEncoder, VisionFeatures
 
 CHANNELS_DIVISOR = 8
 """To which timm's `ByobNet` rounds the channels of a stage."""

@@ -19,11 +19,11 @@ from timm.models.vision_transformer_hybrid import ConvStem
 from torch import Tensor, nn
 
 from zoo.attention import attend
-from zoo.backbone import TransformerVisionEncoder
 from zoo.errors import ConfigError
 from zoo.frame_pass import Between
 from zoo.registry import near
 from zoo.segments import Segments
+from zoo.vision_encoder import TransformerVisionEncoder
 
 
 class PackedBlock(nn.Module):

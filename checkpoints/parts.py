@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import TypeVar
 
 from zoo.adaptation import AdaptableModule
-from zoo.backbone import LanguageModel, VisionEncoder
+from zoo.backbone import LanguageModel
 from zoo.checkpoints.pretrained import from_pretrained
 from zoo.checkpoints.recipe import recipe_of, with_names
 from zoo.errors import ConfigError
 from zoo.portable import Portable
 from zoo.processor import TextTokenizer
+from zoo.vision_encoder import VisionEncoder
 
 Part = TypeVar("Part", bound=Portable)
 

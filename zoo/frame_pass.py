@@ -28,7 +28,7 @@ from zoo.pruning_pass import PruningPass
 from zoo.segments import Segments
 
 if TYPE_CHECKING:
-    from zoo.backbone import VisionEncoder
+    from zoo.vision_encoder import VisionEncoder
 
 Between = Callable[[Tensor, Tensor, Tensor, float], Tensor]
 """What happens in a block between attention and MLP: (T, C) states, (T, H, D) queries and keys of the attention and the

@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from zoo.backbone import Connector, LanguageModel, VisionEncoder, VisionFeatures
+from zoo.backbone import Connector, LanguageModel
 from zoo.batch import IGNORE_INDEX, Batch, TokenStream, Turn
 from zoo.cache import KeyValueCache, rows_table
 from zoo.errors import ConfigError
@@ -32,6 +32,7 @@ from zoo.pruner import (
     TrunkShape,
 )
 from zoo.pruning_pass import PruningPass, budgets_in_order, resolve_pruners
+from zoo.vision_encoder import VisionEncoder, VisionFeatures
 
 PositionRule = Literal["dense", "gapped"]
 """Positions after a cut before the language model: renumbered, or kept with gaps (sheet B8, rules a and b)."""

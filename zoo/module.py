@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
 from zoo.adaptation import NO_ADAPTERS, AdaptableModule
-from zoo.backbone import Connector, LanguageModel, VisionEncoder
+from zoo.backbone import Connector, LanguageModel
 from zoo.batch import Batch
 from zoo.controls import Control, controlled_pixels
 from zoo.errors import ConfigError
@@ -33,6 +33,7 @@ from zoo.preprocessing.settings import InputSettings
 from zoo.processor import Processor, TextTokenizer
 from zoo.pruner import Pruner
 from zoo.shards.sampling import FrameSampling
+from zoo.vision_encoder import VisionEncoder
 
 DEFAULT_OPTIMISER = OptimiserSettings()
 DEFAULT_INPUTS = InputSettings()

@@ -14,7 +14,6 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
-from zoo.backbone import VisionEncoder
 from zoo.errors import ConfigError
 from zoo.frames import Frames
 from zoo.layout import TokenLayout
@@ -23,6 +22,7 @@ from zoo.policy_head import PolicyHead
 from zoo.policy_target import TargetHead
 from zoo.policy_trunk import PolicySteps, PolicyTrunk
 from zoo.text_encoder import TextEncoder, TextFeatures
+from zoo.vision_encoder import VisionEncoder
 
 PICTURES_AT_ONCE = 256
 """Of a frozen vision encoder: more are encoded in turns, because nothing of it is kept for a backward pass."""

@@ -15,7 +15,6 @@ from torchmetrics.classification import BinaryAveragePrecision
 
 from zoo import sharding
 from zoo.acting import ModulePolicy
-from zoo.backbone import VisionEncoder
 from zoo.component_module import ComponentModule
 from zoo.errors import ConfigError
 from zoo.optimisation import Component, PolicyOptimiserSettings
@@ -27,6 +26,7 @@ from zoo.policy_target import cell_shares, in_view, is_missing, shown_shares, ta
 from zoo.policy_trunk import PolicyTrunk
 from zoo.portable import Portable
 from zoo.text_encoder import TextEncoder
+from zoo.vision_encoder import VisionEncoder
 
 DEFAULT_OPTIMISER = PolicyOptimiserSettings()
 

@@ -8,11 +8,12 @@ import torch
 from trunk_fixtures import build_batch, build_module
 
 from zoo import registry
-from zoo.backbone import Connector, LanguageModel, VisionEncoder
+from zoo.backbone import Connector, LanguageModel
 from zoo.frames import Frames
 from zoo.layout import TokenLayout
 from zoo.processor import TextTokenizer
 from zoo.text_encoder import TextEncoder
+from zoo.vision_encoder import VisionEncoder
 
 CONTRACTS = {
     "vision_encoder": VisionEncoder,

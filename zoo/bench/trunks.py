@@ -9,11 +9,12 @@ import numpy as np
 import torch
 
 from zoo import registry
-from zoo.backbone import Connector, LanguageModel, VisionEncoder
+from zoo.backbone import Connector, LanguageModel
 from zoo.batch import Batch
 from zoo.errors import ConfigError
 from zoo.head import Message
 from zoo.module import ZooModule
+from zoo.vision_encoder import VisionEncoder
 
 Dtype = Literal["float32", "bfloat16"]
 Device = Literal["auto", "cpu", "cuda"]
