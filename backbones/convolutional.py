@@ -23,7 +23,8 @@ from zoo.pruning_pass import PruningPass
 from zoo.vision_encoder import VisionEncoder, VisionFeatures
 
 CHANNELS_DIVISOR = 8
-"""To which timm's `ByobNet` rounds the channels of a stage."""
+"""To which timm's `ByobNet` rounds the channels of a stage. A stem of 4 channels kills the process: oneDNN's backward pass
+of a strided 1x1 convolution, channels last, writes beyond its buffer on CPUs without AVX-512 (torch 2.14.1)."""
 
 
 class ConvolutionalVisionEncoder(VisionEncoder):
@@ -114,7 +115,7 @@ def resnet_tiny(
 
     Args:
         image_size: Side of the square input, or its (height, width), pixels; multiples of a cell.
-        stem_channels: Of the first convolution, which halves the resolution.
+        stem_channels: Of the first convolution, which halves the resolution, in multiples of 8.
         stage_channels: Of each stage, which halves it again, in multiples of 8; the last one's are the patches'.
         stage_blocks: Residual blocks of each stage.
     Raises:
@@ -125,7 +126,7 @@ def resnet_tiny(
         stages < 2  # timm's rule
         or len(stage_blocks) != stages
         or min(stem_channels, *stage_channels, *stage_blocks) < 1
-        or any(channels % CHANNELS_DIVISOR for channels in stage_channels)
+        or any(channels % CHANNELS_DIVISOR for channels in (stem_channels, *stage_channels))
     ):
         raise ConfigError(
             f"resnet-tiny: stem_channels {stem_channels}, stage_channels {list(stage_channels)} and stage_blocks "

@@ -17,7 +17,7 @@ SIZE = (16, 24)
 
 
 def small(**changes):
-    return resnet_tiny(**({"image_size": SIZE, "stem_channels": 4, "stage_channels": (8, 16)} | changes))
+    return resnet_tiny(**({"image_size": SIZE, "stem_channels": 8, "stage_channels": (8, 16)} | changes))
 
 
 def pictures(count):
@@ -112,6 +112,7 @@ def test_clip_has_cells_of_32_pixels_and_sees_as_timm_s_network_does():
         ({"stage_channels": (8,), "stage_blocks": (1,)}, "two stages or more"),
         ({"stage_blocks": (1,)}, "two stages or more"),
         ({"stem_channels": 0}, "stem_channels 0"),
+        ({"stem_channels": 4}, "stem_channels 4.*multiples of 8"),
         ({"stage_channels": (8, 12)}, "channels in multiples of 8"),
     ],
 )
