@@ -17,29 +17,30 @@ SIZE = (16, 24)
 
 
 def small(**changes):
-    return resnet_tiny(**({"image_size": SIZE, "stem_channels": 8, "stage_channels": (8, 16)} | changes))
+    return resnet_tiny(**({"image_size": SIZE, "stem_channels": (8, 8), "hidden_size": 16, "num_blocks": 2} | changes))
 
 
 def pictures(count):
     return torch.randint(256, (count, 3, *SIZE), dtype=torch.uint8)
 
 
-def test_patches_are_the_cells_of_the_last_stage_row_by_row():
+def test_patches_are_the_cells_of_the_network_row_by_row():
     encoder, shown = small().eval(), pictures(3)
     assert (encoder.grid, encoder.hidden_size) == ((2, 3), 16)
     states = encoder(shown, whole_pictures(3, encoder.grid, shown.device)).states
-    (stage,) = encoder.network((shown / 255 - 0.5) / 0.5)
-    torch.testing.assert_close(states.view(3, 2, 3, 16), stage.permute(0, 2, 3, 1), rtol=1e-5, atol=1e-5)
+    cells = encoder.network((shown / 255 - 0.5) / 0.5)
+    torch.testing.assert_close(states.view(3, 2, 3, 16), cells.permute(0, 2, 3, 1), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize(("stages", "cell"), [((8, 8), 8), ((8, 8, 8), 16)])
-def test_each_stage_halves_the_resolution(stages, cell):
-    encoder = small(image_size=(32, 48), stage_channels=stages, stage_blocks=[1] * len(stages))
+@pytest.mark.parametrize(("stem_channels", "cell"), [((), 2), ((8, 8), 8), ((8, 8, 8), 16)])
+def test_each_convolution_of_the_stem_halves_the_resolution(stem_channels, cell):
+    encoder = small(image_size=(32, 48), stem_channels=stem_channels)
     assert encoder.grid == (32 // cell, 48 // cell)
+    assert encoder.network(torch.rand(2, 3, 32, 48)).shape == (2, 16, *encoder.grid)
 
 
 def test_a_patch_sees_what_is_around_it_and_not_the_other_end():
-    encoder = small(image_size=(8, 800), stage_blocks=(1, 1)).eval()
+    encoder = small(image_size=(8, 800)).eval()
     shown = torch.randint(256, (1, 3, 8, 800), dtype=torch.uint8)
     other = shown.clone()
     other[..., 400:] = 255 - other[..., 400:]
@@ -61,7 +62,7 @@ def test_a_policy_learns_to_see_with_it():
 
 
 def test_tokens_leave_behind_it_and_no_block_within_is_there():
-    module = build_module(vision=resnet_tiny(stage_channels=(8, 16)))
+    module = build_module(vision=resnet_tiny(hidden_size=16))
     assert module.model.vision.sites() == (Site("pixels"), Site("vit.output"))
     batch = build_batch(module)
     for site in ("pixels", "vit.output"):
@@ -108,12 +109,11 @@ def test_clip_has_cells_of_32_pixels_and_sees_as_timm_s_network_does():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"image_size": (16, 20)}, r"each cell of the stage takes 8 pixels; give multiples of 8"),
-        ({"stage_channels": (8,), "stage_blocks": (1,)}, "two stages or more"),
-        ({"stage_blocks": (1,)}, "two stages or more"),
-        ({"stem_channels": 0}, "stem_channels 0"),
-        ({"stem_channels": 4}, "stem_channels 4.*multiples of 8"),
-        ({"stage_channels": (8, 12)}, "channels in multiples of 8"),
+        ({"image_size": (16, 20)}, r"each cell takes 8 pixels; give multiples of 8"),
+        ({"num_blocks": 0}, "num_blocks 0; expected one block or more"),
+        ({"stem_channels": (4, 8)}, r"stem_channels \[4, 8\].*multiples of 8"),
+        ({"stem_channels": (0,)}, "multiples of 8"),
+        ({"hidden_size": 12}, "hidden_size 12"),
     ],
 )
 def test_networks_that_cannot_be_are_refused(changes, message):
