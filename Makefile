@@ -15,7 +15,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 # The recipe's datamodule renders its clips on the first run. The schedule is a sixth of the recipe's, with clips among the pictures from the start, and 75
 # of 200 held-out clips are asked: 12 minutes in all on two cores.
 RECIPE ?= molmo2/tiny
-SCHEDULE ?= --trainer.max_steps=300 --data.path='{data/tabletop: 1.0, data/tabletop_stills: 4.0}'
+PRECISION ?= bf16-mixed
+SCHEDULE ?= --trainer.precision=$(PRECISION) --trainer.max_steps=300 --data.path='{data/tabletop: 1.0, data/tabletop_stills: 4.0}'
 QUICKSTART ?= $(BIN)/zoo fit --config $(RECIPE) $(SCHEDULE) && $(BIN)/zoo test --config $(RECIPE) --ckpt_path last --trainer.limit_test_batches=3
 
 # Warnings of build tools about editable installs would hide the lines that matter.

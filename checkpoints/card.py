@@ -17,6 +17,7 @@ from zoo.errors import ConfigError
 from zoo.policy_module import PolicyModule
 
 CARD = "README.md"
+LOG = "training_log.csv"
 LIBRARY = "molmo-zoo"
 LINK = f"[{LIBRARY}](https://pypi.org/project/{LIBRARY})"
 
@@ -65,7 +66,9 @@ class Training:
         licence: Of the weights, as the hub abbreviates it: apache-2.0, mit, cc-by-4.0.
         data: What it was trained on, in words.
         steps: Optimiser steps.
-        results: Accuracies of a test run, as `zoo test` writes them into results.json.
+        results: Accuracies of a test run, as `zoo test` writes them into results.json, or success rates of a policy, as
+            `zoo evaluate --json` writes them.
+        run: Folder of the run, whose metrics are kept as the log of the training.
     """
 
     title: str | None = None
@@ -73,10 +76,11 @@ class Training:
     data: str | None = None
     steps: int | None = None
     results: dict[str, Any] | None = None
+    run: Path | None = None
 
 
 def read_results(file: Path) -> dict[str, Any]:
-    """A results.json of `zoo test`.
+    """What `zoo test` writes into results.json, or `zoo evaluate` into the file of `--json`.
 
     Raises:
         ConfigError: it is missing, or something else.
@@ -84,14 +88,17 @@ def read_results(file: Path) -> dict[str, Any]:
     try:
         results = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{file} is no results.json of a test run: {error}") from error
-    if not _are_results(results):
-        raise ConfigError(f"{file} holds no accuracies; zoo test writes it into its run folder")
+        raise ConfigError(f"{file} holds no results: {error}") from error
+    if not (_are_answers(results) or _are_episodes(results)):
+        raise ConfigError(
+            f"{file} holds no accuracies and no success rates; zoo test writes results.json into its run folder, zoo "
+            "evaluate the file that --json names"
+        )
     return results
 
 
-def _are_results(results: Any) -> bool:
-    """Whether a value is what a card tells of: a split, its scores, and those of every family."""
+def _are_answers(results: Any) -> bool:
+    """Whether a value is what a card tells of questions: a split, its scores, and those of every family."""
     if not isinstance(results, dict) or not isinstance(results.get("families"), dict):
         return False
     scores = [results, *results["families"].values()]
@@ -104,6 +111,23 @@ def _are_scores(scores: Any) -> bool:
     return isinstance(scores.get("accuracy"), int | float) and isinstance(scores.get("blind"), int | float | None)
 
 
+def _are_episodes(results: Any) -> bool:
+    """Whether a value is what a card tells of episodes: a benchmark, and the success in each of its tasks."""
+    if not isinstance(results, dict) or not isinstance(results.get("benchmark"), str):
+        return False
+    tasks = results.get("tasks")
+    return isinstance(tasks, list) and bool(tasks) and all(map(_is_task, tasks))
+
+
+def _is_task(task: Any) -> bool:
+    if not isinstance(task, dict) or type(task.get("episodes")) is not int or not isinstance(task.get("task"), str):
+        return False
+    interval = task.get("ci95")
+    shares = [task.get("success_at_end"), *(interval if isinstance(interval, list) else [])]
+    optional = [task[name] for name in ("spl", "sel") if name in task]
+    return len(shares) == 3 and all(isinstance(share, int | float) for share in (*shares, *optional))
+
+
 def write_card(folder: Path, module: ComponentModule, spec: Spec, training: Training, *, called: str) -> None:
     """Write the card into a checkpoint folder.
 
@@ -114,7 +138,7 @@ def write_card(folder: Path, module: ComponentModule, spec: Spec, training: Trai
         training: How it came about.
         called: What a reader types to load it: the folder, or a hub id.
     """
-    kind = POLICY if isinstance(module, PolicyModule) else LANGUAGE_MODEL
+    kind = _kind_of(module)
     title = training.title or folder.name
     metadata = ModelCardData(
         library_name=LIBRARY,
@@ -129,7 +153,7 @@ def write_card(folder: Path, module: ComponentModule, spec: Spec, training: Trai
         f"A {kind.is_what.format(library=LINK)}. {_size(module)} million parameters.",
         _parts(module, spec, kind),
         "## How it was trained",
-        _training(training),
+        _training(training, has_log=(folder / LOG).is_file()),
         "## What it scores",
         _results(training.results),
         "## How to use it",
@@ -139,6 +163,23 @@ def write_card(folder: Path, module: ComponentModule, spec: Spec, training: Trai
         f"Weights: {training.licence}." if training.licence else "Weights: not stated by whoever wrote this folder.",
     ]
     ModelCard(f"---\n{metadata.to_yaml()}\n---\n\n" + "\n\n".join(sections) + "\n").save(folder / CARD)
+
+
+def check_results(module: ComponentModule, results: dict[str, Any] | None) -> None:
+    """Whether results are of the kind that a module can have.
+
+    Raises:
+        ConfigError: they are not.
+    """
+    if results is None or _are_episodes(results) is (_kind_of(module) is POLICY):
+        return
+    given, expected = ("success rates", "answers") if _are_episodes(results) else ("answers", "success rates")
+    command = "zoo test" if expected == "answers" else "zoo evaluate --json"
+    raise ConfigError(f"results: {given}, and a {type(module).__name__} has {expected}; they come from {command}")
+
+
+def _kind_of(module: ComponentModule) -> Kind:
+    return POLICY if isinstance(module, PolicyModule) else LANGUAGE_MODEL
 
 
 def _size(module: nn.Module) -> str:
@@ -161,23 +202,40 @@ def _named(value: Any) -> list[str]:
     return [f"`{part['class_path'] if isinstance(part, dict) else part}`" for part in listed]
 
 
-def _training(training: Training) -> str:
+def _training(training: Training, *, has_log: bool) -> str:
     told = []
     if training.data:
         told.append(f"Data: {training.data}.")
     if training.steps is not None:
         told.append(f"{training.steps:,} optimiser steps.")
     told.append("Recipe: `config.json`, under `model`.")
+    if has_log:
+        told.append(f"Log: `{LOG}`, a column for each metric.")
     return " ".join(told)
 
 
 def _results(results: dict[str, Any] | None) -> str:
     if results is None:
         return "Nothing was measured when this folder was written."
+    if _are_episodes(results):
+        return _episodes(results)
     rows = [f"| {results['split']} | questions | accuracy | without looking |", "|---|---|---|---|"]
     for name, family in sorted(results["families"].items()):
         rows.append(_row(name, family))
     return "\n".join([*rows, _row("all", results)])
+
+
+def _episodes(results: dict[str, Any]) -> str:
+    rows = [f"| {results['benchmark']} | episodes | success | 95 % | SEL | SPL |", "|---|---|---|---|---|---|"]
+    for task in results["tasks"]:
+        low, high = task["ci95"]
+        sel, spl = (f"{task[name]:.1%}" if name in task else "" for name in ("sel", "spl"))
+        success = f"{task['success_at_end']:.1%}"
+        rows.append(f"| {task['task']} | {task['episodes']:,} | {success} | {low:.1%} to {high:.1%} | {sel} | {spl} |")
+    seeds = results.get("seeds")
+    if isinstance(seeds, list):
+        rows.append(f"\nMeans of {len(seeds)} runs of the same episodes with other draws; intervals are of one run.")
+    return "\n".join(rows)
 
 
 def _row(name: str, scores: dict[str, Any]) -> str:
@@ -188,15 +246,27 @@ def _row(name: str, scores: dict[str, Any]) -> str:
 
 
 def _metadata_of(training: Training, kind: Kind) -> list[EvalResult] | None:
-    if training.results is None:
+    results = training.results
+    if results is None:
         return None
+    if _are_episodes(results):
+        return [
+            EvalResult(
+                task_type=kind.task,
+                dataset_type="simulated-episodes",
+                dataset_name=f"{results['benchmark']}: {task['task']}",
+                metric_type="success_rate",
+                metric_value=round(float(task["success_at_end"]), 4),
+            )
+            for task in results["tasks"]
+        ]
     return [
         EvalResult(
             task_type=kind.task,
             dataset_type="video-questions",
             dataset_name=training.data or "unnamed",
-            dataset_split=str(training.results["split"]),
+            dataset_split=str(results["split"]),
             metric_type="accuracy",
-            metric_value=round(float(training.results["accuracy"]), 4),
+            metric_value=round(float(results["accuracy"]), 4),
         )
     ]

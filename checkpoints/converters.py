@@ -53,8 +53,8 @@ def checkpoint(
         title: What the model card calls it; the folder's name where left out.
         licence: Of the weights, as the hub abbreviates it, such as apache-2.0.
         data: What it was trained on, in words, for the model card.
-        results: The results.json of its test run, for the model card; left out: that of the newest test of this
-            checkpoint among the runs beside its own.
+        results: The results.json of its test run, or what zoo evaluate --json wrote of a policy, for the model card;
+            left out: the results.json of the newest test of this checkpoint among the runs beside its own.
         max_shard_size: Largest file of weights.
         stored_dtype: Type in which float32 weights are stored, for half the size; read, they are float32 again.
         merge: Fold adapters (model.lora) into the weights that they lie over; the folder's model has none then.
@@ -90,6 +90,7 @@ def checkpoint(
         data=data,
         results=of_run if results is None else read_results(results),
         steps=None if file is None else read_checkpoint(file).get("global_step"),
+        run=None if file is None else file.resolve().parents[1],
     )
     return str(
         save_pretrained(module, out, training=training, max_shard_size=max_shard_size, stored_dtype=stored_dtype)

@@ -6,6 +6,7 @@ processor_config.json     what the processor was, compared with what is built wh
 tokenizer/                vocabulary in transformers' layout, chat template included; of policies in text/
 vision/, language/, text/ configurations of parts that came from transformers' folders
 README.md                 model card
+training_log.csv          metrics of the run, where it was made of one
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import torch
 import zoo
 from zoo import bundled, registry
 from zoo.adaptation import AdaptableModule
-from zoo.checkpoints.card import Training, write_card
+from zoo.checkpoints.card import LOG, Training, check_results, write_card
 from zoo.checkpoints.lightning_checkpoint import SUFFIX, find_checkpoint, load_checkpoint
 from zoo.checkpoints.molmo2 import fill_released, load_released, released_recipe
 from zoo.checkpoints.molmo2_config import is_released
@@ -34,6 +35,7 @@ from zoo.hub import local_folder, upload_folder
 from zoo.lora import is_adapter
 from zoo.module import ZooModule
 from zoo.processor import TextTokenizer
+from zoo.report.files import copy_metrics
 from zoo.weights import (
     HALVES,
     check_storable,
@@ -79,10 +81,13 @@ def save_pretrained(
     Returns:
         The folder.
     Raises:
-        ConfigError: the folder holds something else, the type is unknown, or no recipe rebuilds the module.
+        ConfigError: the folder holds something else, the type is unknown, results are of another kind of module, or no
+            recipe rebuilds the module.
     """
     if stored_dtype not in (None, *HALVES):
         raise ConfigError(f"stored_dtype {stored_dtype!r}: expected {', '.join(HALVES)}, or none")
+    if training is not None:
+        check_results(module, training.results)
     spec = _spec_of(module)
     root = Path(folder).resolve()
     if root.is_file() or (root.is_dir() and any(root.iterdir()) and not is_checkpoint_folder(root)):
@@ -97,6 +102,9 @@ def save_pretrained(
     with module.whole():
         save_weights(module, root, max_shard_size=max_shard_size, halved=HALVES.get(stored_dtype))
     _write_json(root / PROCESSOR, processor_facts(module))
+    (root / LOG).unlink(missing_ok=True)
+    if training is not None and training.run is not None:
+        copy_metrics(training.run, root / LOG)
     write_card(root, module, spec, training or Training(), called=root.name)
     config = {
         "format": FORMAT,

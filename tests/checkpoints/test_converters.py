@@ -2,6 +2,7 @@ import importlib.util
 import json
 import os
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -76,7 +77,7 @@ def test_a_source_without_a_checkpoint_is_refused(tmp_path):
 def test_results_of_something_else_are_refused(run, tmp_path, text):
     if text is not None:
         (run / "results.json").write_text(text)
-    with pytest.raises(ConfigError, match=r"results\.json (is no results|holds no accuracies)"):
+    with pytest.raises(ConfigError, match=r"results\.json holds no (results|accuracies)"):
         converters.checkpoint(run, results=run / "results.json")
     assert not (run / "pretrained").exists()
 
@@ -100,6 +101,40 @@ def test_any_json_is_results_that_a_card_can_tell_or_refused(tmp_path_factory, n
         assert "holds no accuracies" in str(error)  # noqa: PT017 - both outcomes are right
     else:
         assert str(results["questions"]) in card._results(results).replace(",", "")
+
+
+TASK = {"task": "object_nav_type", "episodes": 100, "success_at_end": 0.625, "ci95": [0.5, 0.75], "spl": 0.25}
+EPISODES = {"policy": "p", "benchmark": "nav100", "digest": "d", "num_episodes": 100, "seeds": [0, 1], "tasks": [TASK]}
+
+
+@given(name=st.sampled_from(sorted(TASK)), value=ANY_JSON)
+def test_any_json_of_an_evaluation_can_be_told_or_is_refused(tmp_path_factory, name, value):
+    file = tmp_path_factory.mktemp("results") / "scores.json"
+    file.write_text(json.dumps(EPISODES | {"tasks": [TASK | {name: value}]}))
+    try:
+        results = read_results(file)
+    except ConfigError as error:
+        assert "no success rates" in str(error)  # noqa: PT017 - both outcomes are right
+    else:
+        assert str(results["tasks"][0]["task"]) in card._results(results)
+
+
+def test_success_rates_are_no_results_of_a_language_model(run, tmp_path):
+    (tmp_path / "scores.json").write_text(json.dumps(EPISODES))
+    with pytest.raises(ConfigError, match="success rates, and a ZooModule has answers; they come from zoo test"):
+        converters.checkpoint(run, results=tmp_path / "scores.json")
+    assert not (run / "pretrained").exists()
+
+
+def test_the_log_of_the_run_is_kept_and_goes_with_what_it_tells_of(run, module, tmp_path):
+    (run / "earlier_metrics.csv").write_text("step,train/loss\n1,3.0\n")
+    (run / "metrics.csv").write_text("step,train/loss\n2,1.5\n")
+    folder = Path(converters.checkpoint(run, out=tmp_path / "out"))
+    assert (folder / "training_log.csv").read_text().split() == ["step,train/loss", "1,3.0", "2,1.5"]
+    assert "Log: `training_log.csv`" in (folder / "README.md").read_text()
+    module.save_pretrained(folder)
+    assert not (folder / "training_log.csv").exists()
+    assert "Log:" not in (folder / "README.md").read_text()
 
 
 def test_without_a_place_the_folder_lies_in_the_run(run):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from huggingface_hub import ModelCard
 from lightning.pytorch import Trainer
 from safetensors.torch import load_file, save_file
 from tiny_policy import tiny_batch
@@ -14,6 +15,7 @@ from transformers import SiglipConfig, SiglipModel
 import zoo
 from zoo.ask import load
 from zoo.backbones.text_encoders import words_tokenizer
+from zoo.checkpoints.card import Training
 from zoo.checkpoints.converters import checkpoint
 from zoo.checkpoints.recipe import build_module
 from zoo.cli.folders import fill
@@ -66,6 +68,20 @@ def test_its_card_says_what_it_is(module, tmp_path):
     assert "pipeline_tag: robotics" in card
     assert "| trunk | `spoc-tiny` |" in card
     assert "zoo evaluate --policy walker" in card
+
+
+def test_its_card_tells_of_episodes_and_not_of_answers(module, tmp_path):
+    task = {"task": "object_nav_type", "episodes": 100, "success_at_end": 0.625, "ci95": [0.5, 0.75], "sel": 0.4}
+    scores = {"benchmark": "nav100", "tasks": [task], "seeds": [0, 1, 2]}
+    module.save_pretrained(tmp_path / "walker", training=Training(results=scores))
+    card = (tmp_path / "walker/README.md").read_text()
+    assert "| object_nav_type | 100 | 62.5% | 50.0% to 75.0% | 40.0% |  |" in card
+    assert "Means of 3 runs" in card
+    assert ModelCard(card).data.eval_results[0].metric_value == 0.625
+    answers = {"split": "held-out", "questions": 8, "accuracy": 0.75, "blind": None, "families": {}}
+    with pytest.raises(ConfigError, match="answers, and a PolicyModule has success rates"):
+        module.save_pretrained(tmp_path / "other", training=Training(results=answers))
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_run_checkpoint_gives_the_policy_back(module, tmp_path):
