@@ -101,3 +101,15 @@ def test_molmo2_tiny_answers_about_clips_that_it_has_not_seen(tmp_path, monkeypa
     told = json.loads(results.read_text())
     assert told["questions"] > 300
     assert told["accuracy"] >= 0.8
+
+
+@pytest.mark.render
+def test_spoc_tiny_finds_things_in_houses_that_it_has_not_seen(tmp_path, monkeypatch):
+    """A quarter of 12 episodes, of which random moves find none; all of `nav100` is in docs/navigation.md."""
+    monkeypatch.chdir(tmp_path)
+    given = ["--policy", "spoc-tiny", "--benchmark", "nav100", "--episodes", "12", "--videos", "0"]
+    assert main(["evaluate", *given, "--json", "scores.json"]) == 0
+    (task,) = json.loads(Path("scores.json").read_text())["tasks"]
+    assert task["episodes"] == 12
+    assert task["success_at_end"] >= 0.25
+    assert task["sel"] > 0.1
