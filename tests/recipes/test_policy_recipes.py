@@ -99,8 +99,8 @@ def test_a_run_is_trained_stored_and_acts(recipe, options, tmp_path):
     policy.reset({0: {"instruction": "find a bed", "seed": 3}})
     width, height = policy.image_size
     seen = {name: np.zeros((1, height, width, 3), np.uint8) for name in policy.cameras}
-    action = policy.act({**seen, "in_hand": np.zeros((1, 1), np.int64)}, [0])
-    assert action.shape == (1, 1, 1)
+    felt = {"in_hand": np.zeros((1, 1), np.int64), "last_action_success": np.ones((1, 1), np.int64)}
+    assert policy.act({**seen, **felt}, [0]).shape == (1, 1, 1)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
