@@ -24,8 +24,7 @@ from zoo.pruning_pass import PruningPass
 from zoo.vision_encoder import VisionEncoder, VisionFeatures
 
 CHANNELS_DIVISOR = 8
-"""Of `resnet-tiny`; kernels are made for these. With 4 channels, channels last, the backward pass of a strided 1x1
-convolution wrote beyond a buffer and killed the process on a CPU without AVX-512 (torch 2.14.1)."""
+"""Of `resnet-tiny`: what vector kernels are made for. A strided 1x1 one of 4 channels crashed on a CPU with AVX2."""
 
 
 class ConvolutionalVisionEncoder(VisionEncoder):

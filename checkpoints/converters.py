@@ -90,7 +90,7 @@ def checkpoint(
         data=data,
         results=of_run if results is None else read_results(results),
         steps=None if file is None else read_checkpoint(file).get("global_step"),
-        run=None if file is None else file.resolve().parents[1],
+        run=None if file is None else file.resolve().parent.parent,
     )
     return str(
         save_pretrained(module, out, training=training, max_shard_size=max_shard_size, stored_dtype=stored_dtype)
@@ -114,9 +114,11 @@ def _checkpoint_of(source: Path) -> Path:
 def _results_of(file: Path) -> dict[str, Any] | None:
     """What `zoo test` wrote about a run's checkpoint; None where it was not tested."""
     tested = file.resolve().parts[-3:]  # version_N/checkpoints/FILE
-    found = sorted(file.resolve().parents[2].glob(f"*/{files.RESULTS}"), key=lambda path: path.stat().st_mtime)
+    found = sorted(
+        file.resolve().parent.parent.parent.glob(f"*/{files.RESULTS}"), key=lambda path: path.stat().st_mtime
+    )
     for results in map(read_results, reversed(found)):
-        if results["split"] == SPLIT_NAMES["test"] and Path(results.get("checkpoint") or "").parts[-3:] == tested:
+        if results.get("split") == SPLIT_NAMES["test"] and Path(results.get("checkpoint") or "").parts[-3:] == tested:
             return results
     return None
 

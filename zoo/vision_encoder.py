@@ -171,7 +171,7 @@ class TransformerVisionEncoder(VisionEncoder):
     def sites(self) -> tuple[Site, ...]:
         """Blocks that no feature needs do not run."""
         blocks = range(self.last_block() + 1)
-        within = [site for l in blocks for site in (Site("vit.attention", l), Site("vit.block", l))]  # noqa: E741
+        within = [Site(place, block) for block in blocks for place in ("vit.attention", "vit.block")]
         return (Site("pixels"), Site("vit.stem"), *within, Site("vit.output"))
 
     def last_block(self) -> int:

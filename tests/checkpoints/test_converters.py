@@ -119,6 +119,14 @@ def test_any_json_of_an_evaluation_can_be_told_or_is_refused(tmp_path_factory, n
         assert str(results["tasks"][0]["task"]) in card._results(results)
 
 
+def test_what_is_no_test_of_this_checkpoint_is_no_result_of_it(run, tmp_path):
+    assert converters._results_of(Path("/last.ckpt")) is None
+    beside = run.parent / "version_9"
+    beside.mkdir()
+    (beside / "results.json").write_text(json.dumps(EPISODES))
+    assert "Nothing was measured" in (Path(converters.checkpoint(run, out=tmp_path / "out")) / "README.md").read_text()
+
+
 def test_success_rates_are_no_results_of_a_language_model(run, tmp_path):
     (tmp_path / "scores.json").write_text(json.dumps(EPISODES))
     with pytest.raises(ConfigError, match="success rates, and a ZooModule has answers; they come from zoo test"):
