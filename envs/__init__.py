@@ -31,6 +31,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "nav_val": "zoo.envs.houses.frozen:NavValHouses",
         "nav_bodies": "zoo.envs.houses.frozen:NavBodiesHouses",
         "nav_random_bodies": "zoo.envs.houses.frozen:NavRandomBodiesHouses",
+        "nav_random_bodies_val": "zoo.envs.houses.frozen:NavRandomBodiesValHouses",
     },
     "robot": {
         "franka_droid": "zoo.envs.robots.franka:FrankaDroid",

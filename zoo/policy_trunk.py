@@ -59,9 +59,9 @@ class ActionIds:
         """Different numbers."""
         return self.num_actions + (2 if self.blocked is None else 3)
 
-    def telling_blocked(self) -> ActionIds:
-        """The same numbers, and one for an action that had no effect."""
-        return replace(self, blocked=self.num_actions + 2)
+    def telling(self, *, blocked: bool) -> ActionIds:
+        """The same numbers and, where `blocked`, one for an action that had no effect."""
+        return replace(self, blocked=self.num_actions + 2 if blocked else None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

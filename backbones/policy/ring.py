@@ -7,17 +7,21 @@ Source: sheet spoc_ring_holodeck_graspmolmo 2.4. SPOC's fusion in front of a Lla
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
-from zoo.backbones.policy.fusion import POOLED_GRID, Grid, TransformerFusion
+from zoo.backbones.policy.fusion import POOLED_GRID, Grid
 from zoo.backbones.policy.fusion_trunk import FusionTrunk
 from zoo.backbones.policy.goal import GoalAdapter
 from zoo.backbones.policy.llama_decoder import LlamaDecoder
-from zoo.backbones.policy.spoc import CAMERAS, NUM_ACTIONS, SpocSizes
+from zoo.backbones.policy.spoc import CAMERAS, NUM_ACTIONS, SpocSizes, fusion_of
 from zoo.backbones.policy.step_embedding import AS_RELEASED, StepScales
 from zoo.policy_trunk import ActionIds, TrunkInputs
 
 ACTION_IDS = ActionIds(num_actions=NUM_ACTIONS, padding=NUM_ACTIONS, start=NUM_ACTIONS + 1)
 """RING's release has 20 on padding and 21 before the first action, SPOC's the other way round."""
+
+FusionVariant = Literal["plain", "nonTxEnc"]
+"""Those of SPOC's variants that concern what fuses cameras and goal: as published, or convolutions."""
 
 
 def ring(*, goal_in_decoder: bool = True, dropout: float = 0.1) -> FusionTrunk:
@@ -28,7 +32,7 @@ def ring(*, goal_in_decoder: bool = True, dropout: float = 0.1) -> FusionTrunk:
         dropout: Share that is zeroed in training.
     """
     sizes = SpocSizes(patch_channels=768, text_channels=768, has_pooled_token=True, grid=POOLED_GRID)
-    return _ring(sizes, CAMERAS, ACTION_IDS, goal_in_decoder, dropout)
+    return _ring(sizes, goal_in_decoder=goal_in_decoder, dropout=dropout)
 
 
 def ring_tiny(
@@ -40,6 +44,7 @@ def ring_tiny(
     num_layers: int = 2,
     num_heads: int = 4,
     grid: Grid = (5, 5),
+    variant: FusionVariant = "plain",
     goal_in_decoder: bool = True,
     cameras: Sequence[str] = CAMERAS,
     dropout: float = 0.1,
@@ -58,6 +63,7 @@ def ring_tiny(
         num_layers: Layers of the fusion, and as many over steps.
         num_heads: Attention heads.
         grid: (rows, columns) that the patches of a camera are pooled to.
+        variant: plain, or nonTxEnc, which fuses by SPOC's convolutions and costs least.
         goal_in_decoder: Decoder blocks attend to the instruction, as in the released policy.
         cameras: Names, alphabetical.
         dropout: Share that is zeroed in training.
@@ -79,42 +85,43 @@ def ring_tiny(
         target_grid=None if target_grid is None else tuple(target_grid),
         memory_steps=memory_steps,
     )
-    actions = ACTION_IDS.telling_blocked() if tells_blocked else ACTION_IDS
-    return _ring(sizes, cameras, actions, goal_in_decoder, dropout, scales)
+    return _ring(
+        sizes,
+        variant=variant,
+        cameras=cameras,
+        goal_in_decoder=goal_in_decoder,
+        dropout=dropout,
+        scales=scales,
+        tells_blocked=tells_blocked,
+    )
 
 
 def _ring(
     sizes: SpocSizes,
-    cameras: Sequence[str],
-    actions: ActionIds,
+    *,
     goal_in_decoder: bool,
     dropout: float,
+    variant: FusionVariant = "plain",
+    cameras: Sequence[str] = CAMERAS,
     scales: StepScales = AS_RELEASED,
+    tells_blocked: bool = False,
 ) -> FusionTrunk:
+    inputs = TrunkInputs(
+        patch_channels=sizes.patch_channels,
+        text_channels=sizes.text_channels,
+        cameras=tuple(cameras),
+        actions=ACTION_IDS.telling(blocked=tells_blocked),
+        has_in_hand=False,
+        target_grid=sizes.target_grid,
+    )
     return FusionTrunk(
-        inputs=TrunkInputs(
-            patch_channels=sizes.patch_channels,
-            text_channels=sizes.text_channels,
-            cameras=tuple(cameras),
-            actions=actions,
-            has_in_hand=False,
-            target_grid=sizes.target_grid,
-        ),
+        inputs=inputs,
         goal=GoalAdapter(
             text_channels=sizes.text_channels,
             hidden_size=sizes.hidden_size,
             has_pooled_token=sizes.has_pooled_token,
         ),
-        fusion=TransformerFusion(
-            patch_channels=sizes.patch_channels,
-            num_cameras=len(cameras),
-            hidden_size=sizes.hidden_size,
-            num_layers=sizes.fusion_layers,
-            num_heads=sizes.fusion_heads,
-            intermediate_size=sizes.intermediate_size,
-            grid=sizes.grid,
-            dropout=dropout,
-        ),
+        fusion=fusion_of(sizes, variant, inputs, dropout),
         decoder=LlamaDecoder(
             hidden_size=sizes.hidden_size,
             num_layers=sizes.decoder_layers,

@@ -136,7 +136,7 @@ def spoc(
         patch_channels=sizes.patch_channels,
         text_channels=sizes.text_channels,
         cameras=tuple(cameras),
-        actions=ACTION_IDS.telling_blocked() if tells_blocked else ACTION_IDS,
+        actions=ACTION_IDS.telling(blocked=tells_blocked),
         boxes_per_camera=boxes_per_camera,
         target_grid=sizes.target_grid,
     )
@@ -147,13 +147,21 @@ def spoc(
             hidden_size=sizes.hidden_size,
             has_pooled_token=sizes.has_pooled_token,
         ),
-        fusion=_fusion(sizes, variant, inputs, dropout),
+        fusion=fusion_of(sizes, variant, inputs, dropout),
         decoder=_decoder(sizes, variant, dropout),
         scales=scales,
     )
 
 
-def _fusion(sizes: SpocSizes, variant: Variant, inputs: TrunkInputs, dropout: float) -> Fusion:
+def fusion_of(sizes: SpocSizes, variant: Variant, inputs: TrunkInputs, dropout: float) -> Fusion:
+    """What fuses cameras and goal.
+
+    Args:
+        sizes: Of the trunk.
+        variant: nonTxEnc fuses by convolutions, all others by a transformer.
+        inputs: Of the trunk; its cameras and boxes.
+        dropout: Share that is zeroed in training.
+    """
     num_cameras = len(inputs.cameras)
     if variant == "nonTxEnc":
         return ConvolutionalFusion(

@@ -102,6 +102,12 @@ class NavRandomBodiesHouses(BundledHouses):
     benchmark: ClassVar[str] = "nav_random_bodies"
 
 
+class NavRandomBodiesValHouses(BundledHouses):
+    """Those of `nav_random_bodies_val`."""
+
+    benchmark: ClassVar[str] = "nav_random_bodies_val"
+
+
 def write_houses(houses: Sequence[Scene], split: Split, file: Path) -> None:
     """Write a file of houses; the same houses give the same bytes.
 

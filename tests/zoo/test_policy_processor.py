@@ -166,8 +166,8 @@ def test_an_action_without_effect_is_numbered_as_blocked_where_that_is_told(ids)
         return made.previous_actions.tolist()
 
     assert previous(ids) == [ids.start, 0, 1, 2, 3, 0]
-    assert previous(ids.telling_blocked()) == [ids.start, 0, 22, 2, 3, 22]
-    assert previous(ids.telling_blocked(), is_mirrored=True) == [ids.start, 0, 22, 1, 3, 22]
+    assert previous(ids.telling(blocked=True)) == [ids.start, 0, 22, 2, 3, 22]
+    assert previous(ids.telling(blocked=True), is_mirrored=True) == [ids.start, 0, 22, 1, 3, 22]
 
 
 def test_a_window_knows_what_was_before_it():

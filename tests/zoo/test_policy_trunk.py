@@ -151,7 +151,7 @@ def test_start_and_padding_follow_the_actions(start, padding):
 
 
 def test_blocked_is_the_number_behind_all_others():
-    told = ACTIONS.telling_blocked()
+    told = ACTIONS.telling(blocked=True)
     assert (told.blocked, told.count, ACTIONS.count) == (6, 7, 6)
     with pytest.raises(ConfigError, match="blocked 5, expected 6"):
         replace(ACTIONS, blocked=5)

@@ -10,14 +10,12 @@ import torch
 from policy_steps import cut, random_steps, random_text, tensors, text_rows
 
 from zoo import registry
-from zoo.backbones.policy.spoc import Variant
 from zoo.backbones.policy.step_embedding import StepScales
 from zoo.errors import ConfigError
 from zoo.policy_trunk import PolicyTrunk
 
 SMALL = {"patch_channels": 6, "text_channels": 5, "hidden_size": 16, "grid": (2, 2)}
 CHOICES = {
-    "variant": typing.get_args(Variant),
     "goal_in_decoder": (True, False),
     "target_grid": ((2, 3),),
     "memory_steps": (2,),
@@ -31,8 +29,11 @@ def tiny_trunks() -> dict[str, partial]:
     for name in registry.names("policy_trunk"):
         if name.endswith("-tiny"):
             builder = registry.load("policy_trunk", name)
-            chosen = CHOICES.keys() & inspect.signature(builder).parameters.keys()
-            values = [(key, value) for key in sorted(chosen) for value in CHOICES[key]] or [None]
+            hints = typing.get_type_hints(builder)
+            choices = {key: CHOICES[key] for key in CHOICES.keys() & hints.keys()}
+            if "variant" in hints:
+                choices["variant"] = typing.get_args(hints["variant"])
+            values = [(key, value) for key in sorted(choices) for value in choices[key]] or [None]
             for value in values:
                 arguments = SMALL | dict([value] if value else [])
                 found[f"{name}-{'='.join(map(str, value)) if value else 'plain'}"] = partial(builder, **arguments)

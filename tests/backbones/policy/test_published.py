@@ -99,6 +99,13 @@ def test_ring_without_the_goal_in_its_decoder():
     assert not plain.inputs.has_in_hand
 
 
+def test_ring_with_the_fusion_of_spoc_without_a_transformer():
+    convolved = ring_tiny(variant="nonTxEnc")
+    assert isinstance(convolved.fusion, ConvolutionalFusion)
+    assert isinstance(convolved.decoder, LlamaDecoder)
+    assert millions(convolved.decoder) == millions(ring_tiny().decoder)
+
+
 def test_emb_siglip_has_the_published_widths():
     trunk = build("emb-siglip-gru")
     assert trunk.convolution.out_channels == 2688

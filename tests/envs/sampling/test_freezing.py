@@ -79,8 +79,9 @@ def test_several_arguments_are_drawn_in_turn(tmp_path):
         freeze(tmp_path / "none", arguments=[], **given)
 
 
-def test_nav_val_is_of_the_validation_split():
-    found = Benchmark.load(find_benchmark("nav_val"))
+@pytest.mark.parametrize("name", ["nav_val", "nav_random_bodies_val"])
+def test_benchmarks_to_choose_by_are_of_the_validation_split(name):
+    found = Benchmark.load(find_benchmark(name))
     assert len(found.episodes) == 50
     assert {episode.data_split for episode in found.episodes} == {"val"}
     assert all(0 < episode.task.expert_length < 300 for episode in found.episodes)
