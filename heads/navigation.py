@@ -31,7 +31,8 @@ class NavigationHead(PolicyHead):
         choice: greedy takes the likeliest action; sample draws one; sample_done_if_likeliest draws `done` only where it
             is the likeliest, sample_done_if_probable only where it is more probable than `min_done_probability`.
         min_done_probability: In [0, 1].
-        navigation_only: Actions of arm, gripper and sub-goals are never chosen, as in RING.
+        navigation_only: Actions of arm, gripper and sub-goals are never chosen, as in RING, nor learnt: episodes that
+            need one are rejected.
         has_critic: A second linear layer estimates returns.
     Raises:
         ConfigError: an unknown choice, or no probability.
@@ -55,8 +56,9 @@ class NavigationHead(PolicyHead):
         self.choice = choice
         self.min_done_probability = min_done_probability
         self.has_critic = has_critic
-        allowed = [action in NAVIGATION_ACTIONS or not navigation_only for action in SpocAction]
-        self.register_buffer("forbidden", ~torch.tensor(allowed), persistent=False)
+        self.choosable = tuple(int(a) for a in SpocAction if a in NAVIGATION_ACTIONS or not navigation_only)
+        allowed = torch.tensor([number in self.choosable for number in range(self.num_actions)])
+        self.register_buffer("forbidden", ~allowed, persistent=False)
 
     def build(self, *, hidden_size: int) -> None:
         self.actor = nn.Linear(hidden_size, self.num_actions)

@@ -1,5 +1,6 @@
 """The wheel: what it puts into site-packages, and that it works beside a user's own folders of the same names."""
 
+import json
 import os
 import re
 import shutil
@@ -114,6 +115,10 @@ def test_wheel_has_licence_and_command(wheel, names):
     assert "zoo = zoo.cli:main" in zipfile.ZipFile(wheel).read(entry_points).decode()
 
 
+def beside_site_packages(installed):
+    return os.pathsep.join([os.fspath(installed), *(path for path in sys.path if path.endswith("site-packages"))])
+
+
 def test_installed_wheel_works_beside_a_users_own_folders(installed, tmp_path):
     for name in (*FAMILIES, "recipes"):
         (tmp_path / name).mkdir()
@@ -125,10 +130,22 @@ def test_installed_wheel_works_beside_a_users_own_folders(installed, tmp_path):
         "print(sorted(registry.kinds()))"
     )
     # -S leaves out the editable install of this checkout; PYTHONPATH brings the wheel, then the libraries.
-    libraries = os.pathsep.join([os.fspath(installed), *(path for path in sys.path if path.endswith("site-packages"))])
+    libraries = beside_site_packages(installed)
     out = run(sys.executable, "-S", "-c", code, cwd=tmp_path, PYTHONPATH=libraries).splitlines()
     assert Path(out[0]).is_relative_to(installed)
     assert Path(out[1]).is_relative_to(installed)
     assert out[2] == "RandomPruner()"
     listed = run(sys.executable, "-S", "-m", "zoo", "list", cwd=tmp_path, PYTHONPATH=libraries)
     assert "molmo2/tiny" in listed
+
+
+@pytest.mark.render
+def test_a_bundled_policy_acts_from_the_installed_wheel(installed, tmp_path):
+    """Weights, frozen episodes, their houses and assets: all of them travel in the wheel."""
+    libraries = beside_site_packages(installed)
+    asked = ["--policy", "spoc-tiny", "--benchmark", "nav100", "--episodes", "1", "--horizon_steps", "3"]
+    zoo = [sys.executable, "-S", "-m", "zoo", "evaluate", *asked, "--videos", "0", "--json", "told.json"]
+    run(*zoo, cwd=tmp_path, PYTHONPATH=libraries)
+    (task,) = json.loads((tmp_path / "told.json").read_text())["tasks"]
+    assert task["episodes"] == 1
+    assert set(task["failures"]) <= {"horizon", "wrong_stop"}  # it acted

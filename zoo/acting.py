@@ -16,9 +16,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo.errors import ConfigError, DataError
-from zoo.policy import Observation, Policy
+from zoo.policy import Observation, Policy, boxes_name
 from zoo.policy_model import PolicyModel
-from zoo.policy_processor import PolicyProcessor
+from zoo.policy_processor import PolicyProcessor, missing_boxes
 from zoo.policy_trunk import PolicyCache, PolicySteps
 from zoo.text_encoder import TextFeatures
 
@@ -70,6 +70,7 @@ class ModulePolicy(Policy):
         self.max_steps = max_steps
         self.cameras = processor.cameras
         self.image_size = picture_size
+        self.takes_boxes = model.trunk.inputs.boxes_per_camera > 0
         self._episodes: dict[int, _Episode] = {}
         self._caches: dict[int, PolicyCache] = {}
 
@@ -180,13 +181,18 @@ class ModulePolicy(Policy):
         return np.asarray(observation["in_hand"]).reshape(-1).astype(int).tolist()
 
     def _boxes(self, observation: Observation) -> Tensor:
-        """(rows, 1, cameras, boxes, 5)."""
-        if "boxes" not in observation:
+        """(rows, 1, cameras, boxes, 5); of a camera that is not there, none in view."""
+        count, rows = self.model.trunk.inputs.boxes_per_camera, len(next(iter(observation.values())))
+        boxes = missing_boxes(rows, len(self.cameras), count)
+        seen = {place: boxes_name(name) for place, name in enumerate(self.cameras) if name in observation}
+        if absent := [name for name in seen.values() if name not in observation]:
             raise ConfigError(
-                "this policy takes boxes of its target, and the observation has no `boxes` of a detector: (cameras, "
-                "boxes, 5) a row; act with a policy that takes none"
+                f"this policy takes boxes of its target, and the observation has no {' and no '.join(absent)} of a "
+                "detector: (boxes, 5) a row; act with a policy that takes none"
             )
-        return torch.from_numpy(np.asarray(observation["boxes"], np.float32)).unsqueeze(1)
+        for place, name in seen.items():
+            boxes[:, place] = torch.from_numpy(np.asarray(observation[name], np.float32)[:, :count])
+        return boxes.unsqueeze(1)
 
 
 def stacked(texts: Sequence[TextFeatures]) -> TextFeatures:

@@ -50,12 +50,14 @@ class GenerationProgress:
         self._advance(count)
 
     def begin(self, shard: Path, *, is_kept: bool) -> None:
-        """Follow a shard that is to be made.
+        """Follow a shard that somebody begins to make, or again where that one died.
 
         Args:
             shard: Its final path.
             is_kept: What an earlier run has left of it is gone on with.
         """
+        if shard in self._shards:
+            return
         found = read_progress(shard) if is_kept else ShardProgress()
         self._shards[shard] = found
         self._before += found.counts

@@ -28,9 +28,9 @@ from zoo.executor import executor as new_executor
 from zoo.generation_progress import GenerationProgress
 from zoo.shards.blind import BlindAccuracy, blind_accuracy
 from zoo.shards.faults import MAX_BAD_SHARE, FaultCounter, OnBadSample
-from zoo.shards.journal import journal_path, read_progress
+from zoo.shards.journal import JOURNAL_SUFFIX, journal_path, read_progress
 from zoo.shards.sample_schema import VIDEO_QA_SAMPLES, Media, SampleSchema
-from zoo.shards.writer import INDEX_NAME, ShardWriter, shard_name, write_index, write_json
+from zoo.shards.writer import INDEX_NAME, UNFINISHED_SUFFIX, ShardWriter, shard_name, write_index, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -220,21 +220,36 @@ def counts_report(counts: Mapping[str, int]) -> str:
 
 
 def _is_finished(folder: Path, settings: dict[str, Any]) -> bool:
-    """Whether the index is there; refuse a folder of other settings."""
+    """Whether the index is there; refuse a folder of other settings, unless they have given no sample yet."""
     for name, read in ((INDEX_NAME, lambda value: value.get("generator")), (SETTINGS_NAME, lambda value: value)):
         path = folder / name
         if path.exists():
             found = read(json.loads(path.read_text(encoding="utf-8")))
-            if not isinstance(found, dict) or {key: found.get(key) for key in settings} != settings:
-                raise ConfigError(
-                    f"{folder} holds data of other settings ({_difference(found, settings)}); "
-                    "choose another folder, delete this one, or take it as it is: --data.generator=null"
-                )
-            return name == INDEX_NAME
+            if isinstance(found, dict) and {key: found.get(key) for key in settings} == settings:
+                return name == INDEX_NAME
+            if name == SETTINGS_NAME and _begun_in_vain(folder):
+                return False
+            raise ConfigError(
+                f"{folder} holds data of other settings ({_difference(found, settings)}); choose another folder, "
+                "delete this one, or train on it as it is: zoo fit with --data.generator=null"
+            )
     strays = sorted(path.name for path in folder.glob("*")) if folder.exists() else []
     if strays:
         raise ConfigError(f"{folder} is not empty and holds no generated data ({strays[0]}); choose another folder")
     return False
+
+
+def _begun_in_vain(folder: Path) -> bool:
+    """Whether no sample of the folder is finished, mistyped arguments, say; what is left of shards goes then."""
+    if any(folder.glob("*/shard-*.tar")):
+        return False
+    journals = list(folder.glob(f"*/shard-*.tar{JOURNAL_SUFFIX}"))
+    if any(read_progress(path.with_name(path.name.removesuffix(JOURNAL_SUFFIX))).done for path in journals):
+        return False
+    for path in [*journals, *folder.glob(f"*/shard-*.tar{UNFINISHED_SUFFIX}")]:
+        path.unlink()
+    (folder / SETTINGS_NAME).unlink()
+    return True
 
 
 def _check_source(folder: Path, settings: dict[str, Any]) -> None:
@@ -322,11 +337,11 @@ def _run(
             progress.was_there(count)
         else:
             queue.append((split, shard, count))
-            progress.begin(path, is_kept=generator.is_costly)
     losses: Counter[tuple[Path, int]] = Counter()  # by shard and sample that a dead worker was at
     while queue or running.num_running:
         while queue and running.num_free:
             task = queue.popleft()
+            progress.begin(folder / task[0] / shard_name(task[1]), is_kept=generator.is_costly)
             if isinstance(running, Here):
                 running.submit(task, _write_shard, generator, folder, *task, progress.look)
             else:

@@ -25,6 +25,8 @@ class Policy(ABC):
     observations. None: all that are there."""
     image_size: tuple[int, int] | None = None
     """Width and height of the pictures that it looks at, pixels; None: as the episode has them."""
+    takes_boxes: bool = False
+    """Beside the picture of each camera it wants boxes of its targets in it, under `boxes_name(camera)`."""
 
     @abstractmethod
     def reset(self, tasks: Mapping[int, Mapping[str, Any]]) -> None:
@@ -46,6 +48,11 @@ class Policy(ABC):
             length, and a caller may execute fewer than it got and ask again. One of length 0 says that the policy is
             done.
         """
+
+
+def boxes_name(camera: str) -> str:
+    """What boxes of targets in a camera's picture are called in observations: (boxes, 5), x1, y1, x2, y2 and area."""
+    return f"{camera}_boxes"
 
 
 @runtime_checkable

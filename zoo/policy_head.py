@@ -21,10 +21,13 @@ class PolicyHead(nn.Module, ABC):
 
     Attributes:
         num_actions: Discrete actions, numbered from 0.
+        choosable: Those of them that it may choose, where not all; episodes in which an expert takes another one are
+            not learnt from.
     """
 
     kind: ClassVar[str] = "policy_head"
     num_actions: int
+    choosable: tuple[int, ...] | None = None
 
     @abstractmethod
     def build(self, *, hidden_size: int) -> None:

@@ -25,7 +25,7 @@ class PolicyInTraining(Policy):
 
     def __init__(self, policy: Policy, trainer: Trainer) -> None:
         self._policy, self._precision = policy, trainer.precision_plugin
-        self.cameras, self.image_size = policy.cameras, policy.image_size
+        self.cameras, self.image_size, self.takes_boxes = policy.cameras, policy.image_size, policy.takes_boxes
 
     def reset(self, tasks: Mapping[int, Mapping[str, Any]]) -> None:
         self._policy.reset(tasks)

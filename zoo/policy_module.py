@@ -134,6 +134,7 @@ class PolicyModule(ComponentModule):
             boxes_per_camera=max(inputs.boxes_per_camera, int(target_weight > 0)),
             resize=resize,
             crop_columns=crop_columns,
+            choosable=head.choosable,
         )
         with torch.device("cpu"):  # also where the weights are only shapes: counts are no weights
             self.metrics = nn.ModuleDict({stage: head.metrics() for stage in STAGES})

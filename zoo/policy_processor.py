@@ -21,7 +21,7 @@ from zoo.navigation_actions import SpocAction
 from zoo.policy_batch import NO_TIME, PolicyBatch, PolicyExample
 from zoo.policy_head import IGNORED
 from zoo.policy_trunk import IN_HAND_PADDING, ActionIds
-from zoo.shards.policy_episode import BOXES_PER_CAMERA, MISSING_BOX, NUM_EMBODIMENT, SHOWS
+from zoo.shards.policy_episode import BOXES_PER_CAMERA, MISSING_BOX, NUM_EMBODIMENT, SHOWS, EpisodeFault
 
 if TYPE_CHECKING:
     from zoo.shards.policy_episode import PolicyEpisode
@@ -48,6 +48,7 @@ class PolicyProcessor:
         resize: `bicubic` ignores the aspect ratio, as released; `pad` puts the picture into the middle of a black
             square first, as RING's paper.
         crop_columns: Columns cut off each side before resizing: 6 of 396 in SPOC's renderings, 3 of 384 for DINOv2.
+        choosable: Actions that the head may choose; None for all.
     Raises:
         ConfigError: cameras in another order, no pixels, or an unknown choice.
     """
@@ -59,6 +60,7 @@ class PolicyProcessor:
     boxes_per_camera: int = 0
     resize: Resize = "bicubic"
     crop_columns: int = 0
+    choosable: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         faults = []
@@ -149,7 +151,10 @@ class PolicyProcessor:
             seed: Of what is drawn about the window later on.
             is_mirrored: Show it as in a mirror: left is right in pictures, boxes and actions. True of cameras that look
                 straight ahead, and of robots whose body says nothing.
+        Raises:
+            EpisodeFault: the expert takes an action that the head never chooses.
         """
+        self._check_labels(episode)
         arrays, embodiment = episode.arrays, episode.record["embodiment"]
         made = arrays["actions"].astype(np.int64)
         previous = np.concatenate(([self.action_ids.start], made[:-1]))
@@ -178,6 +183,18 @@ class PolicyProcessor:
             categories=() if shows is None else tuple(episode.record["categories"]),
             category=None if shows is None else category_asked(episode.record["goal_spec"]),
         )
+
+    def _check_labels(self, episode: PolicyEpisode) -> None:
+        if self.choosable is None:
+            return
+        others = np.setdiff1d(episode.labels, self.choosable)
+        if len(others):
+            names = ", ".join(SpocAction(number).long_name for number in others)
+            raise EpisodeFault(
+                f"sample {episode.key!r}: the expert of {episode.record['task']} takes {names}, which the policy's "
+                "head never chooses; train on other tasks, or with a head that does (navigation_only: false)",
+                reason="unknown_action",
+            )
 
     def _shows(self, episode: PolicyEpisode, steps: np.ndarray) -> Tensor | None:
         """(time, cameras, rows, columns) int64; None where it was not recorded, or pictures are cut or padded."""

@@ -19,6 +19,7 @@ from zlib import crc32
 import numpy as np
 
 from zoo import registry
+from zoo.envs.data_engine.boxed import BoxedEnv
 from zoo.envs.data_engine.bursts import record_perturbed
 from zoo.envs.data_engine.recorder import Recording, record
 from zoo.envs.data_engine.sample import policy_sample
@@ -116,6 +117,7 @@ class PolicyEpisodes(ShardGenerator):
         if faults := list(self._faults()):
             raise ConfigError(f"{self.name}: {'; '.join(faults)}")
         self._cache = _Cache()
+        self.gives_boxes = False  # to whoever acts in what is recorded
 
     def _faults(self) -> Iterator[str]:
         least = {"train_episodes": 0, "val_episodes": 0, "test_episodes": 0, "seed": 0}
@@ -150,6 +152,12 @@ class PolicyEpisodes(ShardGenerator):
             )
         if self.image_size is not None and (self.image_size[0] < CELL_COLUMNS or self.image_size[1] < CELL_ROWS):
             yield f"shows_categories with image_size {self.image_size}, expected {CELL_COLUMNS}x{CELL_ROWS} or more"
+
+    def plan(self) -> None:
+        """Build what every worker builds, so that a mistyped name ends the run before the folder is begun."""
+        registry.find("scene_planner", self.dataset)
+        for task in self.tasks:
+            self._cache.parts(self, task)
 
     @property
     def tasks(self) -> list[str]:
@@ -260,7 +268,7 @@ class PolicyEpisodes(ShardGenerator):
         draws = [*seeds, crc32(task.encode())]
         episode = sampler.sample(house(self.dataset, split, index), np.random.default_rng(draws))
         shown = self.categories if self.shows_categories else None
-        env = self._cache.env_for(episode, noise=self.noise, categories=shown or ())
+        env = self._cache.env_for(episode, noise=self.noise, categories=shown or (), gives_boxes=self.gives_boxes)
         return env, episode, expert, np.random.default_rng([*draws, EXPERT_STREAM])
 
     def sampler_arguments(self) -> dict[str, Any]:
@@ -308,13 +316,13 @@ class _Cache:
             self._rooms[key] = len(house(dataset, split, index).scene.rooms)
         return wanted[0] <= self._rooms[key] <= wanted[1]
 
-    def env_for(self, episode: Episode, *, noise: bool, categories: Sequence[str]) -> RecordingEnv:
+    def env_for(self, episode: Episode, *, noise: bool, categories: Sequence[str], gives_boxes: bool) -> RecordingEnv:
         """The environment of an episode; another one is made where pictures or cameras are others."""
         robot, cameras = episode.robot, tuple(camera.name for camera in episode.cameras)
         key = robot.robot_name, episode.img_resolution, cameras
         if self.env is None or self._env_key != key:
             self.close()
-            self.env = RecordingEnv(
+            self.env = (BoxedEnv if gives_boxes else RecordingEnv)(
                 categories=categories,
                 robot=robot.robot_name,
                 robot_arguments=robot.arguments,

@@ -157,6 +157,7 @@ class ExpertCorrections(PolicyEpisodes, RolloutRounds):
         one = self._round(number)
         with PolicyDesk(policy) as desk:
             one._address, one._policy_cameras = desk.address, policy.cameras  # noqa: SLF001 - a copy of this object
+            one.gives_boxes = policy.takes_boxes
             one.generate(folder, workers=workers)
         return one._told(folder)  # noqa: SLF001
 

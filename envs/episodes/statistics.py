@@ -31,6 +31,9 @@ SEED_NUMBERS = {
     "rooms_visited": "ci95_rooms_visited",
 }
 """Shares that are averaged over seeds, and the names of their intervals."""
+COLLISION_NUMBERS = ("steps", "collisions", "collision_rate", "collision_free")
+GROUPS = {"tasks": "task", "categories": "category", "embodiments": "embodiment"}
+"""Names of the groups of a summary, and what names one of them."""
 NAVIGATION_HEAD = ("rooms", "collisions", "steps")
 ONCE = "bodies of one episode each"
 CSV_COLUMNS = (
@@ -150,23 +153,35 @@ def over_seeds(summaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
     Args:
         summaries: Of the runs.
     Returns:
-        As `summary` has them: `policy`, `benchmark`, `digest`, `num_episodes`; `seeds`; `tasks`, in which every number
-        is the mean over runs and `<number>_by_seed` lists it. Intervals are those of one run with this mean: the
-        episodes are the same in all of them, so more runs do not tell more about other episodes.
+        As `summary` has them: `policy`, `benchmark`, `digest`, `num_episodes`; `seeds`; `tasks` and, where there are,
+        `categories` and `embodiments`, in which every number is the mean over runs, `<number>_by_seed` lists a share,
+        and `failures` are those of all runs. Intervals are those of one run with this mean: the episodes are the same
+        in all of them, so more runs do not tell more about other episodes.
     """
     first = summaries[0]
-    tasks = []
-    for runs in zip(*(content["tasks"] for content in summaries), strict=True):
-        total = min(task["episodes"] for task in runs)
-        told: dict[str, Any] = {"task": runs[0]["task"], "episodes": total}
-        for name, interval in SEED_NUMBERS.items():
-            values = [task[name] for task in runs if name in task]
-            if len(values) == len(runs):
-                mean = float(np.mean(values))
-                told |= {name: mean, interval: list(beta_interval(mean * total, total)), f"{name}_by_seed": values}
-        tasks.append(told)
     same = {name: first[name] for name in ("policy", "benchmark", "digest", "num_episodes")}
-    return same | {"seeds": [content["settings"].get("seed") for content in summaries], "tasks": tasks}
+    told = same | {"seeds": [content["settings"].get("seed") for content in summaries]}
+    for groups, what in GROUPS.items():
+        if groups in first:
+            by_name = [{group[what]: group for group in content[groups]} for content in summaries]
+            told[groups] = [{what: name} | _over_runs([runs[name] for runs in by_name]) for name in by_name[0]]
+    return told
+
+
+def _over_runs(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One group of episodes in several runs."""
+    total = min(run["episodes"] for run in runs)
+    told: dict[str, Any] = {"episodes": total}
+    for name, interval in SEED_NUMBERS.items():
+        values = [run[name] for run in runs if name in run]
+        if len(values) == len(runs):
+            mean = float(np.mean(values))
+            told |= {name: mean, interval: list(beta_interval(mean * total, total)), f"{name}_by_seed": values}
+    for name in COLLISION_NUMBERS:
+        if all(name in run for run in runs):
+            told[name] = float(np.mean([run[name] for run in runs]))
+    failures = sum((Counter(run["failures"]) for run in runs), Counter())
+    return told | {"failures": dict(failures.most_common())}
 
 
 def seeds_table(content: dict[str, Any]) -> str:
@@ -180,7 +195,7 @@ def seeds_table(content: dict[str, Any]) -> str:
             if name in task
         ]
         lines.append(f"{task['task']}, {task['episodes']} episodes: {', '.join(parts)}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_group_tables(content)])
 
 
 def csv_text(run: Run) -> str:
@@ -203,11 +218,17 @@ def as_table(content: dict[str, Any]) -> str:
     """A summary as text for a terminal: one line a task, failures by number, then categories and embodiments."""
     missing = content["num_episodes"] - content["num_scored"]
     note = [f"{missing} of {content['num_episodes']} episodes have no result yet."] if missing else []
-    parts = [_table("task", content["tasks"], has_failures=True), *note]
-    for what, groups in (("category", content.get("categories", ())), ("embodiment", content.get("embodiments", ()))):
-        if len(groups) > 1:  # one alone is the line of its task again
-            parts += ["", _table(what, groups)]
+    parts = [_table("task", content["tasks"], has_failures=True), *note, *_group_tables(content)]
     return "\n".join([f"{content['policy']} on {content['benchmark']}", *parts])
+
+
+def _group_tables(content: dict[str, Any]) -> list[str]:
+    """Tables of categories and embodiments, each with an empty line above."""
+    parts: list[str] = []
+    for groups, what in GROUPS.items():
+        if groups != "tasks" and len(content.get(groups, ())) > 1:  # one alone is the line of its task again
+            parts += ["", _table(what, content[groups])]
+    return parts
 
 
 def _table(what: str, groups: Sequence[dict[str, Any]], *, has_failures: bool = False) -> str:

@@ -63,6 +63,7 @@ class WorkerSettings:
         cameras: Whose pictures a policy in the main process gets.
         may_lack_cameras: An episode without one of them is run with the others, rather than refused.
         image_size: Width and height of pictures; None takes each episode's.
+        has_boxes: A policy in the main process gets boxes of its targets, too.
         clocks: Of physics, controller and policy; None takes each robot's.
     """
 
@@ -71,12 +72,13 @@ class WorkerSettings:
     cameras: tuple[str, ...] = ()
     may_lack_cameras: bool = False
     image_size: tuple[int, int] | None = None
+    has_boxes: bool = False
     clocks: Clocks | None = None
 
 
 def with_wishes(settings: WorkerSettings, policy: Policy) -> WorkerSettings:
-    """The settings with the cameras and the picture size that a policy states; what is set already wins."""
-    wishes: dict[str, Any] = {}
+    """The settings with cameras, picture size and boxes that a policy states; what is set already wins."""
+    wishes: dict[str, Any] = {"has_boxes": policy.takes_boxes}
     if policy.cameras is not None and not settings.cameras:
         wishes |= {"cameras": policy.cameras, "may_lack_cameras": True}
     if policy.image_size is not None and settings.image_size is None:
@@ -332,6 +334,14 @@ def _run(
     return run_episode(env, episode, index, chosen, settings.rollout, **files)
 
 
+def _env_class(settings: WorkerSettings) -> type[EpisodeEnv]:
+    if not settings.has_boxes:
+        return EpisodeEnv
+    from zoo.envs.data_engine.boxed import BoxedEnv  # which builds on evaluation
+
+    return BoxedEnv
+
+
 def _env_for(envs: dict[str, EpisodeEnv], episode: Episode, settings: WorkerSettings) -> EpisodeEnv:
     """The environment of an episode's robot, cameras and picture size, made at first use.
 
@@ -347,7 +357,7 @@ def _env_for(envs: dict[str, EpisodeEnv], episode: Episode, settings: WorkerSett
         return envs[key]
     while len(envs) >= MAX_ENVS:
         envs.pop(next(iter(envs))).close()
-    envs[key] = EpisodeEnv(
+    envs[key] = _env_class(settings)(
         robot=episode.robot.robot_name,
         robot_arguments=episode.robot.arguments,
         cameras=cameras,

@@ -3,7 +3,7 @@
 import pytest
 import torch
 import yaml
-from released_policies import Spoc
+from released_policies import Ring, Spoc
 
 import zoo
 from zoo.checkpoints.released_policy import policy
@@ -62,6 +62,23 @@ def test_a_released_policy_as_a_checkpoint_folder(recipe, released, tmp_path):
     card = (tmp_path / "out" / "README.md").read_text()
     assert "apache-2.0" in card
     assert "# spoc: spoc" in card
+
+
+def test_a_released_ring_sees_as_released_whatever_the_recipe_of_the_paper_does(tmp_path):
+    network = Ring(patches=16, text=16, channels=16, heads=2, layers=2, width=64)
+    file = tmp_path / "ring.pt"
+    torch.save({"model_state_dict": network.state_dict()}, file)
+    recipe = tmp_path / "ring.yaml"
+    arguments = MODEL["init_args"] | {"trunk": {"class_path": "ring-tiny", "init_args": {**SIZES, "grid": [2, 3]}}}
+    recipe.write_text(yaml.safe_dump({"model": {"class_path": "policy", "init_args": {**arguments, "resize": "pad"}}}))
+    module = zoo.from_pretrained(policy(file, release="ring", recipe=str(recipe), out=tmp_path / "out"))
+    assert module.processor.resize == "bicubic"
+    assert torch.equal(module.model.trunk.fusion.token, network.visual_encoder.fusion_token)
+
+
+def test_a_file_that_is_not_there_is_named_before_anything_is_built(recipe, tmp_path):
+    with pytest.raises(ConfigError, match=r"no file .*spoc\.ckpt; expected a released policy"):
+        policy(tmp_path / "spoc.ckpt", release="spoc", recipe=recipe, out=tmp_path / "out")
 
 
 def test_recipes_that_are_of_no_policy(recipe, released, tmp_path):

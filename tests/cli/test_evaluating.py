@@ -160,7 +160,8 @@ def test_an_interrupt_leaves_no_worker_and_what_was_scored(tmp_path):
         ),
         (["--benchmark", "{folder}", "--perturb", "joints", "--level", "9"], "level 9 of joints: expected 0 to 3.14"),
         (["--benchmark", "{folder}", "--perturb", "prompt"], "'pick it up' of task 'pick' does not read like"),
-        (["--benchmark", "{folder}", "--policy", "nobody"], "no policy 'nobody'"),
+        (["--benchmark", "{folder}", "--policy", "spoc-tinny"], "no policy 'spoc-tinny'. Near: spoc-tiny"),
+        (["--benchmark", "{folder}", "--policy", "runs/none"], "policy 'runs/none': no such folder or file"),
         (["--benchmark", "{folder}", "--policy", "molmo2-tiny"], "checkpoint molmo2-tiny does not act, it has qa"),
     ],
 )

@@ -146,10 +146,10 @@ class Llama(nn.Module):
 class Ring(nn.Module):
     """One copy of the actor-critic."""
 
-    def __init__(self, *, patches, text, channels, heads, layers):
+    def __init__(self, *, patches, text, channels, heads, layers, width=2048):
         super().__init__()
         self.visual_encoder = VisualEncoder(
-            patches=patches, text=text, channels=channels, heads=heads, layers=layers, has_boxes=False, width=2048
+            patches=patches, text=text, channels=channels, heads=heads, layers=layers, has_boxes=False, width=width
         )
         self.last_actions_embed = nn.Embedding(22, channels)
         self.time_encoder = Sinusoid(channels)

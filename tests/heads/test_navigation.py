@@ -65,6 +65,8 @@ def test_only_navigation_is_left_where_only_navigation_is_wanted():
     assert set(logits[:, A.PICKUP].tolist()) == {-999_999.0}
     chosen = {int(a) for seed in range(20) for a in head.choose(logits, torch.full((5,), seed / 20))}
     assert chosen <= {int(a) for a in NAVIGATION_ACTIONS}
+    assert head.choosable == tuple(sorted(int(a) for a in NAVIGATION_ACTIONS))
+    assert head_of().choosable == tuple(range(20))
 
 
 def test_loss_is_the_mean_over_real_steps():

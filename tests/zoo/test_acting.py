@@ -9,7 +9,7 @@ from zoo.acting import SLOTS_OF_A_CACHE
 from zoo.errors import ConfigError, DataError
 from zoo.heads.navigation import NavigationHead
 from zoo.navigation_actions import NAVIGATION_ACTIONS
-from zoo.policy import ActingModule, Policy
+from zoo.policy import ActingModule, Policy, boxes_name
 
 SIZE = (48, 32)  # width and height
 
@@ -174,10 +174,11 @@ def test_slots_sensors_and_boxes_that_are_missing_are_named(module):
         policy.act(seen, [0])
     policy = tiny_policy(variant="double_det").eval().policy()
     policy.reset({0: task(0)})
-    with pytest.raises(ConfigError, match="no `boxes` of a detector"):
+    assert policy.takes_boxes and not module.policy().takes_boxes
+    with pytest.raises(ConfigError, match="no manipulation_camera_boxes and no navigation_camera_boxes of a detector"):
         policy.act(observations(1), [0])
-    boxes = np.zeros((1, 2, 2, 5), np.float32)
-    assert policy.act({**observations(1), "boxes": boxes}, [0]).shape == (1, 1, 1)
+    boxes = {boxes_name(camera): np.zeros((1, 2, 5), np.float32) for camera in policy.cameras}
+    assert policy.act({**observations(1), **boxes}, [0]).shape == (1, 1, 1)
 
 
 @pytest.mark.parametrize("trunk", ["spoc", "ring"])

@@ -108,6 +108,18 @@ def test_other_settings_are_refused(tmp_path, finished):
     assert files(tmp_path) == before
 
 
+def test_other_settings_are_taken_where_no_sample_is_finished(tmp_path):
+    """Arguments were mistyped, say, and nothing came of them."""
+    first = Letters(seed=1, size=4)
+    first.break_at = ("train", 0)
+    with pytest.raises(KeyboardInterrupt):
+        first.generate(tmp_path / "d", workers=0)
+    assert set(files(tmp_path / "d")) == {"settings.json"}
+    Letters(seed=2).generate(tmp_path / "d", workers=0)
+    Letters(seed=2).generate(tmp_path / "whole", workers=0)
+    assert files(tmp_path / "d") == files(tmp_path / "whole")
+
+
 class Spoilt(Letters):
     """Letters of which the second in every shard cannot be made."""
 

@@ -15,7 +15,7 @@ from zoo.policy_batch import NO_TIME
 from zoo.policy_head import IGNORED
 from zoo.policy_processor import PolicyProcessor, padded_to_square
 from zoo.policy_trunk import IN_HAND_PADDING, ActionIds
-from zoo.shards.policy_episode import MISSING_BOX, PolicyEpisode
+from zoo.shards.policy_episode import MISSING_BOX, EpisodeFault, PolicyEpisode
 
 IDS = ActionIds(num_actions=20, start=20, padding=21)
 RING_IDS = ActionIds(num_actions=20, start=21, padding=20)
@@ -69,6 +69,20 @@ def test_the_same_picture_alone_and_in_a_clip():
     whole = made.frames({"navigation": clip})
     for step in range(4):
         assert torch.equal(made.frames({"navigation": clip[step : step + 1]})[0], whole[step])
+
+
+def test_an_expert_s_action_that_the_head_never_chooses_is_a_fault_of_the_episode():
+    with pytest.raises(EpisodeFault, match="the expert of .* takes sub_done, which .* never chooses") as caught:
+        example_of_actions([0, 5, 4], choosable=(0, 1, 2, 4))
+    assert caught.value.reason == "unknown_action"
+    assert example_of_actions([0, 2, 4], choosable=(0, 1, 2, 4)).actions.tolist() == [0, 2, 4]
+
+
+def example_of_actions(actions, *, choosable):
+    of = processor(choosable=choosable)
+    episode = PolicyEpisode(record("k", 3), arrays(3) | {"actions": np.array(actions, np.int8)}, {})
+    frames = of.frames({name: pictures(3, 8, 12) for name in CAMERAS})
+    return of.example(episode, steps=np.arange(3), frames=frames, goal="go")
 
 
 def shown_episode(num_steps, *, task_type="object_nav_type"):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from zoo import bundled, from_pretrained, registry
 from zoo.cli import runs
-from zoo.errors import ConfigError
+from zoo.errors import ConfigError, UnknownNameError
 
 if TYPE_CHECKING:
     from zoo.envs.episodes.benchmark import Benchmark
@@ -209,6 +209,7 @@ def _shared_cameras(benchmark: "Benchmark") -> tuple[str, ...]:
 
 def _policy(name: str) -> "Policy":
     """A policy that acts in this process."""
+    from zoo.envs.evaluation.drivers import EXPERT, RANDOM
     from zoo.policy import ActingModule
 
     if name.startswith(("ws://", "wss://")):
@@ -226,6 +227,16 @@ def _policy(name: str) -> "Policy":
                 f"registered policy ({', '.join(registry.names('policy'))}), or the address of a server"
             )
         return module.policy()
+    if "/" in name or name.endswith(".ckpt"):
+        raise ConfigError(f"policy {name!r}: no such folder or file; zoo fit leaves checkpoints below {runs.ROOT}/")
+    offered = (EXPERT, RANDOM, *bundled.names(), *registry.names("policy"))
+    if name not in offered and ":" not in name:
+        close = registry.near(name, offered)
+        hint = f"Near: {', '.join(close)}. " if close else ""
+        raise UnknownNameError(
+            f"no policy {name!r}. {hint}Offered: {', '.join(offered)}, the folder of a run or checkpoint, or the "
+            "address of a server"
+        )
     return registry.build("policy", name)
 
 

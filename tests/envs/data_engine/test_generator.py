@@ -12,7 +12,7 @@ from zoo.envs.data_engine.generator import SPLITS, PolicyEpisodes
 from zoo.envs.data_engine.sight import RecordingEnv
 from zoo.envs.data_engine.targets import ACCURATE_M
 from zoo.envs.episodes.schema import Episode
-from zoo.errors import ConfigError
+from zoo.errors import ConfigError, ZooError
 from zoo.generator import GivenUpError
 from zoo.goal_texts import category_asked
 from zoo.navigation_actions import SpocAction
@@ -43,6 +43,21 @@ SMALL = {"image_size": (64, 48), "num_rooms": (1, 2), "train_episodes": 3, "val_
 def test_mistakes(arguments, words):
     with pytest.raises(ConfigError, match=words):
         PolicyEpisodes(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"task": "object_nav_tipe"}, "no task_sampler 'object_nav_tipe'. Near: object_nav_type"),
+        ({"dataset": "home"}, "no scene_planner 'home'. Near: homes"),
+        ({"robot": "ring_bod"}, "are for stretch or ring_body, not for robot 'ring_bod'"),
+        ({"task": "pick"}, "task 'pick' is for robots that are commanded by joints"),
+    ],
+)
+def test_mistyped_names_leave_no_folder_behind(tmp_path, arguments, words):
+    with pytest.raises(ZooError, match=words):
+        PolicyEpisodes(**arguments).generate(tmp_path / "made", workers=0)
+    assert not (tmp_path / "made").exists()
 
 
 @given(st.integers(1, 30), st.integers(1, 12), st.integers(0, 3))

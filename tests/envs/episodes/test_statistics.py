@@ -280,3 +280,21 @@ def test_means_over_seeds_keep_the_interval_of_one_run():
         "object_nav_type, 10 episodes: at end 50.0 (40.0, 50.0, 60.0; 95 % 23.4-76.6), SEL 25.0 (20.0, 25.0, 30.0; "
         "95 % 8.3-56.5)",
     ]
+
+
+def test_means_over_seeds_by_category_and_body():
+    def of_seed(seed, successes, collisions):
+        bodies = ("a1", "a1", "go1", "go1")
+        results = [walked(one, collisions, embodiment=body) for one, body in zip(successes, bodies, strict=True)]
+        return summary(run_of(*results, num_episodes=4)) | {"settings": {"seed": seed}}
+
+    content = over_seeds([of_seed(0, (True, False, True, True), 2), of_seed(1, (False, False, True, True), 4)])
+    (bed,), bodies = content["categories"], {group["embodiment"]: group for group in content["embodiments"]}
+    assert (bed["category"], bed["success_at_end"]) == ("object_nav_type: bed", 0.625)
+    assert bodies["a1"]["success_at_end_by_seed"] == [0.5, 0.0] and bodies["go1"]["success_at_end"] == 1
+    assert bodies["a1"]["failures"] == {"horizon": 3} and bodies["a1"]["collisions"] == 3
+    assert bodies["a1"]["ci95"] == pytest.approx(beta_interval(0.5, 2))
+    assert [line.split()[:3] for line in seeds_table(content).splitlines()[-2:]] == [
+        ["a1", "2", "25.0"],
+        ["go1", "2", "100.0"],
+    ]
