@@ -115,16 +115,18 @@ def _are_episodes(results: Any) -> bool:
     """Whether a value is what a card tells of episodes: a benchmark, and the success in each of its tasks."""
     if not isinstance(results, dict) or not isinstance(results.get("benchmark"), str):
         return False
-    tasks = results.get("tasks")
-    return isinstance(tasks, list) and bool(tasks) and all(map(_is_task, tasks))
-
-
-def _is_task(task: Any) -> bool:
-    if not isinstance(task, dict) or type(task.get("episodes")) is not int or not isinstance(task.get("task"), str):
+    tasks, bodies = results.get("tasks"), results.get("embodiments", [])
+    if not (isinstance(tasks, list) and tasks and isinstance(bodies, list)):
         return False
-    interval = task.get("ci95")
-    shares = [task.get("success_at_end"), *(interval if isinstance(interval, list) else [])]
-    optional = [task[name] for name in ("spl", "sel") if name in task]
+    return all(_is_group(task, "task") for task in tasks) and all(_is_group(body, "embodiment") for body in bodies)
+
+
+def _is_group(group: Any, what: str) -> bool:
+    if not isinstance(group, dict) or type(group.get("episodes")) is not int or not isinstance(group.get(what), str):
+        return False
+    interval = group.get("ci95")
+    shares = [group.get("success_at_end"), *(interval if isinstance(interval, list) else [])]
+    optional = [group[name] for name in ("spl", "sel") if name in group]
     return len(shares) == 3 and all(isinstance(share, int | float) for share in (*shares, *optional))
 
 
@@ -227,11 +229,14 @@ def _results(results: dict[str, Any] | None) -> str:
 
 def _episodes(results: dict[str, Any]) -> str:
     rows = [f"| {results['benchmark']} | episodes | success | 95 % | SEL | SPL |", "|---|---|---|---|---|---|"]
-    for task in results["tasks"]:
-        low, high = task["ci95"]
-        sel, spl = (f"{task[name]:.1%}" if name in task else "" for name in ("sel", "spl"))
-        success = f"{task['success_at_end']:.1%}"
-        rows.append(f"| {task['task']} | {task['episodes']:,} | {success} | {low:.1%} to {high:.1%} | {sel} | {spl} |")
+    bodies = results.get("embodiments", [])
+    named = [(task["task"], task) for task in results["tasks"]]
+    named += [(f"with {body['embodiment']}", body) for body in bodies if len(bodies) > 1]
+    for name, group in named:
+        low, high = group["ci95"]
+        sel, spl = (f"{group[score]:.1%}" if score in group else "" for score in ("sel", "spl"))
+        success = f"{group['success_at_end']:.1%}"
+        rows.append(f"| {name} | {group['episodes']:,} | {success} | {low:.1%} to {high:.1%} | {sel} | {spl} |")
     seeds = results.get("seeds")
     if isinstance(seeds, list):
         rows.append(f"\nMeans of {len(seeds)} runs of the same episodes with other draws; intervals are of one run.")

@@ -55,8 +55,8 @@ FORMAT_VERSION = 1
 ADAPTER = "adapter_config.json"
 """Marks a folder of PEFT's, which holds no model."""
 
-NOT_FACTS = ("tokenizer", "renderers", "labellers", "reads", "budgets")
-"""Fields of the processor that are parts of their own."""
+NOT_FACTS = ("tokenizer", "renderers", "labellers", "reads", "budgets", "choosable")
+"""Fields of the processor that are parts of their own, or concern no input."""
 
 SWAPPED = {"pruner": ("model.pruners.",), "heads": ("heads.", "model.patch_projection.")}
 """Arguments of the module that a flag may replace on trained weights, and where their own weights lie."""

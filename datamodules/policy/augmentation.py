@@ -2,7 +2,9 @@
 
 Source: sheet spoc_ring_holodeck_graspmolmo 1.7; what torchvision's transforms of the released sets do to uint8 frames,
 with an explicit generator. Cameras are drawn for one by one, as released.
-Differs: hue is shifted in a fifth of torchvision's time; one value in 10,000 is a grey level off.
+Differs: hue is shifted in a fifth of torchvision's time; one value in 10,000 is a grey level off. The release also acts
+on augmented pictures, drawn anew at every step; ours are for training alone. Boxes and `shows` stay as recorded, though
+the crop moves what they tell of by up to a tenth of the picture.
 """
 
 from __future__ import annotations
@@ -149,8 +151,7 @@ def augmented(frames: Tensor, augmentation: Augmentation, generator: np.random.G
     """Change the clip of every camera of one episode by a draw of its own.
 
     Args:
-        frames: (time, cameras, 3, height, width) uint8 on any device. In training a window; a policy that acts with
-            augmentation, as released, passes one step at a time and so draws anew at each.
+        frames: (time, cameras, 3, height, width) uint8 on any device, of one window.
         augmentation: What is drawn from.
         generator: Of the episode.
     Returns:

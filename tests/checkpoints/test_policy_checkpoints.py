@@ -72,10 +72,12 @@ def test_its_card_says_what_it_is(module, tmp_path):
 
 def test_its_card_tells_of_episodes_and_not_of_answers(module, tmp_path):
     task = {"task": "object_nav_type", "episodes": 100, "success_at_end": 0.625, "ci95": [0.5, 0.75], "sel": 0.4}
-    scores = {"benchmark": "nav100", "tasks": [task], "seeds": [0, 1, 2]}
+    bodies = [{"embodiment": name, "episodes": 50, "success_at_end": 0.5, "ci95": [0.4, 0.6]} for name in ("a1", "go1")]
+    scores = {"benchmark": "nav100", "tasks": [task], "embodiments": bodies, "seeds": [0, 1, 2]}
     module.save_pretrained(tmp_path / "walker", training=Training(results=scores))
     card = (tmp_path / "walker/README.md").read_text()
     assert "| object_nav_type | 100 | 62.5% | 50.0% to 75.0% | 40.0% |  |" in card
+    assert "| with go1 | 50 | 50.0% | 40.0% to 60.0% |  |  |" in card
     assert "Means of 3 runs" in card
     assert ModelCard(card).data.eval_results[0].metric_value == 0.625
     answers = {"split": "held-out", "questions": 8, "accuracy": 0.75, "blind": None, "families": {}}
