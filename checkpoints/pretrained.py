@@ -58,7 +58,12 @@ ADAPTER = "adapter_config.json"
 NOT_FACTS = ("tokenizer", "renderers", "labellers", "reads", "budgets", "choosable")
 """Fields of the processor that are parts of their own, or concern no input."""
 
-SWAPPED = {"pruner": ("model.pruners.",), "heads": ("heads.", "model.patch_projection.")}
+SWAPPED = {
+    "pruner": ("model.pruners.",),
+    "heads": ("heads.", "model.patch_projection."),
+    "trunk": ("model.trunk.",),
+    "head": ("model.head.",),
+}
 """Arguments of the module that a flag may replace on trained weights, and where their own weights lie."""
 
 
@@ -262,9 +267,9 @@ def has_adapters(folder: Path) -> bool:
 def load_weights(module: ComponentModule, folder: Path, *, may_start_anew: bool = False) -> None:
     """Fill a module that was built by flags or a recipe with a checkpoint folder's weights.
 
-    Pruners and heads that the folder's own recipe names otherwise are the user's choice: their stored weights are left
-    out, and those that they bring start from where they were initialised. So do the rows of a longer vocabulary behind
-    the folder's own.
+    Pruners, heads and policy trunks that the folder's own recipe names otherwise are the user's choice: their stored
+    weights are left out, and those that they bring start from where they were initialised. So do the rows of a longer
+    vocabulary behind the folder's own.
 
     Args:
         module: On the CPU.

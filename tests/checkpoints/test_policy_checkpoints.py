@@ -107,6 +107,19 @@ def test_a_flag_changes_how_actions_are_chosen_from_trained_weights(module, tmp_
     assert other.model.head.choice == "sample"
 
 
+def test_another_trunk_is_trained_behind_the_encoders_of_a_trained_policy(module, tmp_path):
+    module.save_pretrained(tmp_path / "a")
+    other = build_module(recipe(trunk={"class_path": "ring-tiny", "init_args": TRUNK}))
+    begun = {name: tensor.clone() for name, tensor in other.model.trunk.state_dict().items()}
+    with pytest.raises(ConfigError, match=r"has no trained model\.trunk\..* for the part that replaces its own"):
+        fill(other, tmp_path / "a", may_start_anew=False)
+    fill(other, tmp_path / "a", may_start_anew=True)
+    for part in ("vision", "text", "head"):
+        theirs = getattr(module.model, part).state_dict()
+        assert all(torch.equal(t, theirs[name]) for name, t in getattr(other.model, part).state_dict().items())
+    assert all(torch.equal(tensor, begun[name]) for name, tensor in other.model.trunk.state_dict().items())
+
+
 def test_a_folder_with_other_inputs_or_weights_is_refused(module, tmp_path):
     module.save_pretrained(tmp_path / "a")
     facts = json.loads((tmp_path / "a/processor_config.json").read_text())
