@@ -267,9 +267,9 @@ def has_adapters(folder: Path) -> bool:
 def load_weights(module: ComponentModule, folder: Path, *, may_start_anew: bool = False) -> None:
     """Fill a module that was built by flags or a recipe with a checkpoint folder's weights.
 
-    Pruners, heads and policy trunks that the folder's own recipe names otherwise are the user's choice: their stored
-    weights are left out, and those that they bring start from where they were initialised. So do the rows of a longer
-    vocabulary behind the folder's own.
+    Pruners, heads and policy trunks that the folder's own recipe names otherwise are the user's choice: stored weights
+    that they do not have are left out, and those that they bring beside start from where they were initialised. So do
+    the rows of a longer vocabulary behind the folder's own.
 
     Args:
         module: On the CPU.
