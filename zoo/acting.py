@@ -160,7 +160,7 @@ class ModulePolicy(Policy):
             previous_actions=column([episode.previous_action for episode in episodes]),
             time_ids=column([episode.time for episode in episodes]),
             in_hand=column(self._in_hand(observation)) if wanted.has_in_hand else None,
-            boxes=self._boxes(observation).to(device) if wanted.boxes_per_camera else None,
+            boxes=self._boxes(observation, len(episodes)).to(device) if wanted.boxes_per_camera else None,
             target_map=self.model.target_map(patches, text.pooled),
         )
 
@@ -180,9 +180,9 @@ class ModulePolicy(Policy):
             raise DataError("the observation has no in_hand, which this policy was trained with")
         return np.asarray(observation["in_hand"]).reshape(-1).astype(int).tolist()
 
-    def _boxes(self, observation: Observation) -> Tensor:
+    def _boxes(self, observation: Observation, rows: int) -> Tensor:
         """(rows, 1, cameras, boxes, 5); of a camera that is not there, none in view."""
-        count, rows = self.model.trunk.inputs.boxes_per_camera, len(next(iter(observation.values())))
+        count = self.model.trunk.inputs.boxes_per_camera
         boxes = missing_boxes(rows, len(self.cameras), count)
         seen = {place: boxes_name(name) for place, name in enumerate(self.cameras) if name in observation}
         if absent := [name for name in seen.values() if name not in observation]:

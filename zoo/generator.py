@@ -22,7 +22,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from zoo.errors import ConfigError, DataError
+from zoo.errors import ConfigError, DataError, UnknownNameError
 from zoo.executor import Executor, ExecutorName, Here, WorkerLostError
 from zoo.executor import executor as new_executor
 from zoo.generation_progress import GenerationProgress
@@ -152,24 +152,33 @@ class ShardGenerator(ABC):
             DataError: too many samples are bad, or all.
             MissingLibraryError: Ray is not installed.
         """
-        with new_executor(executor, workers) as running:
-            folder = Path(folder)
-            settings = json.loads(json.dumps(self.settings()))
-            if _is_finished(folder, settings):
-                logger.info("%s is finished already", folder)
-                return
-            source = self.plan()
-            if source is not None:
-                settings["source"] = source
-            _check_source(folder, settings)
-            write_json(folder / SETTINGS_NAME, settings)
-            faults = FaultCounter(self.on_bad_sample, max_bad_share=self.max_bad_share)
-            shards = self._shards()
-            with GenerationProgress(self.name, self.unit, sum(self.splits.values()), rate=self.rate) as progress:
-                _run(self, folder, shards, running, progress, faults)
-            self._finish(folder, shards, settings)
-            if faults.num_bad:
-                logger.warning("%s: %d bad samples were left out, each named above", folder, faults.num_bad)
+        folder = Path(folder)
+        begins = not (folder / SETTINGS_NAME).exists()
+        try:
+            with new_executor(executor, workers) as running:
+                self._generate(folder, running)
+        except (ConfigError, UnknownNameError):  # no worker is at it any more
+            if begins:
+                _take_back(folder)
+            raise
+
+    def _generate(self, folder: Path, running: Executor) -> None:
+        settings = json.loads(json.dumps(self.settings()))
+        if _is_finished(folder, settings):
+            logger.info("%s is finished already", folder)
+            return
+        source = self.plan()
+        if source is not None:
+            settings["source"] = source
+        _check_source(folder, settings)
+        write_json(folder / SETTINGS_NAME, settings)
+        faults = FaultCounter(self.on_bad_sample, max_bad_share=self.max_bad_share)
+        shards = self._shards()
+        with GenerationProgress(self.name, self.unit, sum(self.splits.values()), rate=self.rate) as progress:
+            _run(self, folder, shards, running, progress, faults)
+        self._finish(folder, shards, settings)
+        if faults.num_bad:
+            logger.warning("%s: %d bad samples were left out, each named above", folder, faults.num_bad)
 
     def _shards(self) -> list[tuple[str, int, int]]:
         """(split, shard, samples) of the whole data set."""
@@ -220,36 +229,34 @@ def counts_report(counts: Mapping[str, int]) -> str:
 
 
 def _is_finished(folder: Path, settings: dict[str, Any]) -> bool:
-    """Whether the index is there; refuse a folder of other settings, unless they have given no sample yet."""
+    """Whether the index is there; refuse a folder of other settings."""
     for name, read in ((INDEX_NAME, lambda value: value.get("generator")), (SETTINGS_NAME, lambda value: value)):
         path = folder / name
         if path.exists():
             found = read(json.loads(path.read_text(encoding="utf-8")))
-            if isinstance(found, dict) and {key: found.get(key) for key in settings} == settings:
-                return name == INDEX_NAME
-            if name == SETTINGS_NAME and _begun_in_vain(folder):
-                return False
-            raise ConfigError(
-                f"{folder} holds data of other settings ({_difference(found, settings)}); choose another folder, "
-                "delete this one, or train on it as it is: zoo fit with --data.generator=null"
-            )
+            if not isinstance(found, dict) or {key: found.get(key) for key in settings} != settings:
+                raise ConfigError(
+                    f"{folder} holds data of other settings ({_difference(found, settings)}); choose another folder, "
+                    "delete this one, or train on it as it is: zoo fit with --data.generator=null"
+                )
+            return name == INDEX_NAME
     strays = sorted(path.name for path in folder.glob("*")) if folder.exists() else []
     if strays:
         raise ConfigError(f"{folder} is not empty and holds no generated data ({strays[0]}); choose another folder")
     return False
 
 
-def _begun_in_vain(folder: Path) -> bool:
-    """Whether no sample of the folder is finished, mistyped arguments, say; what is left of shards goes then."""
-    if any(folder.glob("*/shard-*.tar")):
-        return False
+def _take_back(folder: Path) -> None:
+    """Leave no trace of a run that its arguments have ended, unless a sample is finished."""
     journals = list(folder.glob(f"*/shard-*.tar{JOURNAL_SUFFIX}"))
-    if any(read_progress(path.with_name(path.name.removesuffix(JOURNAL_SUFFIX))).done for path in journals):
-        return False
+    shards = [path.with_name(path.name.removesuffix(JOURNAL_SUFFIX)) for path in journals]
+    if any(folder.glob("*/shard-*.tar")) or any(read_progress(shard).done for shard in shards):
+        return
     for path in [*journals, *folder.glob(f"*/shard-*.tar{UNFINISHED_SUFFIX}")]:
         path.unlink()
-    (folder / SETTINGS_NAME).unlink()
-    return True
+    (folder / SETTINGS_NAME).unlink(missing_ok=True)
+    for split in [path for path in folder.glob("*") if path.is_dir() and not any(path.iterdir())]:
+        split.rmdir()
 
 
 def _check_source(folder: Path, settings: dict[str, Any]) -> None:

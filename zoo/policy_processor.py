@@ -151,10 +151,7 @@ class PolicyProcessor:
             seed: Of what is drawn about the window later on.
             is_mirrored: Show it as in a mirror: left is right in pictures, boxes and actions. True of cameras that look
                 straight ahead, and of robots whose body says nothing.
-        Raises:
-            EpisodeFault: the expert takes an action that the head never chooses.
         """
-        self._check_labels(episode)
         arrays, embodiment = episode.arrays, episode.record["embodiment"]
         made = arrays["actions"].astype(np.int64)
         previous = np.concatenate(([self.action_ids.start], made[:-1]))
@@ -184,14 +181,22 @@ class PolicyProcessor:
             category=None if shows is None else category_asked(episode.record["goal_spec"]),
         )
 
-    def _check_labels(self, episode: PolicyEpisode) -> None:
+    def check_labels(self, episode: PolicyEpisode, *, where: str = "sample") -> None:
+        """Refuse an episode that the policy could not act like; costs no picture.
+
+        Args:
+            episode: As read from a shard.
+            where: Names its shard, for the message.
+        Raises:
+            EpisodeFault: the expert takes an action that the head never chooses.
+        """
         if self.choosable is None:
             return
         others = np.setdiff1d(episode.labels, self.choosable)
         if len(others):
             names = ", ".join(SpocAction(number).long_name for number in others)
             raise EpisodeFault(
-                f"sample {episode.key!r}: the expert of {episode.record['task']} takes {names}, which the policy's "
+                f"{where} {episode.key!r}: the expert of {episode.record['task']} takes {names}, which the policy's "
                 "head never chooses; train on other tasks, or with a head that does (navigation_only: false)",
                 reason="unknown_action",
             )

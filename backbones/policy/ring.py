@@ -11,9 +11,8 @@ from typing import Literal
 
 from zoo.backbones.policy.fusion import POOLED_GRID, Grid
 from zoo.backbones.policy.fusion_trunk import FusionTrunk
-from zoo.backbones.policy.goal import GoalAdapter
 from zoo.backbones.policy.llama_decoder import LlamaDecoder
-from zoo.backbones.policy.spoc import CAMERAS, NUM_ACTIONS, SpocSizes, fusion_of
+from zoo.backbones.policy.spoc import CAMERAS, NUM_ACTIONS, SpocSizes, trunk_of
 from zoo.backbones.policy.step_embedding import AS_RELEASED, StepScales
 from zoo.policy_trunk import ActionIds, TrunkInputs
 
@@ -114,21 +113,12 @@ def _ring(
         has_in_hand=False,
         target_grid=sizes.target_grid,
     )
-    return FusionTrunk(
-        inputs=inputs,
-        goal=GoalAdapter(
-            text_channels=sizes.text_channels,
-            hidden_size=sizes.hidden_size,
-            has_pooled_token=sizes.has_pooled_token,
-        ),
-        fusion=fusion_of(sizes, variant, inputs, dropout),
-        decoder=LlamaDecoder(
-            hidden_size=sizes.hidden_size,
-            num_layers=sizes.decoder_layers,
-            num_heads=sizes.decoder_heads,
-            sees_goal=goal_in_decoder,
-            dropout=dropout,
-            memory_steps=sizes.memory_steps,
-        ),
-        scales=scales,
+    decoder = LlamaDecoder(
+        hidden_size=sizes.hidden_size,
+        num_layers=sizes.decoder_layers,
+        num_heads=sizes.decoder_heads,
+        sees_goal=goal_in_decoder,
+        dropout=dropout,
+        memory_steps=sizes.memory_steps,
     )
+    return trunk_of(sizes, variant, inputs, decoder, dropout=dropout, scales=scales)

@@ -140,6 +140,28 @@ def spoc(
         boxes_per_camera=boxes_per_camera,
         target_grid=sizes.target_grid,
     )
+    return trunk_of(sizes, variant, inputs, _decoder(sizes, variant, dropout), dropout=dropout, scales=scales)
+
+
+def trunk_of(
+    sizes: SpocSizes,
+    variant: Variant,
+    inputs: TrunkInputs,
+    decoder: TemporalDecoder,
+    *,
+    dropout: float,
+    scales: StepScales,
+) -> FusionTrunk:
+    """SPOC's fusion of cameras and goal in front of any decoder.
+
+    Args:
+        sizes: Of its parts.
+        variant: nonTxEnc fuses by convolutions, all others by a transformer.
+        inputs: Of the trunk.
+        decoder: Over steps.
+        dropout: Share of the fusion that is zeroed in training.
+        scales: Of what is added to a step.
+    """
     return FusionTrunk(
         inputs=inputs,
         goal=GoalAdapter(
@@ -147,21 +169,13 @@ def spoc(
             hidden_size=sizes.hidden_size,
             has_pooled_token=sizes.has_pooled_token,
         ),
-        fusion=fusion_of(sizes, variant, inputs, dropout),
-        decoder=_decoder(sizes, variant, dropout),
+        fusion=_fusion(sizes, variant, inputs, dropout),
+        decoder=decoder,
         scales=scales,
     )
 
 
-def fusion_of(sizes: SpocSizes, variant: Variant, inputs: TrunkInputs, dropout: float) -> Fusion:
-    """What fuses cameras and goal.
-
-    Args:
-        sizes: Of the trunk.
-        variant: nonTxEnc fuses by convolutions, all others by a transformer.
-        inputs: Of the trunk; its cameras and boxes.
-        dropout: Share that is zeroed in training.
-    """
+def _fusion(sizes: SpocSizes, variant: Variant, inputs: TrunkInputs, dropout: float) -> Fusion:
     num_cameras = len(inputs.cameras)
     if variant == "nonTxEnc":
         return ConvolutionalFusion(

@@ -4,7 +4,7 @@ Source: sheet spoc_ring_holodeck_graspmolmo 1.7; what torchvision's transforms o
 with an explicit generator. Cameras are drawn for one by one, as released.
 Differs: hue is shifted in a fifth of torchvision's time; one value in 10,000 is a grey level off. The release also acts
 on augmented pictures, drawn anew at every step; ours are for training alone. Boxes and `shows` stay as recorded, though
-the crop moves what they tell of by up to a tenth of the picture.
+the crop moves what they tell of: by an eighth of the width in a picture of 16:9, whose crop is at most 4:3.
 """
 
 from __future__ import annotations

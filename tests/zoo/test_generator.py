@@ -108,16 +108,37 @@ def test_other_settings_are_refused(tmp_path, finished):
     assert files(tmp_path) == before
 
 
-def test_other_settings_are_taken_where_no_sample_is_finished(tmp_path):
-    """Arguments were mistyped, say, and nothing came of them."""
+class Mistyped(Letters):
+    """Says at a shard of its own choice that its arguments cannot be."""
+
+    refuses: ClassVar[int] = 0
+
+    def samples(self, split, shard, count):
+        for number, sample in enumerate(super().samples(split, shard, count)):
+            if (shard, number) == (self.refuses, 0):
+                raise ConfigError("no letter 'ab'")
+            yield sample
+
+
+def test_a_run_that_its_arguments_end_takes_its_begun_folder_back(tmp_path):
+    with pytest.raises(ConfigError, match="no letter"):
+        Mistyped(seed=1).generate(tmp_path, workers=0)
+    assert files(tmp_path) == {}
+    Letters(seed=2).generate(tmp_path, workers=0)
+
+
+def test_what_is_finished_and_what_others_began_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr(Mistyped, "refuses", 1)
+    with pytest.raises(ConfigError, match="no letter"):
+        Mistyped().generate(tmp_path / "mine", workers=0)
+    assert set(files(tmp_path / "mine")) == {"settings.json", "train/shard-000000.tar"}
     first = Letters(seed=1, size=4)
     first.break_at = ("train", 0)
     with pytest.raises(KeyboardInterrupt):
-        first.generate(tmp_path / "d", workers=0)
-    assert set(files(tmp_path / "d")) == {"settings.json"}
-    Letters(seed=2).generate(tmp_path / "d", workers=0)
-    Letters(seed=2).generate(tmp_path / "whole", workers=0)
-    assert files(tmp_path / "d") == files(tmp_path / "whole")
+        first.generate(tmp_path / "theirs", workers=0)
+    with pytest.raises(ConfigError, match="seed 1 there, 2 here"):
+        Letters(seed=2, size=4).generate(tmp_path / "theirs", workers=0)
+    assert set(files(tmp_path / "theirs")) == {"settings.json"}
 
 
 class Spoilt(Letters):

@@ -227,17 +227,17 @@ def _policy(name: str) -> "Policy":
                 f"registered policy ({', '.join(registry.names('policy'))}), or the address of a server"
             )
         return module.policy()
+    offered = (EXPERT, RANDOM, *bundled.names(), *registry.names("policy"))
+    if name in offered or ":" in name:
+        return registry.build("policy", name)
     if "/" in name or name.endswith(".ckpt"):
         raise ConfigError(f"policy {name!r}: no such folder or file; zoo fit leaves checkpoints below {runs.ROOT}/")
-    offered = (EXPERT, RANDOM, *bundled.names(), *registry.names("policy"))
-    if name not in offered and ":" not in name:
-        close = registry.near(name, offered)
-        hint = f"Near: {', '.join(close)}. " if close else ""
-        raise UnknownNameError(
-            f"no policy {name!r}. {hint}Offered: {', '.join(offered)}, the folder of a run or checkpoint, or the "
-            "address of a server"
-        )
-    return registry.build("policy", name)
+    close = registry.near(name, offered)
+    hint = f"Near: {', '.join(close)}. " if close else ""
+    raise UnknownNameError(
+        f"no policy {name!r}. {hint}Offered: {', '.join(offered)}, the folder of a run or checkpoint, or the address "
+        "of a server"
+    )
 
 
 def _new_folder(benchmark: str, policy: str) -> Path:
