@@ -189,7 +189,7 @@ def build_optimizer(groups: list[dict[str, object]], settings: SharedSettings) -
     """The optimiser of the settings over groups made by `parameter_groups`."""
     if settings.method == "adamw":
         return torch.optim.AdamW(groups, betas=settings.betas, eps=settings.eps)
-    from timm.optim import Muon  # timm takes half a second that `zoo fit --help` can do without
+    from zoo.muon import Muon  # timm takes half a second that `zoo fit --help` can do without
 
     return Muon(groups, betas=settings.betas, nesterov=True)
 
