@@ -20,6 +20,7 @@ from zoo.policy import Observation, Policy, boxes_name
 from zoo.policy_model import PolicyModel
 from zoo.policy_processor import PolicyProcessor, missing_boxes
 from zoo.policy_trunk import PolicyCache, PolicySteps
+from zoo.shards.policy_episode import NUM_EMBODIMENT
 from zoo.text_encoder import TextFeatures
 
 SLOTS_OF_A_CACHE = 16
@@ -38,12 +39,14 @@ class _Episode:
         text: The instruction, encoded, one row.
         generator: Of the episode's own draws.
         previous_action: As the trunk numbers it.
+        embodiment: Nineteen numbers of its body; None where the policy is not told.
         time: Steps since the episode began.
     """
 
     text: TextFeatures
     generator: np.random.Generator
     previous_action: int
+    embodiment: Tensor | None = None
     time: int = 0
 
 
@@ -79,7 +82,8 @@ class ModulePolicy(Policy):
         """Begin episodes.
 
         Args:
-            tasks: By slot, with the `instruction` to follow and the episode's `seed`.
+            tasks: By slot, with the `instruction` to follow, the episode's `seed`, and its `embodiment` where it
+                is told of its body.
         Raises:
             DataError: a task lacks one of these, or its instruction is empty.
         """
@@ -99,6 +103,7 @@ class ModulePolicy(Policy):
                 text=self.model.read([goal]),
                 generator=np.random.default_rng([DRAWS_STREAM, seed]),
                 previous_action=trunk.inputs.actions.start,
+                embodiment=_embodiment(task, slot) if trunk.inputs.knows_body else None,
             )
 
     @torch.no_grad()
@@ -162,6 +167,7 @@ class ModulePolicy(Policy):
             in_hand=column(self._in_hand(observation)) if wanted.has_in_hand else None,
             boxes=self._boxes(observation, len(episodes)).to(device) if wanted.boxes_per_camera else None,
             target_map=self.model.target_map(patches, text.pooled),
+            embodiment=torch.stack([one.embodiment for one in episodes]).to(device) if wanted.knows_body else None,
         )
 
     def _tell_blocked(self, observation: Observation, episodes: Sequence[_Episode]) -> None:
@@ -195,6 +201,18 @@ class ModulePolicy(Policy):
         return boxes.unsqueeze(1)
 
 
+def _embodiment(task: Mapping[str, Any], slot: int) -> Tensor:
+    """The numbers of a body that a task is told with."""
+    numbers = task.get("embodiment")
+    if numbers is None or len(numbers) != NUM_EMBODIMENT:
+        given = "no embodiment" if numbers is None else f"an embodiment of {len(numbers)} numbers"
+        raise DataError(
+            f"slot {slot}: {given}; this policy was trained with the {NUM_EMBODIMENT} numbers of its body, which "
+            "episodes of ring_body have"
+        )
+    return torch.tensor(numbers, dtype=torch.float32)
+
+
 def stacked(texts: Sequence[TextFeatures]) -> TextFeatures:
     """Instructions that were encoded one by one as a batch, padded to the longest."""
     longest = max(text.states.shape[1] for text in texts)
@@ -226,4 +244,5 @@ def rows_of(steps: PolicySteps, rows: Sequence[int]) -> PolicySteps:
         in_hand=cut(steps.in_hand),
         boxes=cut(steps.boxes),
         target_map=cut(steps.target_map),
+        embodiment=cut(steps.embodiment),
     )

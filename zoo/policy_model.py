@@ -205,6 +205,7 @@ class PolicyModel(nn.Module):
             in_hand=batch.in_hand if wanted.has_in_hand else None,
             boxes=batch.boxes[..., : wanted.boxes_per_camera, :] if wanted.boxes_per_camera else None,
             target_map=target_map,
+            embodiment=batch.embodiment if wanted.knows_body else None,
             valid_mask=batch.valid_mask,
         )
         return PolicyOutputs(logits=self.head(self.trunk(steps)), target_logits=target_logits)

@@ -135,6 +135,7 @@ class PolicyModule(ComponentModule):
             resize=resize,
             crop_columns=crop_columns,
             choosable=head.choosable,
+            knows_body=inputs.knows_body,
         )
         with torch.device("cpu"):  # also where the weights are only shapes: counts are no weights
             self.metrics = nn.ModuleDict({stage: head.metrics() for stage in STAGES})

@@ -33,6 +33,11 @@ _SIDES = ((SpocAction.ROTATE_LEFT, SpocAction.ROTATE_RIGHT),
 _SWAPPED = {int(a): int(b) for pair in _SIDES for a, b in (pair, pair[::-1])}
 MIRRORED = np.array([_SWAPPED.get(number, number) for number in range(len(SpocAction) + 3)])
 """What an action is in a mirror, by its number; start, padding and blocked stay."""
+YAWS = [3, 5]
+"""Of cameras, degrees from 0 to 360, in the numbers of a body."""
+MIRRORED_BODY = np.ones(NUM_EMBODIMENT)
+MIRRORED_BODY[[*YAWS, 6, 9, 14]] = -1
+"""Factors of the numbers of a body in a mirror: what points or lies to the right, of cameras and pivot, turns round."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,6 +54,7 @@ class PolicyProcessor:
             square first, as RING's paper.
         crop_columns: Columns cut off each side before resizing: 6 of 396 in SPOC's renderings, 3 of 384 for DINOv2.
         choosable: Actions that the head may choose; None for all.
+        knows_body: The trunk wants to know the body.
     Raises:
         ConfigError: cameras in another order, no pixels, or an unknown choice.
     """
@@ -61,6 +67,7 @@ class PolicyProcessor:
     resize: Resize = "bicubic"
     crop_columns: int = 0
     choosable: tuple[int, ...] | None = None
+    knows_body: bool = False
 
     def __post_init__(self) -> None:
         faults = []
@@ -158,6 +165,9 @@ class PolicyProcessor:
         if self.action_ids.blocked is not None:
             previous[1:][~arrays["action_success"][:-1]] = self.action_ids.blocked
         numbers = np.full(NUM_EMBODIMENT, np.nan) if embodiment is None else np.array(embodiment)
+        if is_mirrored:
+            numbers = numbers * MIRRORED_BODY
+            numbers[YAWS] %= 360
         labels = episode.labels[steps].astype(np.int64)
         boxes, shows = self._boxes(episode, steps), self._shows(episode, steps)
         if is_mirrored:
@@ -181,15 +191,22 @@ class PolicyProcessor:
             category=None if shows is None else category_asked(episode.record["goal_spec"]),
         )
 
-    def check_labels(self, episode: PolicyEpisode, *, where: str = "sample") -> None:
-        """Refuse an episode that the policy could not act like; costs no picture.
+    def check(self, episode: PolicyEpisode, *, where: str = "sample") -> None:
+        """Refuse an episode that the policy could not act like, or lacks what it wants to know; costs no picture.
 
         Args:
             episode: As read from a shard.
             where: Names its shard, for the message.
         Raises:
-            EpisodeFault: the expert takes an action that the head never chooses.
+            EpisodeFault: the body is not described, and the policy wants to know it; or the expert takes an action that
+                the head never chooses.
         """
+        if self.knows_body and episode.record["embodiment"] is None:
+            raise EpisodeFault(
+                f"{where} {episode.key!r}: nothing describes the body of {episode.record['robot']}, and the policy is "
+                "told of it; train on episodes of ring_body, or without knows_body",
+                reason="unknown_body",
+            )
         if self.choosable is None:
             return
         others = np.setdiff1d(episode.labels, self.choosable)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.errors import ConfigError
+from zoo.shards.policy_episode import NUM_EMBODIMENT
 from zoo.text_encoder import TextFeatures
 
 IN_HAND_PADDING = 2
@@ -81,6 +82,7 @@ class PolicySteps:
         boxes: (batch, time, cameras, boxes, 5) float: x1, y1, x2, y2 in pixels, and area; where nothing is in
             view `zoo.shards.policy_episode.MISSING_BOX`.
         target_map: (batch, time, cameras, rows, columns) float, how sure the policy is that a patch shows the target.
+        embodiment: (batch, 19) float, the body of each row, without nan.
         valid_mask: (batch, time) bool, True on real steps; None where all are.
     Raises:
         ValueError: shapes disagree, or, where it costs no wait for a device, a real step stands behind padding.
@@ -93,6 +95,7 @@ class PolicySteps:
     in_hand: Tensor | None = None
     boxes: Tensor | None = None
     target_map: Tensor | None = None
+    embodiment: Tensor | None = None
     valid_mask: Tensor | None = None
 
     def __post_init__(self) -> None:
@@ -120,6 +123,10 @@ class PolicySteps:
                 f"target_map {tuple(self.target_map.shape)} must be (batch, time, cameras, rows, columns) of "
                 f"{(*shape, cameras)}"
             )
+        if self.embodiment is not None and self.embodiment.shape != (shape[0], NUM_EMBODIMENT):
+            raise ValueError(
+                f"embodiment {tuple(self.embodiment.shape)} must be (batch, numbers) {(shape[0], NUM_EMBODIMENT)}"
+            )
         mask = self.valid_mask
         if mask is not None and not mask.is_cuda and bool((mask[:, 1:] & ~mask[:, :-1]).any()):
             raise ValueError("valid_mask has a real step behind padding; rows are padded behind their last step only")
@@ -142,6 +149,7 @@ class PolicySteps:
             in_hand=moved(self.in_hand),
             boxes=moved(self.boxes),
             target_map=moved(self.target_map),
+            embodiment=moved(self.embodiment),
             valid_mask=moved(self.valid_mask),
         )
 
@@ -159,6 +167,7 @@ class TrunkInputs:
         boxes_per_camera: Boxes of every camera; 0 where it takes none.
         target_grid: (rows, columns) of the vision encoder's patches, of which it wants to know whether they show the
             target; None where it does not.
+        knows_body: Wants to know the nineteen numbers of the body.
     Raises:
         ConfigError: no camera, a camera twice, or another order.
     """
@@ -170,6 +179,7 @@ class TrunkInputs:
     has_in_hand: bool = True
     boxes_per_camera: int = 0
     target_grid: tuple[int, int] | None = None
+    knows_body: bool = False
 
     def __post_init__(self) -> None:
         if not self.cameras or list(self.cameras) != sorted(set(self.cameras)):
@@ -192,6 +202,7 @@ class TrunkInputs:
             ("boxes per camera", 0 if steps.boxes is None else steps.boxes.shape[3], self.boxes_per_camera),
             ("in-hand flags", int(steps.in_hand is not None), int(self.has_in_hand)),
             ("grid of the target", grid_of(steps.target_map), self.target_grid),
+            ("descriptions of bodies", int(steps.embodiment is not None), int(self.knows_body)),
         )
         wrong = [f"{given} {name}, not {wanted}" for name, given, wanted in pairs if given != wanted]
         if wrong:

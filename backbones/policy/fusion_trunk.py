@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from zoo.backbones.policy.body import BodyEmbedding
 from zoo.backbones.policy.fusion import Fusion
 from zoo.backbones.policy.goal import Goal, GoalAdapter
 from zoo.backbones.policy.step_embedding import AS_RELEASED, StepEmbedding, StepScales
@@ -44,6 +45,9 @@ class FusionTrunk(PolicyTrunk):
         if inputs.target_grid is not None:
             rows, columns = inputs.target_grid
             self.target_projection = nn.Linear(len(inputs.cameras) * rows * columns, decoder.hidden_size)
+        self.body = None
+        if inputs.knows_body:
+            self.body = BodyEmbedding(cameras=inputs.cameras, hidden_size=decoder.hidden_size)
         self.decoder = decoder
 
     def encode(self, steps: PolicySteps) -> Tensor:
@@ -63,6 +67,8 @@ class FusionTrunk(PolicyTrunk):
         fused = self._fused_steps(steps, goal) + self.step_embedding(steps)
         if self.target_projection is not None:
             fused = fused + self.target_projection(steps.target_map.flatten(2).to(fused.dtype))
+        if self.body is not None:
+            fused = fused + self.body(steps.embodiment).unsqueeze(1)
         return fused, goal
 
     def _fused_steps(self, steps: PolicySteps, goal: Goal) -> Tensor:

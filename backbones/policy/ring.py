@@ -23,15 +23,16 @@ FusionVariant = Literal["plain", "nonTxEnc"]
 """Those of SPOC's variants that concern what fuses cameras and goal: as published, or convolutions."""
 
 
-def ring(*, goal_in_decoder: bool = True, dropout: float = 0.1) -> FusionTrunk:
+def ring(*, goal_in_decoder: bool = True, dropout: float = 0.1, knows_body: bool = False) -> FusionTrunk:
     """For SigLIP base at 256 pixels: 3 layers of fusion and 3 over steps, of 512.
 
     Args:
         goal_in_decoder: Decoder blocks attend to the instruction, as in the released policy.
         dropout: Share that is zeroed in training.
+        knows_body: It is told of its body, as in RING's ablation with a token of its nineteen numbers.
     """
     sizes = SpocSizes(patch_channels=768, text_channels=768, has_pooled_token=True, grid=POOLED_GRID)
-    return _ring(sizes, goal_in_decoder=goal_in_decoder, dropout=dropout)
+    return _ring(sizes, goal_in_decoder=goal_in_decoder, dropout=dropout, knows_body=knows_body)
 
 
 def ring_tiny(
@@ -51,6 +52,7 @@ def ring_tiny(
     memory_steps: int | None = None,
     scales: StepScales = AS_RELEASED,
     tells_blocked: bool = False,
+    knows_body: bool = False,
 ) -> FusionTrunk:
     """RING's trunk for work on a CPU.
 
@@ -72,6 +74,7 @@ def ring_tiny(
             all.
         scales: How loud what is added to a step begins.
         tells_blocked: A step is told where the action before had no effect, because something was in the way.
+        knows_body: It is told of its body, as in RING's ablation with a token of its nineteen numbers.
     """
     sizes = SpocSizes.of_one_depth(
         num_layers,
@@ -92,6 +95,7 @@ def ring_tiny(
         dropout=dropout,
         scales=scales,
         tells_blocked=tells_blocked,
+        knows_body=knows_body,
     )
 
 
@@ -104,6 +108,7 @@ def _ring(
     cameras: Sequence[str] = CAMERAS,
     scales: StepScales = AS_RELEASED,
     tells_blocked: bool = False,
+    knows_body: bool = False,
 ) -> FusionTrunk:
     inputs = TrunkInputs(
         patch_channels=sizes.patch_channels,
@@ -112,6 +117,7 @@ def _ring(
         actions=ACTION_IDS.telling(blocked=tells_blocked),
         has_in_hand=False,
         target_grid=sizes.target_grid,
+        knows_body=knows_body,
     )
     decoder = LlamaDecoder(
         hidden_size=sizes.hidden_size,

@@ -78,7 +78,7 @@ class WindowPreparation:
         """
         where = f"{sample.shard}: sample"
         episode = policy_episode(sample.record, sample.files, where=where)
-        self.processor.check_labels(episode, where=where)
+        self.processor.check(episode, where=where)
         generator = np.random.default_rng([self.seed, self.epoch, pass_number, crc32(sample.key.encode())])
         if self.training:
             window = self.rule.training_window(episode.arrays["actions"], progress=progress, generator=generator)

@@ -9,7 +9,6 @@ import numpy as np
 
 from zoo.envs.data_engine.recorder import Recording
 from zoo.envs.episodes.schema import Episode
-from zoo.envs.robots.ring_body import RingBody
 from zoo.envs.simulation.simulation import Simulation
 from zoo.shards.encode import encode_frames
 from zoo.shards.policy_episode import (
@@ -49,7 +48,6 @@ def policy_sample(
     """
     scene, robot = simulation.house.scene, simulation.robot
     width, height = episode.img_resolution
-    body = [round(float(value), 6) for value in robot.params.vector()] if isinstance(robot, RingBody) else None
     cameras = [
         {"name": camera.name, "width": width, "height": height, "fovy_deg": float(camera.fov)}
         for camera in episode.cameras
@@ -66,7 +64,7 @@ def policy_sample(
         "fps": FPS,
         "num_steps": recording.num_steps,
         "robot": robot.name,
-        "embodiment": body,
+        "embodiment": robot.embodiment(),
         "episode": episode.to_json(),
         "house": {
             "dataset": scene.dataset,

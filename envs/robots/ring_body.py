@@ -286,6 +286,9 @@ class RingBody(Robot):
         )
         return base
 
+    def embodiment(self) -> list[float]:
+        return [round(float(value), 6) for value in self.params.vector()]
+
     def actions(self, view: RobotView, *, pickupable: Sequence[int] = ()) -> RingActions:
         """Its seven actions; it has no hand, so nothing is pickupable for it."""
         del pickupable

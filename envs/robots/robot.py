@@ -151,6 +151,10 @@ class Robot(ABC):
             The body called `<prefix>base`, in the robot's frame.
         """
 
+    def embodiment(self) -> list[float] | None:
+        """Nineteen numbers of a body that is one of many, as `policy_episode` records have them; None for any other."""
+        return None
+
     def group(self, name: str) -> MoveGroup:
         """A move group by name.
 

@@ -148,6 +148,8 @@ class EpisodeEnv(gymnasium.Env):
         self.judgement = self.task.judge()
         words = episode.language.task_description
         task = {"instruction": words, "task": episode.task.name, "key": episode.key, "seed": seed}
+        if (body := self.robot.embodiment()) is not None:
+            task["embodiment"] = body
         return self._observation(), {"task": task, "success": self.judgement.success, **self.judgement.facts}
 
     def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:

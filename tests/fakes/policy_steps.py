@@ -5,6 +5,7 @@ from dataclasses import replace
 import torch
 
 from zoo.policy_trunk import IN_HAND_PADDING, PolicySteps, TrunkInputs
+from zoo.shards.policy_episode import NUM_EMBODIMENT
 from zoo.text_encoder import TextFeatures
 
 OPTIONAL = ("in_hand", "boxes", "target_map", "valid_mask")
@@ -33,6 +34,7 @@ def random_steps(
         in_hand=torch.randint(IN_HAND_PADDING + 1, shape) if inputs.has_in_hand else None,
         boxes=boxes,
         target_map=torch.rand(*shape, cameras, *inputs.target_grid) if inputs.target_grid else None,
+        embodiment=torch.rand(batch, NUM_EMBODIMENT) if inputs.knows_body else None,
     )
 
 
@@ -48,4 +50,6 @@ def text_rows(text: TextFeatures, rows: slice | list[int]) -> TextFeatures:
 
 def cut(steps: PolicySteps, rows: slice | list[int], times: slice) -> PolicySteps:
     """Some rows and times."""
-    return replace(steps, text=text_rows(steps.text, rows), **{n: t[rows][:, times] for n, t in tensors(steps).items()})
+    body = None if steps.embodiment is None else steps.embodiment[rows]
+    timed = {name: tensor[rows][:, times] for name, tensor in tensors(steps).items()}
+    return replace(steps, text=text_rows(steps.text, rows), embodiment=body, **timed)

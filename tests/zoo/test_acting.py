@@ -44,11 +44,14 @@ def test_it_is_a_policy_that_says_what_it_wants_to_see(module):
     assert policy.image_size == SIZE
 
 
-@pytest.mark.parametrize("trunk", ["spoc", "ring"])
-def test_acting_step_by_step_sees_what_training_sees(trunk):
+@pytest.mark.parametrize("given", [{}, {"trunk": "ring"}, {"trunk": "ring", "knows_body": True}], ids=str)
+def test_acting_step_by_step_sees_what_training_sees(given):
     """Logits of a window equal those of its steps one by one, for two episodes that begin at different times."""
-    module = tiny_policy(trunk=trunk).eval()
+    module = tiny_policy(**given).eval()
+    if module.model.trunk.inputs.knows_body:
+        torch.nn.init.normal_(module.model.trunk.body.layers[2].weight)
     batch = tiny_batch(module, lengths=(6, 4))
+    bodies = [{"embodiment": row.tolist()} for row in batch.embodiment]
     policy = module.policy()
     said: dict[int, list[torch.Tensor]] = {0: [], 1: []}
 
@@ -67,10 +70,10 @@ def test_acting_step_by_step_sees_what_training_sees(trunk):
 
     start = module.model.trunk.inputs.actions.start
     batch = replace(batch, previous_actions=batch.previous_actions.index_fill(1, torch.tensor([0]), start))
-    policy.reset({0: task(0)})
+    policy.reset({0: task(0) | bodies[0]})
     act([0], [0])
     act([0], [1])
-    policy.reset({1: task(1)})
+    policy.reset({1: task(1) | bodies[1]})
     for step in range(4):
         act([1, 0], [step, step + 2])
     with torch.no_grad():
@@ -161,6 +164,16 @@ def test_an_episode_beyond_its_steps_is_refused_and_others_go_on(module):
 def test_a_task_without_words_or_seed_is_refused(module, given, message):
     with pytest.raises(DataError, match=message):
         module.policy().reset({0: given})
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [({}, "slot 3: no embodiment; this policy was"), ({"embodiment": [1.0]}, "slot 3: an embodiment of 1 numbers")],
+)
+def test_a_body_that_is_not_described_is_refused(given, message):
+    policy = tiny_policy(trunk="ring", knows_body=True).eval().policy()
+    with pytest.raises(DataError, match=message):
+        policy.reset({3: task(0) | given})
 
 
 def test_slots_sensors_and_boxes_that_are_missing_are_named(module):

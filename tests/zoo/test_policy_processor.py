@@ -1,6 +1,7 @@
 """Pictures, numbered actions and padding, from episodes made by hand."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from recorded_episodes import CAMERAS, arrays, episode_files, record
 
+from zoo.envs.robots.ring_body import EmbodimentParams, RingCamera
 from zoo.errors import ConfigError, DataError
 from zoo.policy_batch import NO_TIME
 from zoo.policy_head import IGNORED
@@ -74,12 +76,44 @@ def test_the_same_picture_alone_and_in_a_clip():
 def test_an_expert_s_action_that_the_head_never_chooses_is_a_fault_of_the_episode():
     def check(*actions):
         made = PolicyEpisode(record("k", 3), arrays(3, actions=actions), {})
-        processor(choosable=(0, 1, 2, 4)).check_labels(made, where="a.tar: sample")
+        processor(choosable=(0, 1, 2, 4)).check(made, where="a.tar: sample")
 
     check(0, 2, 4)
     with pytest.raises(EpisodeFault, match=r"a\.tar: sample 'k': the expert of .* takes sub_done, which") as caught:
         check(0, 5, 4)
     assert caught.value.reason == "unknown_action"
+
+
+def test_an_episode_whose_body_nobody_described_is_a_fault_where_the_policy_is_told_of_it():
+    made = record("k", 3)
+    wants, does_not = processor(knows_body=True), processor()
+    does_not.check(PolicyEpisode(made | {"embodiment": None}, arrays(3), {}))
+    wants.check(PolicyEpisode(made | {"embodiment": [0.0] * 19}, arrays(3), {}))
+    with pytest.raises(EpisodeFault, match="sample 'k': nothing describes the body of stretch") as caught:
+        wants.check(PolicyEpisode(made | {"embodiment": None}, arrays(3), {}))
+    assert caught.value.reason == "unknown_body"
+
+
+def test_a_body_in_a_mirror():
+    """Cameras and pivot on the right are on the left, and the second camera looks to the other side."""
+    body = EmbodimentParams(
+        size_m=(0.3, 1.0, 0.4),
+        pivot_m=(0.1, 0.05),
+        cameras=(
+            RingCamera(x_m=0.02, y_m=0.9, z_m=0.1, pitch_deg=5, fovy_deg=60),
+            RingCamera(x_m=-0.03, y_m=0.8, pitch_deg=7, yaw_deg=90, fovy_deg=50),
+        ),
+    )
+    first, second = body.cameras
+    mirrored = replace(
+        body,
+        pivot_m=(-0.1, 0.05),
+        cameras=(replace(first, x_m=-0.02), replace(second, x_m=0.03, yaw_deg=270)),
+    )
+    episode = PolicyEpisode(record("k", 3) | {"embodiment": body.vector().tolist()}, arrays(3), {})
+    for is_mirrored, expected in ((False, body), (True, mirrored)):
+        made = window_of(episode, is_mirrored=is_mirrored).embodiment
+        np.testing.assert_allclose(made.numpy(), expected.vector())
 
 
 def shown_episode(num_steps, *, task_type="object_nav_type"):

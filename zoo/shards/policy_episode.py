@@ -52,6 +52,7 @@ Reason = Literal[
     "frame_size",
     "length_mismatch",
     "unknown_action",
+    "unknown_body",
     "early_done",
     "empty_goal",
     "house_without_target",

@@ -19,6 +19,7 @@ CHOICES = {
     "goal_in_decoder": (True, False),
     "target_grid": ((2, 3),),
     "memory_steps": (2,),
+    "knows_body": (True,),
     "scales": (StepScales(table=0.5, time=0.1),),
 }
 
@@ -130,6 +131,8 @@ def test_acting_step_by_step_gives_the_states_of_whole_episodes(trunk):
                 cache.restart([slot_of[name]])
         now = [cut(steps[name], slice(None), slice(taken[name], taken[name] + 1)) for name in names]
         parts = {n: torch.cat([tensors(step)[n] for step in now]) for n in tensors(now[0])}
+        if trunk.inputs.knows_body:
+            parts["embodiment"] = torch.cat([step.embodiment for step in now])
         text = type(now[0].text)(
             **{key: torch.cat([getattr(s.text, key) for s in now]) for key in ("states", "attention_mask", "pooled")}
         )

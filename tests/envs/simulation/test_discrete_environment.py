@@ -115,8 +115,9 @@ def test_one_environment_takes_on_every_body(monkeypatch):
     env = wheeled_env(monkeypatch, two_rooms(CHAIR), find(["chair"], MIDDLE, robot="ring_body"))
     assert env.robot.params == BODIES["stretch"]
     for arguments, expected in (({"body": "locobot"}, BODIES["locobot"]), ({"body": drawn.to_json()}, drawn)):
-        env.reset(options={"episode": find(["chair"], MIDDLE, robot="ring_body", arguments=arguments)})
+        _, info = env.reset(options={"episode": find(["chair"], MIDDLE, robot="ring_body", arguments=arguments)})
         assert env.robot.params == expected
+        np.testing.assert_allclose(info["task"]["embodiment"], expected.vector(), atol=1e-6)
         size = env.simulation.model.geom("robot_0/box").size
         np.testing.assert_allclose(size[:2] * 2, [expected.size_m[2], expected.size_m[0]])
 
