@@ -129,6 +129,10 @@ class EmbodimentParams:
         numbers[12:14], numbers[14:16], numbers[16:19] = (self.width, self.height), self.pivot_m, self.size_m
         return numbers
 
+    def numbers(self) -> list[float]:
+        """`vector` as records have it, to a millionth."""
+        return [round(float(value), 6) for value in self.vector()]
+
     @property
     def outer_radius_m(self) -> float:
         """Half of the footprint's diagonal: a capsule for planning that never is too small."""
@@ -287,7 +291,7 @@ class RingBody(Robot):
         return base
 
     def embodiment(self) -> list[float]:
-        return [round(float(value), 6) for value in self.params.vector()]
+        return self.params.numbers()
 
     def actions(self, view: RobotView, *, pickupable: Sequence[int] = ()) -> RingActions:
         """Its seven actions; it has no hand, so nothing is pickupable for it."""

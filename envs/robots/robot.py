@@ -152,7 +152,7 @@ class Robot(ABC):
         """
 
     def embodiment(self) -> list[float] | None:
-        """Nineteen numbers of a body that is one of many, as `policy_episode` records have them; None for any other."""
+        """The nineteen numbers of a body of RING's, as `policy_episode` records have them; None of others."""
         return None
 
     def group(self, name: str) -> MoveGroup:

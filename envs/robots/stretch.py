@@ -22,6 +22,7 @@ from zoo.envs.robots.discrete_moves import DiscreteActions, DiscreteMover, Outco
 from zoo.envs.robots.parts import add_joint, add_servo, add_solid
 from zoo.envs.robots.planar_base import add_planar_base, base_group
 from zoo.envs.robots.rby1 import NAVIGATION
+from zoo.envs.robots.ring_body import BODIES
 from zoo.envs.robots.robot import MoveGroup, Robot
 from zoo.envs.robots.view import RobotView
 from zoo.envs.simulator import mujoco
@@ -101,6 +102,9 @@ class Stretch(Robot):
             ),
         )
         self.camera_systems = {CAMERAS.name: CAMERAS}
+
+    def embodiment(self) -> list[float]:
+        return BODIES["stretch"].numbers()  # the same robot without its arm
 
     def add_to(self, spec: mujoco.MjSpec, *, prefix: str = "robot_0/", base_pose7: Sequence[float]) -> mujoco.MjsBody:
         """Build it; the pose must be upright, and its height stays."""

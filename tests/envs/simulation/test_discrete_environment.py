@@ -122,6 +122,11 @@ def test_one_environment_takes_on_every_body(monkeypatch):
         np.testing.assert_allclose(size[:2] * 2, [expected.size_m[2], expected.size_m[0]])
 
 
+def test_stretch_says_the_numbers_that_the_box_of_its_name_has(env):
+    _, info = env.reset(seed=0)
+    np.testing.assert_allclose(info["task"]["embodiment"], BODIES["stretch"].vector(), atol=1e-6)
+
+
 def test_a_body_that_is_none(monkeypatch):
     wanted = find(["chair"], MIDDLE, robot="ring_body")
     env = wheeled_env(monkeypatch, two_rooms(CHAIR), wanted)
