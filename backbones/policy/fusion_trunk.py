@@ -68,7 +68,7 @@ class FusionTrunk(PolicyTrunk):
         if self.target_projection is not None:
             fused = fused + self.target_projection(steps.target_map.flatten(2).to(fused.dtype))
         if self.body is not None:
-            fused = fused + self.body(steps.embodiment).unsqueeze(1)
+            fused = fused + self.body(steps.embodiment.to(fused.dtype)).unsqueeze(1)
         return fused, goal
 
     def _fused_steps(self, steps: PolicySteps, goal: Goal) -> Tensor:

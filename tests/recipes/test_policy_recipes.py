@@ -14,6 +14,7 @@ from zoo.backbones.policy.spoc import CAMERAS
 from zoo.backbones.text_encoders import words_tokenizer
 from zoo.checkpoints.recipe import build_module
 from zoo.cli import main
+from zoo.envs.robots.ring_body import BODIES
 from zoo.envs.sampling.chores.vocabulary import TINY_CATEGORIES
 from zoo.policy_module import PolicyModule
 
@@ -33,7 +34,8 @@ PUBLISHED = {"spoc/paper": 23.4e6, "ring/paper": 24.4e6}
 @pytest.fixture(scope="session")
 def episodes(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("data") / "episodes"
-    made = [episode_files(f"e{number}", 4 + number, cameras=CAMERAS) for number in range(4)]
+    body = BODIES["stretch"].numbers()  # ring/tiny is told of it
+    made = [episode_files(f"e{number}", 4 + number, cameras=CAMERAS, embodiment=body) for number in range(4)]
     write_episodes(folder, train=[made], val=[made[:2]], test=[made[2:]])
     return folder
 
@@ -96,7 +98,7 @@ def test_a_run_is_trained_stored_and_acts(recipe, options, tmp_path):
     assert list((tmp_path / recipe).rglob("report.html"))
     assert main(["convert", "checkpoint", str(tmp_path / recipe), "--out", str(tmp_path / "trained")]) == 0
     policy = zoo.from_pretrained(tmp_path / "trained").policy()
-    policy.reset({0: {"instruction": "find a bed", "seed": 3}})
+    policy.reset({0: {"instruction": "find a bed", "seed": 3, "embodiment": BODIES["stretch"].numbers()}})
     width, height = policy.image_size
     seen = {name: np.zeros((1, height, width, 3), np.uint8) for name in policy.cameras}
     felt = {"in_hand": np.zeros((1, 1), np.int64), "last_action_success": np.ones((1, 1), np.int64)}

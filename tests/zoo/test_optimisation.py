@@ -108,7 +108,7 @@ def test_muon_takes_hidden_matrices_and_leaves_the_rest_to_adamw():
 
 
 def test_muon_on_a_cpu_orthogonalises_in_float32():
-    """bfloat16 is emulated on most CPUs: a third of the time that spoc/tiny trained for went into it."""
+    """bfloat16 is emulated on most CPUs: a third of the time that ring/tiny trained for went into it."""
     torch.manual_seed(0)
     ours, published = nn.Parameter(torch.randn(64, 32)), nn.Parameter(torch.empty(64, 32))
     published.data.copy_(before := ours.detach().clone())
