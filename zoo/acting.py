@@ -208,7 +208,7 @@ def _embodiment(task: Mapping[str, Any], slot: int) -> Tensor:
         given = "no embodiment" if numbers is None else f"an embodiment of {len(numbers)} numbers"
         raise DataError(
             f"slot {slot}: {given}; this policy was trained with the {NUM_EMBODIMENT} numbers of its body, which "
-            "episodes of ring_body have"
+            "episodes of stretch and ring_body have"
         )
     return torch.tensor(numbers, dtype=torch.float32)
 

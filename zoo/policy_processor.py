@@ -156,8 +156,8 @@ class PolicyProcessor:
             goal: What the robot is told.
             time_offset: Steps added to the times.
             seed: Of what is drawn about the window later on.
-            is_mirrored: Show it as in a mirror: left is right in pictures, boxes and actions. True of cameras that look
-                straight ahead, and of robots whose body says nothing.
+            is_mirrored: Show it as in a mirror: left is right in pictures, boxes, actions and what is told of the body.
+                True of cameras that look straight ahead.
         """
         arrays, embodiment = episode.arrays, episode.record["embodiment"]
         made = arrays["actions"].astype(np.int64)
@@ -204,7 +204,7 @@ class PolicyProcessor:
         if self.knows_body and episode.record["embodiment"] is None:
             raise EpisodeFault(
                 f"{where} {episode.key!r}: nothing describes the body of {episode.record['robot']}, and the policy is "
-                "told of it; train on episodes of ring_body, or without knows_body",
+                "told of it; generate episodes of stretch or ring_body anew, or train without knows_body",
                 reason="unknown_body",
             )
         if self.choosable is None:
