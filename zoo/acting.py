@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from zoo.embodiment import NUM_EMBODIMENT
 from zoo.errors import ConfigError, DataError
 from zoo.policy import Observation, Policy, boxes_name
 from zoo.policy_model import PolicyModel
 from zoo.policy_processor import PolicyProcessor, missing_boxes
 from zoo.policy_trunk import PolicyCache, PolicySteps
-from zoo.shards.policy_episode import NUM_EMBODIMENT
 from zoo.text_encoder import TextFeatures
 
 SLOTS_OF_A_CACHE = 16

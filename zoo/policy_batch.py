@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
-from zoo.shards.policy_episode import NUM_EMBODIMENT
+from zoo.embodiment import NUM_EMBODIMENT
 
 NO_TIME = -1
 """Time of steps that are padding."""

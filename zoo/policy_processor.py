@@ -15,13 +15,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from zoo.embodiment import EMBODIMENT, NUM_EMBODIMENT
 from zoo.errors import ConfigError, DataError
 from zoo.goal_texts import category_asked
 from zoo.navigation_actions import SpocAction
 from zoo.policy_batch import NO_TIME, PolicyBatch, PolicyExample
 from zoo.policy_head import IGNORED
 from zoo.policy_trunk import IN_HAND_PADDING, ActionIds
-from zoo.shards.policy_episode import BOXES_PER_CAMERA, MISSING_BOX, NUM_EMBODIMENT, SHOWS, EpisodeFault
+from zoo.shards.policy_episode import BOXES_PER_CAMERA, MISSING_BOX, SHOWS, EpisodeFault
 
 if TYPE_CHECKING:
     from zoo.shards.policy_episode import PolicyEpisode
@@ -33,11 +34,8 @@ _SIDES = ((SpocAction.ROTATE_LEFT, SpocAction.ROTATE_RIGHT),
 _SWAPPED = {int(a): int(b) for pair in _SIDES for a, b in (pair, pair[::-1])}
 MIRRORED = np.array([_SWAPPED.get(number, number) for number in range(len(SpocAction) + 3)])
 """What an action is in a mirror, by its number; start, padding and blocked stay."""
-YAWS = [3, 5]
-"""Of cameras, degrees from 0 to 360, in the numbers of a body."""
-MIRRORED_BODY = np.ones(NUM_EMBODIMENT)
-MIRRORED_BODY[[*YAWS, 6, 9, 14]] = -1
-"""Factors of the numbers of a body in a mirror: what points or lies to the right, of cameras and pivot, turns round."""
+_IS_TURNED = np.array([number.mirrored == "turned" for number in EMBODIMENT])
+_IS_NEGATED = np.array([number.mirrored != "same" for number in EMBODIMENT])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -166,8 +164,8 @@ class PolicyProcessor:
             previous[1:][~arrays["action_success"][:-1]] = self.action_ids.blocked
         numbers = np.full(NUM_EMBODIMENT, np.nan) if embodiment is None else np.array(embodiment)
         if is_mirrored:
-            numbers = numbers * MIRRORED_BODY
-            numbers[YAWS] %= 360
+            numbers = np.where(_IS_NEGATED, -numbers, numbers)
+            numbers[_IS_TURNED] %= 360
         labels = episode.labels[steps].astype(np.int64)
         boxes, shows = self._boxes(episode, steps), self._shows(episode, steps)
         if is_mirrored:

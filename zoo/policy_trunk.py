@@ -15,8 +15,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from zoo.embodiment import NUM_EMBODIMENT
 from zoo.errors import ConfigError
-from zoo.shards.policy_episode import NUM_EMBODIMENT
 from zoo.text_encoder import TextFeatures
 
 IN_HAND_PADDING = 2

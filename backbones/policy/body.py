@@ -13,20 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from zoo.backbones.policy.step_embedding import TABLE_BOUND
+from zoo.embodiment import CAMERAS_OF_BODY, EMBODIMENT, NUM_EMBODIMENT, EmbodimentNumber
 from zoo.errors import ConfigError
-from zoo.shards.policy_episode import NUM_EMBODIMENT
 
-CAMERAS_OF_BODY = ("navigation_camera", "manipulation_camera")
-"""In the order in which the nineteen numbers have them."""
-_MIDDLES_AND_SPANS = (
-    *[(70.0, 30.0)] * 2,  # vertical fields of view, degrees
-    *[(10.0, 30.0), (180.0, 180.0), (20.0, 40.0), (180.0, 180.0)],  # pitch and yaw, degrees
-    *[(0.0, 0.2), (0.9, 0.6), (0.0, 0.2)] * 2,  # places of cameras, m
-    *[(280.0, 168.0)] * 2,  # sizes of pictures, pixels
-    *[(0.0, 0.2)] * 2,  # pivot, m
-    *((0.35, 0.15), (0.9, 0.6), (0.35, 0.15)),  # box, m
-)
-"""Of the ranges that bodies are drawn from, so that they come out as -1 to 1."""
+_PICTURE = ("width", "height")
 
 
 class BodyEmbedding(nn.Module):
@@ -47,10 +37,10 @@ class BodyEmbedding(nn.Module):
                 f"policy trunk: knows_body tells of {' and '.join(CAMERAS_OF_BODY)} alone, and it looks through "
                 f"{', '.join(others)}; leave knows_body out"
             )
-        middles, spans = torch.tensor(_MIDDLES_AND_SPANS).unbind(1)
-        is_told = torch.tensor(_told(cameras))
-        self.register_buffer("middles", middles, persistent=False)
-        self.register_buffer("factors", is_told / spans, persistent=False)
+        lowest, highest = torch.tensor([(number.lowest, number.highest) for number in EMBODIMENT]).float().unbind(1)
+        is_told = torch.tensor([_is_told(number, cameras) for number in EMBODIMENT])
+        self.register_buffer("middles", (lowest + highest) / 2, persistent=False)
+        self.register_buffer("factors", is_told * 2 / (highest - lowest), persistent=False)
         self.layers = nn.Sequential(
             nn.Linear(NUM_EMBODIMENT, hidden_size), nn.GELU(), nn.Linear(hidden_size, hidden_size)
         )
@@ -62,9 +52,8 @@ class BodyEmbedding(nn.Module):
         return self.layers((embodiment - self.middles) * self.factors)
 
 
-def _told(cameras: Sequence[str]) -> list[float]:
-    """1 for numbers that a policy with these cameras is told, 0 for others."""
-    looks = [float(name in cameras) for name in CAMERAS_OF_BODY]
-    angles = [its for its in looks for _ in range(2)]
-    places = [its for its in looks for _ in range(3)]
-    return [*looks, *angles, *places, 0.0, 0.0, *[1.0] * 5]
+def _is_told(number: EmbodimentNumber, cameras: Sequence[str]) -> bool:
+    """Whether a policy with these cameras hears of it."""
+    if number.camera is None:
+        return number.name not in _PICTURE
+    return CAMERAS_OF_BODY[number.camera] in cameras

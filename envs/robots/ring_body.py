@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Self, get_type_hints
 
 import numpy as np
 
+from zoo.embodiment import EMBODIMENT
 from zoo.envs.episodes.fields import FAILED, Fault, fail, reader_of, sentence
 from zoo.envs.robots.cameras import (
     CameraSystem,
@@ -33,7 +34,6 @@ from zoo.envs.scenes.physics import COLLISION_GROUP
 from zoo.envs.simulator import mujoco
 from zoo.errors import ConfigError, UnknownNameError
 from zoo.navigation_actions import NAVIGATION_ACTIONS, SpocAction
-from zoo.shards.policy_episode import NUM_EMBODIMENT
 
 WIDTH_M, HEIGHT_M = (0.2, 0.5), (0.3, 1.5)  # of the box; its depth is drawn as its width
 OFFSET_SHARE = 1 / 2.5  # of the box, for pivot and cameras: the release's, where paper and text have 1/2 and 1/3
@@ -116,18 +116,14 @@ class EmbodimentParams:
         return {"size_m": list(self.size_m), "pivot_m": list(self.pivot_m), "cameras": cameras, **rest}
 
     def vector(self) -> np.ndarray:
-        """The embodiment as nineteen numbers, float32; a camera that is not there is zeros.
-
-        0-1 vertical fields of view; 2-5 pitch and yaw of each camera, degrees; 6-11 their x, y, z; 12-13 picture width
-        and height; 14-15 pivot x, z; 16-18 box x, y, z.
-        """
-        numbers = np.zeros(NUM_EMBODIMENT, np.float32)
-        for index, camera in enumerate(self.cameras):
-            numbers[index] = camera.fovy_deg
-            numbers[2 + 2 * index : 4 + 2 * index] = camera.pitch_deg, camera.yaw_deg
-            numbers[6 + 3 * index : 9 + 3 * index] = camera.x_m, camera.y_m, camera.z_m
-        numbers[12:14], numbers[14:16], numbers[16:19] = (self.width, self.height), self.pivot_m, self.size_m
-        return numbers
+        """`EMBODIMENT` of this body, (19,) float32; a camera that is not there is zeros."""
+        named = zip(
+            ("pivot_x_m", "pivot_z_m", "size_x_m", "size_y_m", "size_z_m"), (*self.pivot_m, *self.size_m), strict=True
+        )
+        own = {"width": self.width, "height": self.height, **dict(named)}
+        parts = {None: own, **dict(enumerate(map(asdict, self.cameras)))}
+        told = [parts[its.camera][its.name] if its.camera in parts else 0 for its in EMBODIMENT]
+        return np.array(told, np.float32)
 
     def numbers(self) -> list[float]:
         """`vector` as records have it, to a millionth."""

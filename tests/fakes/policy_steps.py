@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import torch
 
+from zoo.embodiment import NUM_EMBODIMENT
 from zoo.policy_trunk import IN_HAND_PADDING, PolicySteps, TrunkInputs
-from zoo.shards.policy_episode import NUM_EMBODIMENT
 from zoo.text_encoder import TextFeatures
 
 OPTIONAL = ("in_hand", "boxes", "target_map", "valid_mask")

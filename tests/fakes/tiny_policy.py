@@ -8,6 +8,7 @@ from zoo.backbones.policy.ring import ring_tiny
 from zoo.backbones.policy.spoc import spoc_tiny
 from zoo.backbones.text_encoders import siglip_text_tiny, t5_tiny
 from zoo.backbones.vit import vit_tiny
+from zoo.embodiment import NUM_EMBODIMENT
 from zoo.envs.robots.ring_body import BODIES
 from zoo.heads.navigation import NavigationHead
 from zoo.optimisation import Group, PolicyOptimiserSettings
@@ -15,7 +16,7 @@ from zoo.policy_batch import NO_TIME, PolicyBatch
 from zoo.policy_head import IGNORED
 from zoo.policy_module import PolicyModule
 from zoo.policy_trunk import IN_HAND_PADDING
-from zoo.shards.policy_episode import MISSING_BOX, NUM_EMBODIMENT
+from zoo.shards.policy_episode import MISSING_BOX
 
 GOALS = ("find a bed", "navigate to an armchair", "find a bed", "go to the sink")
 FAST = Group(learning_rate=3e-3, warmup_steps=0)

@@ -5,8 +5,8 @@ from dataclasses import fields, replace
 import pytest
 import torch
 
+from zoo.embodiment import NUM_EMBODIMENT
 from zoo.policy_batch import PolicyBatch
-from zoo.shards.policy_episode import NUM_EMBODIMENT
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from zoo.embodiment import NUM_EMBODIMENT
 from zoo.errors import DataError
 from zoo.navigation_actions import SpocAction
 from zoo.shards import schema
@@ -30,8 +31,6 @@ POLICY_SCHEMA = "policy_episode"
 POLICY_VERSION = 1
 FPS = 5.0
 """Of SPOC's recordings."""
-NUM_EMBODIMENT = 19
-"""Numbers that describe a body of RING's (sheet section 2.2)."""
 BOXES_PER_CAMERA = 2
 BOX_VALUES = 5
 MISSING_BOX = (1000.0, 1000.0, 1000.0, 1000.0, 0.0)

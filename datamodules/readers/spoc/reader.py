@@ -18,13 +18,13 @@ from zoo.datamodules.readers.files import MediaFile
 from zoo.datamodules.readers.reader import Entry, Reader, hash_share
 from zoo.datamodules.readers.spoc import layout, recording, specification, videos
 from zoo.datamodules.readers.spoc.layout import Release
+from zoo.embodiment import NUM_EMBODIMENT
 from zoo.errors import ConfigError, DataError
 from zoo.generator import GeneratedSample, GivenUpError
 from zoo.libraries import optional
 from zoo.navigation_actions import SpocAction
 from zoo.shards.faults import MAX_BAD_SHARE, FaultCounter, OnBadSample
 from zoo.shards.policy_episode import (
-    NUM_EMBODIMENT,
     POLICY_SAMPLES,
     POLICY_SCHEMA,
     POLICY_VERSION,
