@@ -15,7 +15,7 @@ import importlib
 import inspect
 import typing
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
@@ -246,6 +246,20 @@ def build(kind: str, name: str, **arguments: Any) -> Any:
         **arguments: Exactly what its constructor takes.
     """
     return load(kind, name)(**arguments)
+
+
+def check_arguments(kind: str, name: str, arguments: Iterable[str]) -> None:
+    """Refuse names that a component's constructor does not know.
+
+    Raises:
+        ConfigError: it takes no such argument; those that it takes are listed.
+    """
+    taken = inspect.signature(load(kind, name)).parameters
+    unknown = [argument for argument in arguments if argument not in taken]
+    if unknown:
+        raise ConfigError(
+            f"{kind.replace('_', ' ')} {name!r} takes no {', '.join(unknown)}; it takes {', '.join(taken) or 'nothing'}"
+        )
 
 
 def example(kind: str, name: str) -> Any:

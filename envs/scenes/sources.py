@@ -10,7 +10,6 @@ procedural/train/0:50           fifty houses
 
 from __future__ import annotations
 
-import inspect
 import json
 import re
 from abc import ABC, abstractmethod
@@ -201,7 +200,7 @@ class SceneSources:
             ConfigError: it does not take the options.
         """
         if planner not in self._planners:
-            self._check_options(planner)
+            registry.check_arguments("scene_planner", planner, self._options)
             self._planners[planner] = registry.build("scene_planner", planner, **self._options)
         return self.specified(self._planners[planner].plan(split, index))
 
@@ -213,14 +212,6 @@ class SceneSources:
         """
         libraries = {name: self._library(name) for name in sorted({item.library for item in scene.objects})}
         return SpecifiedScene(scene=scene, libraries=libraries, remarks=remarks)
-
-    def _check_options(self, planner: str) -> None:
-        taken = inspect.signature(registry.load("scene_planner", planner)).parameters
-        unknown = [option for option in self._options if option not in taken]
-        if unknown:
-            raise ConfigError(
-                f"scene planner {planner!r} takes no {', '.join(unknown)}; it takes {', '.join(taken) or 'nothing'}"
-            )
 
     def _library(self, name: str) -> AssetLibrary:
         if name not in self._libraries:

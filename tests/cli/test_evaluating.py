@@ -84,6 +84,16 @@ def test_several_seeds(folder, tmp_path, capsys):
     assert header["settings"]["seed"] == 3
 
 
+def test_drawn_episodes_are_of_what_the_sampler_is_told(tmp_path, capsys):
+    arguments = ["evaluate", "--policy", "random", "--benchmark", "sampled", "--dataset", "homes", "--videos", "0"]
+    arguments += ["--task", "object_nav_type", "--episodes", "2", "--horizon_steps", "1", "--out", str(tmp_path)]
+    drawn = "{robot: ring_body, robot_arguments: {body: a1}, categories: [bed, sofa], image_size: [112, 64]}"
+    assert main([*arguments, "--arguments", drawn]) == 0
+    results = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()[1:]]
+    assert {one["category"] for one in results} <= {"bed", "sofa"}
+    assert [one["embodiment"] for one in results] == ["ring_body a1"] * 2
+
+
 def test_a_changed_benchmark_is_another_one(folder, tmp_path, capsys):
     arguments = ["evaluate", "--policy", "random", "--benchmark", str(folder), "--horizon_steps", "1", "--videos", "0"]
     arguments += ["--episodes", "1"]
@@ -145,6 +155,19 @@ def test_an_interrupt_leaves_no_worker_and_what_was_scored(tmp_path):
     [
         (["--benchmark", "mni"], "mni"),
         (["--benchmark", "sampled", "--task", "pikc"], "pikc"),
+        (
+            ["--benchmark", "sampled", "--task", "room_nav", "--arguments.robo", "stretch"],
+            "task sampler 'room_nav' takes no robo; it takes robot,",
+        ),
+        (
+            ["--benchmark", "sampled", "--task", "room_nav", "--arguments", "{{image_size: big}}"],
+            "arguments.image_size: expected tuple[int, int] or null, got 'big'",
+        ),
+        (
+            ["--benchmark", "sampled", "--task", "room_nav", "--arguments.robot", "rby1m"],
+            "episodes of room_nav are for stretch or ring_body, not for robot 'rby1m'",
+        ),
+        (["--benchmark", "{folder}", "--arguments.robot", "stretch"], "is drawn; add --benchmark sampled"),
         (["--benchmark", "{folder}", "--task", "open"], "has no task open; it has pick"),
         (["--benchmark", "{folder}", "--workers", "0"], "workers 0"),
         (["--benchmark", "{folder}", "--episodes", "0"], "episodes is 0, expected 1 or more"),

@@ -2,11 +2,13 @@
 
 import json as json_format
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from zoo import bundled, from_pretrained, registry
 from zoo.cli import runs
+from zoo.cli.parsing import CommandParser
 from zoo.errors import ConfigError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ def evaluate(
     episodes: int | None = None,
     dataset: str = "procedural",
     split: str = "val",
+    arguments: dict[str, Any] | None = None,
     seed: int = 0,
     seeds: str = "",
     workers: int = 1,
@@ -51,6 +54,7 @@ def evaluate(
         episodes: Of each task; all of a benchmark, or 50 drawn ones, where nothing is given.
         dataset: Scene planner that draws houses. Only for `sampled`, as the next two.
         split: train, val or test.
+        arguments: Of the tasks' samplers, as --arguments.robot ring_body, or a whole mapping: {robot: ring_body}.
         seed: Of the draws, and of what policies draw.
         seeds: Of what policies draw instead, with commas between them, as 0,1,2: the same episodes are run with each,
             in a folder seed_<n> of the run, and their means are told.
@@ -96,7 +100,10 @@ def evaluate(
     if occluded and perturb != "occlusion":
         raise ConfigError(f"occluded is {occluded!r} but nothing is covered; add --perturb occlusion")
     if benchmark == SAMPLED:
-        chosen = _sampled(_tasks(task), episodes or 50, dataset=dataset, split=split, seed=seed)
+        samplers = {name: _sampler_arguments(name, arguments or {}) for name in _tasks(task)}
+        chosen = _sampled(samplers, episodes or 50, dataset=dataset, split=split, seed=seed)
+    elif arguments:
+        raise ConfigError(f"arguments {arguments} are of samplers, and {benchmark} is drawn; add --benchmark {SAMPLED}")
     else:
         chosen = _from_benchmark(benchmark, task, episodes)
     if perturb is not None:
@@ -156,17 +163,35 @@ def _tasks(text: str) -> tuple[str, ...]:
     return names
 
 
-def _sampled(tasks: tuple[str, ...], count: int, *, dataset: str, split: str, seed: int) -> "Benchmark":
-    """Episodes drawn for this run, none left out for being hard; what samplers rejected is told."""
+def _sampler_arguments(task: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """What was typed for a sampler, checked against what it takes."""
+    registry.check_arguments("task_sampler", task, arguments)
+    parser = CommandParser(prog="zoo evaluate")
+    parser.add_class_arguments(registry.load("task_sampler", task), "arguments", as_group=False)
+    return parser.parse_object({"arguments": arguments}, defaults=False).as_dict().get("arguments", {})
+
+
+def _sampled(tasks: Mapping[str, dict[str, Any]], count: int, *, dataset: str, split: str, seed: int) -> "Benchmark":
+    """Episodes drawn for this run, none left out for being hard; what samplers rejected is told.
+
+    Args:
+        tasks: Arguments of their samplers, by name.
+        count: Episodes of each.
+        dataset: Scene planner.
+        split: Of its houses.
+        seed: Of the draws.
+    """
     from tqdm import tqdm
 
     from zoo.envs.episodes.benchmark import Benchmark
     from zoo.envs.sampling.sampler import SamplingReport, sample_episodes
 
     drawn = []
-    for name in tasks:
+    for name, arguments in tasks.items():
         report = SamplingReport()
-        found = sample_episodes(name, dataset=dataset, split=split, count=count, seed=seed, report=report)
+        found = sample_episodes(
+            name, dataset=dataset, split=split, count=count, seed=seed, arguments=arguments, report=report
+        )
         drawn += tqdm(found, total=count, desc=f"drawing {name}", unit="episode", leave=False)
         logger.info("%s: %s", name, report.text())
     return Benchmark.of(
