@@ -54,7 +54,7 @@ def evaluate(
         episodes: Of each task; all of a benchmark, or 50 drawn ones, where nothing is given.
         dataset: Scene planner that draws houses. Only for `sampled`, as the next two.
         split: train, val or test.
-        arguments: Of the tasks' samplers, as --arguments.robot ring_body, or a whole mapping: {robot: ring_body}.
+        arguments: Of the tasks' samplers, as --arguments.robot ring_body; `zoo show task_sampler NAME` lists them.
         seed: Of the draws, and of what policies draw.
         seeds: Of what policies draw instead, with commas between them, as 0,1,2: the same episodes are run with each,
             in a folder seed_<n> of the run, and their means are told.
