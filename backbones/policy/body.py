@@ -2,7 +2,8 @@
 
 Source: sheet spoc_ring_holodeck_graspmolmo 2.2 (the nineteen numbers and their ranges) and 2.8 (RING's ablation with an
     explicit token of them, an MLP). Differs: added to every step rather than one more token of the fusion; picture
-    sizes are left out, which what the encoder takes has lost, and so are cameras that the policy does not look through.
+    sizes are left out, which what the encoder takes has lost, and so are cameras that the policy does not look through;
+    what lies beyond the range that bodies are drawn from counts as its end.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class BodyEmbedding(nn.Module):
 
     def forward(self, embodiment: Tensor) -> Tensor:
         """(batch, 19) to (batch, hidden_size)."""
-        return self.layers((embodiment - self.middles) * self.factors)
+        return self.layers(((embodiment - self.middles) * self.factors).clamp(-1, 1))
 
 
 def _is_told(number: EmbodimentNumber, cameras: Sequence[str]) -> bool:

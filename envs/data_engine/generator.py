@@ -76,7 +76,7 @@ class PolicyEpisodes(ShardGenerator):
     """
 
     name: ClassVar[str] = "policy_episodes"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     unit: ClassVar[str] = "episode"
     schema = POLICY_SAMPLES
     is_costly: ClassVar[bool] = True

@@ -140,14 +140,29 @@ class EmbodimentParams:
         return min(self.size_m[0], self.size_m[2]) / 2
 
 
-def draw_embodiment(rng: np.random.Generator) -> EmbodimentParams:
-    """A random body."""
+def draw_embodiment(rng: np.random.Generator, *, picture: tuple[int, int] | None = None) -> EmbodimentParams:
+    """A random body.
+
+    Args:
+        rng: Of the draws.
+        picture: Width and height in pixels, where all bodies have the same; fields of view are drawn for its aspect.
+
+    Raises:
+        ConfigError: no field of view is in bounds both ways in such a picture.
+    """
     width, depth = rng.uniform(*WIDTH_M), rng.uniform(*WIDTH_M)
     height = rng.uniform(*HEIGHT_M)
     pivot = rng.uniform(-1, 1, 2) * OFFSET_SHARE * np.array([width, depth])
-    sides = (FIXED_SIDE_PX, _even(int(rng.integers(*OTHER_SIDE_PX))))
-    picture = sides[::-1] if rng.random() < 0.5 else sides
+    if picture is None:
+        sides = (FIXED_SIDE_PX, _even(int(rng.integers(*OTHER_SIDE_PX))))
+        picture = sides[::-1] if rng.random() < 0.5 else sides
     bounds = fov_bounds_deg(*picture)
+    if bounds[0] > bounds[1]:
+        raise ConfigError(
+            f"random bodies with pictures of {picture[0]}x{picture[1]} pixels: none has fields of view of "
+            f"{FOV_DEG[0]} to {FOV_DEG[1]} degrees vertically and {HORIZONTAL_FOV_DEG[0]} to {HORIZONTAL_FOV_DEG[1]} "
+            "horizontally; expected a picture that is less narrow"
+        )
     cameras = []
     for index in range(2):
         x, z = rng.uniform(-1, 1, 2) * OFFSET_SHARE * np.array([width, depth])

@@ -150,16 +150,18 @@ def test_tiny_recipes_look_for_the_twelve(recipe):
     assert generator["image_size"] == model["picture_size"]
 
 
-def test_dagger_goes_on_with_the_model_and_the_pictures_of_tiny():
-    tiny, dagger = written("spoc/tiny"), written("spoc/dagger")
+@pytest.mark.parametrize("system", ["spoc", "ring"])
+def test_dagger_goes_on_with_the_model_and_the_pictures_of_tiny(system):
+    tiny, dagger = written(f"{system}/tiny"), written(f"{system}/dagger")
     models = [dict(spec["model"]["init_args"]) for spec in (tiny, dagger)]
     for model in models:
         del model["optimiser"]
     assert models[0] == models[1]
     data = dagger["data"]["init_args"]
     assert data["generator"] == tiny["data"]["init_args"]["generator"]
-    same = ("task", "categories", "dataset", "image_size", "episodes_per_house", "cameras", "shows_categories")
+    same = ["task", "categories", "dataset", "image_size", "episodes_per_house", "cameras", "shows_categories"]
+    same += ["robot", "random_bodies"]
     imitated, own = data["generator"]["init_args"], data["rollouts"]["init_args"]
-    assert {name: own[name] for name in same} == {name: imitated[name] for name in same}
+    assert {name: own.get(name) for name in same} == {name: imitated.get(name) for name in same}
     assert own["seed"] != imitated.get("seed", 0)  # other houses
     assert dagger["trainer"]["max_steps"] % data["steps_per_round"] == 0

@@ -81,6 +81,8 @@ class Pilot:
     _avoided: list[Array] = field(default_factory=list, init=False, repr=False)
     _last: Array | None = field(default=None, init=False, repr=False)
     _detour: list[tuple[Array, SpocAction]] = field(default_factory=list, init=False, repr=False)
+    _ends: dict[Key, set[Key]] = field(default_factory=dict, init=False, repr=False)
+    """Of detours, by where they began: who is back there did not come on from them."""
     _course: Course | None = field(default=None, init=False, repr=False)
     _way: Array | None = field(default=None, init=False, repr=False)
     _leg: int = field(default=1, init=False, repr=False)
@@ -100,7 +102,7 @@ class Pilot:
 
     def steer_for(self, course: Course) -> None:
         """Go somewhere else from now on."""
-        self._course, self._way, self._detour = course, None, []
+        self._course, self._way, self._detour, self._ends = course, None, [], {}
 
     def observe(self, pose: Array, said: SpocAction | None) -> None:
         """Learn from the last step.
@@ -132,7 +134,15 @@ class Pilot:
                 return action
         self.is_recovering = (_key(pose), action) in self._failed
         aim = _ahead_on(way, self._leg, pose)
-        return self.search(pose, aim, lambda here: is_at(here, aim) and self._leads_on(here, SpocAction.MOVE_AHEAD))
+        ends = self._ends.setdefault(_key(pose), set())
+
+        def accepts(here: Array) -> bool:
+            is_end = _key(here) not in ends and is_at(here, aim) and self._leads_on(here, SpocAction.MOVE_AHEAD)
+            if is_end:
+                ends.add(_key(here))
+            return is_end
+
+        return self.search(pose, aim, accepts)
 
     def search(self, pose: Array, aim_m: Array, accepts: Callable[[Array], bool]) -> SpocAction:
         """The first of the fewest actions to a pose that is accepted; `propose` goes on with the others.

@@ -62,7 +62,7 @@ class ChoreSampler(TaskSampler):
     Args:
         robot: Registry name: `stretch` or `ring_body`.
         robot_arguments: What it is built with, plain JSON.
-        random_bodies: A `ring_body` of its own for every episode.
+        random_bodies: A `ring_body` of its own for every episode; without image_size it has pictures of its own, too.
         categories: Of assets that may be asked for; None: all.
         image_size: Width and height of pictures, pixels; None: the robot's.
         min_path_m: Least way from the start; None: what is usual for the task.
@@ -216,7 +216,7 @@ class ChoreSampler(TaskSampler):
     def _draw_robot(self, rng: np.random.Generator) -> tuple[Robot, dict[str, Any]]:
         if not self.random_bodies:
             return self.robot, self.robot_arguments
-        arguments = {"body": draw_embodiment(rng).to_json()}
+        arguments = {"body": draw_embodiment(rng, picture=self.image_size).to_json()}
         return registry.build("robot", self.robot.name, **arguments), arguments
 
     def _scout_of(self, site: Site, robot: Robot, size: tuple[int, int]) -> Scout:

@@ -9,7 +9,7 @@ from policy_steps import random_steps
 
 from zoo import registry
 from zoo.backbones.policy.body import BodyEmbedding
-from zoo.envs.robots.ring_body import draw_embodiment
+from zoo.envs.robots.ring_body import BODIES, draw_embodiment
 from zoo.errors import ConfigError
 
 NAVIGATION, BOTH = ["navigation_camera"], ["manipulation_camera", "navigation_camera"]
@@ -39,6 +39,15 @@ def test_the_ranges_of_the_paper_become_minus_one_to_one():
 
 def test_cameras_that_are_not_looked_through_are_left_out():
     assert not heard(BodyEmbedding(cameras=NAVIGATION, hidden_size=4))[:, [1, 4, 5, 9, 10, 11]].any()
+
+
+def test_a_body_beyond_the_drawn_ones_is_told_as_the_last_of_them():
+    embedding = BodyEmbedding(cameras=BOTH, hidden_size=4)
+    long = torch.from_numpy(BODIES["a1"].vector())
+    longest_drawn = long.clone()
+    longest_drawn[8], longest_drawn[18] = 0.2, 0.5  # camera and box, forward
+    assert (long - longest_drawn)[[8, 18]].min() > 0.05
+    torch.testing.assert_close(embedding(long[None]), embedding(longest_drawn[None]))
 
 
 def test_it_begins_nearly_silent():

@@ -61,6 +61,16 @@ def test_fields_of_view_are_bounded_both_ways(size, bounds):
     assert fov_bounds_deg(*size) == bounds
 
 
+def test_bodies_with_the_same_pictures_have_fields_of_view_for_their_aspect():
+    rng = np.random.default_rng(0)
+    bodies = [draw_embodiment(rng, picture=(112, 64)) for _ in range(400)]
+    assert {(body.width, body.height) for body in bodies} == {(112, 64)}
+    drawn = {camera.fovy_deg for body in bodies for camera in body.cameras}
+    assert (min(drawn), max(drawn)) == fov_bounds_deg(112, 64) == (40, 89)
+    with pytest.raises(ConfigError, match="random bodies with pictures of 640x64 pixels: none has"):
+        draw_embodiment(rng, picture=(640, 64))
+
+
 def test_the_vector_has_nineteen_numbers():
     vector = BODIES["stretch"].vector()
     expected = [59, 59, 27, 0, 33, 90, 0, 1.44, 0, 0, 1.44, 0, 396, 224, 0, 0.116, 0.390, 1.416, 0.329]

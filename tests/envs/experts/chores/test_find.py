@@ -6,9 +6,13 @@ from chore_runs import folded_episode, run_chore
 from two_rooms import DEPTH_M, two_rooms
 from wheeled import ARM_OUT, wheeled_env
 
+from zoo.envs.episodes.benchmark import Benchmark, find_benchmark
+from zoo.envs.evaluation.drivers import ExpertDriver
+from zoo.envs.evaluation.rollout import RolloutSettings, run_episode
 from zoo.envs.experts.chores import find
 from zoo.envs.experts.chores.find import FindExpert
 from zoo.envs.scenes.specification import Leaf
+from zoo.envs.simulation.environment import EpisodeEnv
 from zoo.navigation_actions import NAVIGATION_ACTIONS, SpocAction
 
 THINGS = {
@@ -120,4 +124,19 @@ def test_it_maps_the_floor_again_only_where_a_thing_has_moved(monkeypatch):
     assert floors[0] is floors[1]
     assert floors[1] is not floors[2]
     assert (floors[1].occupancy.blocked != floors[2].occupancy.blocked).any()
+    env.close()
+
+
+@pytest.mark.render
+@pytest.mark.parametrize("index", [26, 97])
+def test_a_detour_that_led_back_is_not_taken_again(index):
+    """Bodies with a pivot at their side, which turned to and fro until the end of the episode."""
+    episode = Benchmark.load(find_benchmark("nav_random_bodies")).episodes[index]
+    env = EpisodeEnv(
+        robot="ring_body",
+        robot_arguments=episode.robot.arguments,
+        image_size=episode.img_resolution,
+        horizon_steps=300,
+    )
+    assert run_episode(env, episode, index, ExpertDriver(), RolloutSettings()).success_at_end
     env.close()

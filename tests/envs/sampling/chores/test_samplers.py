@@ -125,6 +125,12 @@ def test_random_bodies_are_all_different_and_bring_their_pictures(drawn):
         assert len(episode.cameras) == len(body.cameras)
 
 
+def test_random_bodies_with_pictures_of_one_size(drawn):
+    episodes = drawn(ObjectNavTypeSampler(robot="ring_body", random_bodies=True, image_size=(112, 64)))
+    bodies = [EmbodimentParams.from_json(episode.robot.arguments["body"]) for episode in episodes]
+    assert {(body.width, body.height) for body in bodies} == {(112, 64)} == {one.img_resolution for one in episodes}
+
+
 def test_options_reach_the_episode(home):
     sampler = ObjectNavTypeSampler(image_size=(128, 72), horizon_steps=300, categories=["sofa"], max_path_m=8.0)
     episode = sampler.sample(home, np.random.default_rng(1))
