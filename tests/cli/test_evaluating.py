@@ -167,7 +167,7 @@ def test_an_interrupt_leaves_no_worker_and_what_was_scored(tmp_path):
             ["--benchmark", "sampled", "--task", "room_nav", "--arguments.robot", "rby1m"],
             "episodes of room_nav are for stretch or ring_body, not for robot 'rby1m'",
         ),
-        (["--benchmark", "{folder}", "--arguments.robot", "stretch"], "is drawn; add --benchmark sampled"),
+        (["--benchmark", "{folder}", "--arguments.robot", "stretch"], "to draw some say --benchmark sampled"),
         (["--benchmark", "{folder}", "--task", "open"], "has no task open; it has pick"),
         (["--benchmark", "{folder}", "--workers", "0"], "workers 0"),
         (["--benchmark", "{folder}", "--episodes", "0"], "episodes is 0, expected 1 or more"),

@@ -103,7 +103,10 @@ def evaluate(
         samplers = {name: _sampler_arguments(name, arguments or {}) for name in _tasks(task)}
         chosen = _sampled(samplers, episodes or 50, dataset=dataset, split=split, seed=seed)
     elif arguments:
-        raise ConfigError(f"arguments {arguments} are of samplers, and {benchmark} is drawn; add --benchmark {SAMPLED}")
+        raise ConfigError(
+            f"arguments {arguments} are of samplers, and the episodes of {benchmark} are given; to draw some say "
+            f"--benchmark {SAMPLED}"
+        )
     else:
         chosen = _from_benchmark(benchmark, task, episodes)
     if perturb is not None:
