@@ -7,6 +7,14 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+WIDTH_M, HEIGHT_M = (0.2, 0.5), (0.3, 1.5)  # of the box; its depth is drawn as its width
+OFFSET_SHARE = 1 / 2.5  # of the box, for pivot and cameras: the release's, where paper and text have 1/2 and 1/3
+MIN_CAMERA_HEIGHT_M = 0.3
+FIRST_PITCH_DEG, SECOND_PITCH_DEG = (-20, 40), (-20, 60)  # upper bounds exclusive; positive looks down
+FOV_DEG = (40, 100)  # vertically
+OTHER_SIDE_PX = (112, 448)  # of pictures, upper bound exclusive
+_OFFSET_M = (-WIDTH_M[1] * OFFSET_SHARE, WIDTH_M[1] * OFFSET_SHARE)
+
 CAMERAS_OF_BODY = ("navigation_camera", "manipulation_camera")
 """First and second of the cameras that the numbers describe."""
 
@@ -30,22 +38,26 @@ class EmbodimentNumber(NamedTuple):
     mirrored: Literal["same", "negative", "turned"] = "same"
 
 
-_PLACE = (("x_m", -0.2, 0.2, "negative"), ("y_m", 0.3, 1.5, "same"), ("z_m", -0.2, 0.2, "same"))
+_PLACE = (
+    ("x_m", *_OFFSET_M, "negative"),
+    ("y_m", MIN_CAMERA_HEIGHT_M, HEIGHT_M[1], "same"),
+    ("z_m", *_OFFSET_M, "same"),
+)
 
 EMBODIMENT = (
-    *(EmbodimentNumber("fovy_deg", 40, 100, camera) for camera in (0, 1)),
-    EmbodimentNumber("pitch_deg", -20, 40, 0),
+    *(EmbodimentNumber("fovy_deg", *FOV_DEG, camera) for camera in (0, 1)),
+    EmbodimentNumber("pitch_deg", *FIRST_PITCH_DEG, 0),
     EmbodimentNumber("yaw_deg", 0, 360, 0, "turned"),
-    EmbodimentNumber("pitch_deg", -20, 60, 1),
+    EmbodimentNumber("pitch_deg", *SECOND_PITCH_DEG, 1),
     EmbodimentNumber("yaw_deg", 0, 360, 1, "turned"),
     *(EmbodimentNumber(name, low, high, camera, how) for camera in (0, 1) for name, low, high, how in _PLACE),
-    EmbodimentNumber("width", 112, 448),
-    EmbodimentNumber("height", 112, 448),
-    EmbodimentNumber("pivot_x_m", -0.2, 0.2, None, "negative"),
-    EmbodimentNumber("pivot_z_m", -0.2, 0.2),
-    EmbodimentNumber("size_x_m", 0.2, 0.5),
-    EmbodimentNumber("size_y_m", 0.3, 1.5),
-    EmbodimentNumber("size_z_m", 0.2, 0.5),
+    EmbodimentNumber("width", *OTHER_SIDE_PX),
+    EmbodimentNumber("height", *OTHER_SIDE_PX),
+    EmbodimentNumber("pivot_x_m", *_OFFSET_M, None, "negative"),
+    EmbodimentNumber("pivot_z_m", *_OFFSET_M),
+    EmbodimentNumber("size_x_m", *WIDTH_M),
+    EmbodimentNumber("size_y_m", *HEIGHT_M),
+    EmbodimentNumber("size_z_m", *WIDTH_M),
 )
 """All nineteen, in their order; a camera that is not there has zeros."""
 NUM_EMBODIMENT = len(EMBODIMENT)

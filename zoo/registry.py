@@ -249,14 +249,15 @@ def build(kind: str, name: str, **arguments: Any) -> Any:
 
 
 def check_arguments(kind: str, name: str, arguments: Iterable[str]) -> None:
-    """Refuse names that a component's constructor does not know.
+    """Refuse names that a component's constructor does not know; one that hands on whatever it is given knows all.
 
     Raises:
         ConfigError: it takes no such argument; those that it takes are listed.
     """
     taken = inspect.signature(load(kind, name)).parameters
+    hands_on = any(parameter.kind == inspect.Parameter.VAR_KEYWORD for parameter in taken.values())
     unknown = [argument for argument in arguments if argument not in taken]
-    if unknown:
+    if unknown and not hands_on:
         raise ConfigError(
             f"{kind.replace('_', ' ')} {name!r} takes no {', '.join(unknown)}; it takes {', '.join(taken) or 'nothing'}"
         )

@@ -64,7 +64,7 @@ class ExpertCorrections(PolicyEpisodes, RolloutRounds):
 
     kind: ClassVar[str] = "rollouts"
     name: ClassVar[str] = "expert_corrections"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     def __init__(
         self,

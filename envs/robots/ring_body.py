@@ -15,7 +15,17 @@ from typing import Any, ClassVar, Self, get_type_hints
 
 import numpy as np
 
-from zoo.embodiment import EMBODIMENT
+from zoo.embodiment import (
+    EMBODIMENT,
+    FIRST_PITCH_DEG,
+    FOV_DEG,
+    HEIGHT_M,
+    MIN_CAMERA_HEIGHT_M,
+    OFFSET_SHARE,
+    OTHER_SIDE_PX,
+    SECOND_PITCH_DEG,
+    WIDTH_M,
+)
 from zoo.envs.episodes.fields import FAILED, Fault, fail, reader_of, sentence
 from zoo.envs.robots.cameras import (
     CameraSystem,
@@ -35,13 +45,9 @@ from zoo.envs.simulator import mujoco
 from zoo.errors import ConfigError, UnknownNameError
 from zoo.navigation_actions import NAVIGATION_ACTIONS, SpocAction
 
-WIDTH_M, HEIGHT_M = (0.2, 0.5), (0.3, 1.5)  # of the box; its depth is drawn as its width
-OFFSET_SHARE = 1 / 2.5  # of the box, for pivot and cameras: the release's, where paper and text have 1/2 and 1/3
-MIN_CAMERA_HEIGHT_M = 0.3
-FIRST_PITCH_DEG, SECOND_PITCH_DEG = (-20, 40), (-20, 60)  # upper bounds exclusive; positive looks down
 LOW_CAMERA_M, LOW_PITCH_DEG = 0.5, 40  # a second camera that is lower than this looks down by less than that
-FOV_DEG, HORIZONTAL_FOV_DEG = (40, 100), (40, 120)
-FIXED_SIDE_PX, OTHER_SIDE_PX = 224, (112, 448)  # upper bound exclusive
+HORIZONTAL_FOV_DEG = (40, 120)
+FIXED_SIDE_PX = 224
 FLOOR_GAP_M = 0.02
 
 

@@ -204,3 +204,10 @@ def test_near_names_are_offered_names(name, offered):
     close = registry.near(name, tuple(offered))
     assert set(close) <= set(offered)
     assert len(close) <= 3
+
+
+def test_arguments_are_checked_by_name_unless_they_are_handed_on(monkeypatch):
+    with pytest.raises(ConfigError, match="task sampler 'room_nav' takes no robo; it takes robot,"):
+        registry.check_arguments("task_sampler", "room_nav", ["robot", "robo"])
+    monkeypatch.setattr(registry, "load", lambda kind, name: lambda *, extra=1, **options: None)
+    registry.check_arguments("task_sampler", "of_a_plugin", ["extra", "robot"])

@@ -135,14 +135,13 @@ class Pilot:
         self.is_recovering = (_key(pose), action) in self._failed
         aim = _ahead_on(way, self._leg, pose)
         ends = self._ends.setdefault(_key(pose), set())
-
-        def accepts(here: Array) -> bool:
-            is_end = _key(here) not in ends and is_at(here, aim) and self._leads_on(here, SpocAction.MOVE_AHEAD)
-            if is_end:
-                ends.add(_key(here))
-            return is_end
-
-        return self.search(pose, aim, accepts)
+        first = self.search(
+            pose,
+            aim,
+            lambda here: _key(here) not in ends and is_at(here, aim) and self._leads_on(here, SpocAction.MOVE_AHEAD),
+        )
+        ends.add(_key(positions_along(*self._detour[-1])[-1]))
+        return first
 
     def search(self, pose: Array, aim_m: Array, accepts: Callable[[Array], bool]) -> SpocAction:
         """The first of the fewest actions to a pose that is accepted; `propose` goes on with the others.
